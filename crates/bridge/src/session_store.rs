@@ -1,0 +1,54 @@
+//! The storage that sessions need. A session outlives its worker, the process and the machine.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+/// The store did not answer; the caller may try again. The text is for the operator's log.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("session store unavailable: {0}")]
+pub struct SessionStoreUnavailable(pub String);
+
+/// A legacy session as it is stored (MCP 2025-11-25, basic/transports, Session Management).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// SHA-256 of the session id; the id itself is only with the client.
+    pub id_hash: [u8; 32],
+    /// The user the session belongs to.
+    pub user: Arc<str>,
+    /// The MCP client that opened it.
+    pub client: Arc<str>,
+    /// The grant under which it runs now.
+    pub grant: Arc<str>,
+    /// The protocol version that the worker answered.
+    pub protocol_version: String,
+    /// The `initialize` request's `params` as the client sent them, byte for byte.
+    pub initialize: Bytes,
+    /// Whether `notifications/initialized` has come.
+    pub initialized: bool,
+    /// The level of the last `logging/setLevel`.
+    pub log_level: Option<String>,
+    /// URIs subscribed by `resources/subscribe`.
+    pub subscriptions: Vec<String>,
+    /// Milliseconds since the Unix epoch.
+    pub created_at: i64,
+    /// Milliseconds since the Unix epoch; written at most once a minute.
+    pub last_seen: i64,
+}
+
+/// Where sessions are kept.
+pub trait SessionStore: Send + Sync + 'static {
+    /// Writes a new session.
+    fn insert(&self, record: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
+    /// Reads a session by the hash of its id.
+    fn load(&self, id_hash: [u8; 32]) -> BoxFuture<'_, Result<Option<SessionRecord>, SessionStoreUnavailable>>;
+    /// Replaces what can change: grant, initialized, log level, subscriptions, last seen.
+    fn update(&self, record: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
+    /// Forgets a session.
+    fn delete(&self, id_hash: [u8; 32]) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
+    /// Forgets all sessions of a grant.
+    fn delete_of_grant(&self, grant: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
+    /// The present time in milliseconds since the Unix epoch, as the store's owner sees it.
+    fn now(&self) -> i64;
+}

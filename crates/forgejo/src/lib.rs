@@ -1,0 +1,11 @@
+//! Everything that concerns Forgejo: its OAuth2 provider as we use it, one credential per user, and the gateway for workers.
+//!
+//! Knows no MCP and no SQL.
+#![forbid(unsafe_code)]
+
+pub mod credential_store;
+pub mod credentials;
+pub mod gateway;
+pub mod oauth_client;
+pub mod scope;
+pub mod token_source;

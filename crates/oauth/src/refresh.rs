@@ -147,7 +147,7 @@ mod tests {
     }
 
     const OFF: Duration = Duration::ZERO;
-    const TWO_MINUTES: Duration = Duration::from_secs(120);
+    const TWO_MINUTES: Duration = Duration::from_mins(2);
 
     #[test]
     fn a_valid_token_rotates_until_it_expires() {
@@ -196,8 +196,8 @@ mod tests {
     #[test]
     fn a_grant_never_outlives_its_absolute_lifetime() {
         let lifetimes = Lifetimes {
-            code: Duration::from_secs(60),
-            access: Duration::from_secs(3600),
+            code: Duration::from_mins(1),
+            access: Duration::from_hours(1),
             refresh_idle: Duration::from_secs(100),
             refresh_absolute: Duration::from_secs(150),
         };

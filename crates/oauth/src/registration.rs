@@ -77,7 +77,11 @@ struct Document {
 /// # Errors
 /// [`Refusal`] says what is wrong.
 pub fn judge(body: &[u8], allowed: &AllowList) -> Result<ClientMetadata, Refusal> {
-    let document: Document = serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    // By way of a map, because serde would also take an array, member by member.
+    let members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let document: Document =
+        serde_json::from_value(members.into()).map_err(|error| Refusal::Malformed(error.to_string()))?;
     if document.redirect_uris.is_empty() {
         return Err(Refusal::NoRedirectUri);
     }

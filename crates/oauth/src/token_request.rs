@@ -198,8 +198,7 @@ impl Malformed {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::GrantType => ErrorCode::UnsupportedGrantType,
-            Self::Basic => ErrorCode::InvalidClient,
-            Self::Missing("client_id") => ErrorCode::InvalidClient,
+            Self::Basic | Self::Missing("client_id") => ErrorCode::InvalidClient,
             Self::Missing(_) | Self::Repeated(_) | Self::TwoClients => ErrorCode::InvalidRequest,
         }
     }

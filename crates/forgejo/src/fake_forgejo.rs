@@ -16,7 +16,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use url::Url;
 
 use crate::{
@@ -78,6 +78,7 @@ pub(crate) struct FakeForgejo {
     levers: Arc<Mutex<Levers>>,
     /// Each refresh takes a permit before it is answered; plenty unless a test takes them away.
     pub(crate) gate: Arc<Semaphore>,
+    arrived: Arc<Notify>,
 }
 
 // === impl Canned ===
@@ -153,6 +154,7 @@ impl FakeForgejo {
             clock: Arc::new(AtomicI64::new(START)),
             levers: Arc::new(Mutex::new(levers)),
             gate: Arc::new(Semaphore::new(1000)),
+            arrived: Arc::new(Notify::new()),
         };
         let routes = Router::new()
             .route("/login/oauth/access_token", post(token))
@@ -177,6 +179,11 @@ impl FakeForgejo {
 
     pub(crate) fn advance(&self, seconds: i64) {
         self.clock.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+
+    /// A refresh has reached the server since the last call of this.
+    pub(crate) async fn arrival(&self) {
+        self.arrived.notified().await;
     }
 
     pub(crate) fn set<T>(&self, change: impl FnOnce(&mut Levers) -> T) -> T {
@@ -291,6 +298,7 @@ async fn token(
         }
     });
     if refresh {
+        fake.arrived.notify_one();
         fake.gate.acquire().await.unwrap().forget();
         fake.gate.add_permits(1);
     }

@@ -142,7 +142,7 @@ async fn the_exchange_tells_a_refusal_from_a_rejected_application() {
         levers.token = Some(Canned::denial(
             "invalid_request",
             "cannot proceed your request",
-        ))
+        ));
     });
     assert!(matches!(
         fake.client().exchange("x", VERIFIER).await,
@@ -337,7 +337,7 @@ async fn a_grant_without_read_user_is_identified_by_userinfo() {
         levers.userinfo = Some(Canned::json(
             200,
             &json!({"sub": "alice", "preferred_username": "alice"}),
-        ))
+        ));
     });
     assert!(matches!(
         client.identity(&token).await,
@@ -412,7 +412,7 @@ async fn a_token_that_forgejo_echoes_is_removed_from_the_error() {
         levers.user = Some(Canned::message(
             401,
             "access token does not exist [sha: s3cr3t-token]",
-        ))
+        ));
     });
     let error = client.identity(&secret("s3cr3t-token")).await.unwrap_err();
     assert_eq!(
@@ -424,7 +424,7 @@ async fn a_token_that_forgejo_echoes_is_removed_from_the_error() {
         levers.token = Some(Canned::denial(
             "unauthorized_client",
             &format!("bad s3cr3t-refresh {CLIENT_SECRET}"),
-        ))
+        ));
     });
     let error = client.refresh(&secret("s3cr3t-refresh")).await.unwrap_err();
     assert!(!format!("{error:?}{error}").contains("s3cr3t"), "{error:?}");

@@ -3,10 +3,6 @@
 //! The environment speaks first (`FJMCP_REVISION`, `SOURCE_DATE_EPOCH`), so that a build without a `.git` folder, in a
 //! container for instance, is stamped too and a reproducible build stays reproducible. Git is asked second; what nobody
 //! knows is `unknown`.
-#![expect(
-    clippy::print_stdout,
-    reason = "standard output is how a build script talks to Cargo"
-)]
 
 use std::path::Path;
 use std::process::Command;

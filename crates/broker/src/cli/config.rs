@@ -7,12 +7,12 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     let loaded = from_process(flags);
     super::print(&loaded.to_toml())?;
     let config = loaded.outcome?;
-    let warnings: String = config
+    let warnings: Vec<String> = config
         .warnings
         .iter()
         .map(|warning| format!("# warning: {warning}\n"))
         .collect();
-    super::print(&warnings)
+    super::print(&warnings.concat())
 }
 
 /// Reads the configuration with the variables of this process.

@@ -22,9 +22,9 @@ use super::{
     WorkerConfig,
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Builds the configuration; `None` if the reader has noted problems.
 pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<Config> {
@@ -164,10 +164,10 @@ fn forgejo(reader: &mut Reader<'_>) -> Option<ForgejoConfig> {
     let scopes = reader.required(&s::FORGEJO_OAUTH_SCOPES, |text| Ok(text.to_owned()));
     let url = url?;
     Some(ForgejoConfig {
-        internal_url: internal_url?.unwrap_or_else(|| url.clone()),
+        internal_url: internal_url.ok()?.unwrap_or_else(|| url.clone()),
         url,
-        extra_ca_file: extra_ca_file?,
-        egress_proxy: egress_proxy?,
+        extra_ca_file: extra_ca_file.ok()?,
+        egress_proxy: egress_proxy.ok()?,
         client_id: client_id?,
         client_secret: client_secret?,
         scopes: scopes?,
@@ -203,11 +203,11 @@ fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
     });
     Some(WorkerConfig {
         profile: profile?,
-        command: command?,
+        command: command.ok()?,
         args: args?,
         env: env?,
-        url_var: url_var?,
-        token_var: token_var?,
+        url_var: url_var.ok()?,
+        token_var: token_var.ok()?,
         cage: cage?,
     })
 }
@@ -279,19 +279,23 @@ fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreC
 }
 
 fn store_path(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<PathBuf> {
-    let from_url = reader.optional(&s::DATABASE_URL, |text| {
-        let path = text
-            .strip_prefix("sqlite:")
-            .map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-        match path {
-            Some(path) if !path.is_empty() && !path.contains('?') => Ok(PathBuf::from(path)),
-            _ => Err(Fault::new(
-                "not a database that this version can use",
-                "write sqlite:FILE, or set store-path",
-            )),
-        }
-    })?;
-    let from_path = reader.optional(&s::STORE_PATH, |text| Ok(PathBuf::from(text)))?;
+    let from_url = reader
+        .optional(&s::DATABASE_URL, |text| {
+            let path = text
+                .strip_prefix("sqlite:")
+                .map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+            match path {
+                Some(path) if !path.is_empty() && !path.contains('?') => Ok(PathBuf::from(path)),
+                _ => Err(Fault::new(
+                    "not a database that this version can use",
+                    "write sqlite:FILE, or set store-path",
+                )),
+            }
+        })
+        .ok()?;
+    let from_path = reader
+        .optional(&s::STORE_PATH, |text| Ok(PathBuf::from(text)))
+        .ok()?;
     let (setting, path) = match (from_url, from_path) {
         (Some(_), Some(_)) => {
             reader.fault(
@@ -345,18 +349,18 @@ fn lifetimes(reader: &mut Reader<'_>) -> Option<LifetimeConfig> {
         within(Duration::ZERO..=2 * MINUTE),
     );
     let max_clients = reader.required(&s::MAX_CLIENTS, number(1..=10_000_000));
-    if let (Some(idle), Some(absolute)) = (refresh_token_idle, refresh_token_absolute) {
-        if idle > absolute {
-            let wrong = format!(
-                "longer than refresh-token-absolute-lifetime ({})",
-                format_duration(absolute)
-            );
-            reader.fault(
-                &s::REFRESH_TOKEN_IDLE_LIFETIME,
-                Fault::new(wrong, "make it shorter, or that longer"),
-            );
-            return None;
-        }
+    if let (Some(idle), Some(absolute)) = (refresh_token_idle, refresh_token_absolute)
+        && idle > absolute
+    {
+        let wrong = format!(
+            "longer than refresh-token-absolute-lifetime ({})",
+            format_duration(absolute)
+        );
+        reader.fault(
+            &s::REFRESH_TOKEN_IDLE_LIFETIME,
+            Fault::new(wrong, "make it shorter, or that longer"),
+        );
+        return None;
     }
     Some(LifetimeConfig {
         access_token: access_token?,

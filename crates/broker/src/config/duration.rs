@@ -55,7 +55,8 @@ pub(crate) fn format_duration(duration: Duration) -> String {
     let mut text = String::new();
     for (unit, factor) in UNITS.iter().rev().filter(|(unit, _)| *unit != "w") {
         if rest >= *factor {
-            text.push_str(&format!("{}{unit}", rest / factor));
+            text.push_str(&(rest / factor).to_string());
+            text.push_str(unit);
             rest %= factor;
         }
     }

@@ -120,7 +120,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 fn setting_of(key: &str) -> Option<(&'static Setting, bool)> {
     ALL.iter().find_map(|&setting| match key {
         _ if key == setting.name => Some((setting, false)),
-        _ if setting.from_file() && key == setting.file_name() => Some((setting, true)),
+        _ if setting.may_come_from_file() && key == setting.file_name() => Some((setting, true)),
         _ => None,
     })
 }

@@ -98,7 +98,7 @@ fn argument(setting: &'static Setting) -> Arg {
 
 fn file_argument(setting: &'static Setting) -> Option<Arg> {
     let name = setting.file_name();
-    setting.from_file().then(|| {
+    setting.may_come_from_file().then(|| {
         Arg::new(name.clone())
             .long(name.clone())
             .value_name("FILE")
@@ -139,7 +139,7 @@ impl FromArgMatches for FlagValues {
         };
         take(CONFIG, Shape::One);
         for setting in ALL {
-            if setting.from_file() {
+            if setting.may_come_from_file() {
                 take(&setting.file_name(), Shape::One);
             }
             if setting.shape != Shape::Switch {

@@ -53,9 +53,9 @@ pub fn load(
         _ => Err(Problems(problems)),
     };
     Loaded {
+        raw,
         computed,
         outcome,
-        raw,
     }
 }
 

@@ -110,14 +110,15 @@ impl RawValues {
             return Some(found);
         }
         let inline = self.variable(setting, &setting.variable(), environment, true);
-        let named = match setting.from_file() {
-            true => self.variable(
+        let named = if setting.may_come_from_file() {
+            self.variable(
                 setting,
                 &super::setting::variable(&file_name),
                 environment,
                 false,
-            ),
-            false => None,
+            )
+        } else {
+            None
         };
         if let Some(found) = self.level(setting, inline, named) {
             return Some(found);
@@ -264,10 +265,11 @@ fn read_value(setting: &Setting, path: &Path) -> Result<Vec<String>, String> {
 pub(super) fn split_list(shape: Shape, text: &str) -> Vec<String> {
     let array = text.trim();
     let is_list = matches!(shape, Shape::Commas | Shape::Words);
-    if is_list && (array.starts_with("[\"") || array == "[]") {
-        if let Ok(items) = serde_json::from_str(array) {
-            return items;
-        }
+    if is_list
+        && (array.starts_with("[\"") || array == "[]")
+        && let Ok(items) = serde_json::from_str(array)
+    {
+        return items;
     }
     let trimmed = |items: &mut dyn Iterator<Item = &str>| {
         items
@@ -291,7 +293,7 @@ pub(crate) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<Stri
         name == "FJMCP_BROKER_CONFIG"
             || ALL.iter().any(|setting| {
                 name == setting.variable()
-                    || (setting.from_file()
+                    || (setting.may_come_from_file()
                         && name == super::setting::variable(&setting.file_name()))
             })
     };

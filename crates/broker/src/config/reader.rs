@@ -15,6 +15,10 @@ pub(super) struct Reader<'a> {
     pub(super) computed: BTreeMap<&'static str, Vec<String>>,
 }
 
+/// The value is bad and the problem is noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Noted;
+
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
@@ -37,32 +41,32 @@ impl<'a> Reader<'a> {
             self.missing(setting);
             return None;
         }
-        self.optional(setting, parse)?
+        self.optional(setting, parse).ok()?
     }
 
-    /// A setting that may be unset: `Some(None)`. `None` means that its value is bad.
+    /// A setting that may be unset, which is `None`.
     pub(super) fn optional<T>(
         &mut self,
         setting: &Setting,
         parse: impl Fn(&str) -> Result<T, Fault>,
-    ) -> Option<Option<T>> {
+    ) -> Result<Option<T>, Noted> {
         let Some(value) = self.raw.get(setting) else {
-            return Some(None);
+            return Ok(None);
         };
         // A file that could not be read has left no item, and its problem is noted already.
-        let text = value.items.last()?;
+        let text = value.items.last().ok_or(Noted)?;
         if text.is_empty() {
             self.fault(
                 setting,
                 Fault::new("the value is empty", "give a value, or remove the setting"),
             );
-            return None;
+            return Err(Noted);
         }
         match parse(text) {
-            Ok(parsed) => Some(Some(parsed)),
+            Ok(parsed) => Ok(Some(parsed)),
             Err(fault) => {
                 self.fault(setting, fault);
-                None
+                Err(Noted)
             }
         }
     }
@@ -108,9 +112,10 @@ impl<'a> Reader<'a> {
 
     /// Notes that a required setting is not set.
     pub(super) fn missing(&mut self, setting: &Setting) {
-        let file = match setting.from_file() {
-            true => format!(" or, in a file, {}_FILE", setting.variable()),
-            false => String::new(),
+        let file = if setting.may_come_from_file() {
+            format!(" or, in a file, {}_FILE", setting.variable())
+        } else {
+            String::new()
         };
         let remedy = format!(
             "set --{} or {}{file}. {}",

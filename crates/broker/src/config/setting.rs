@@ -118,7 +118,7 @@ impl Setting {
     }
 
     /// Whether the value may also be named by a file (`--NAME-file`, `…_FILE`, `NAME-file`).
-    pub(crate) const fn from_file(&self) -> bool {
+    pub(crate) const fn may_come_from_file(&self) -> bool {
         !matches!(self.secrecy, Secrecy::Open)
     }
 
@@ -141,8 +141,9 @@ impl Setting {
     pub(crate) fn default_text(&self) -> String {
         match self.default {
             Fallback::Required => "required".to_owned(),
-            Fallback::Unset(text) | Fallback::Computed(text) => text.to_owned(),
-            Fallback::Value(text) => text.to_owned(),
+            Fallback::Unset(text) | Fallback::Computed(text) | Fallback::Value(text) => {
+                text.to_owned()
+            }
         }
     }
 }

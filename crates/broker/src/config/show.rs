@@ -42,7 +42,7 @@ pub(super) fn to_toml(raw: &RawValues, computed: &BTreeMap<&'static str, Vec<Str
 }
 
 fn line(setting: &Setting, value: &RawValue) -> String {
-    let items = value.items.iter().map(|item| shown(setting, item));
+    let mut items = value.items.iter().map(|item| shown(setting, item));
     let shown = if setting.is_list() {
         Value::Array(
             items
@@ -50,7 +50,12 @@ fn line(setting: &Setting, value: &RawValue) -> String {
                 .collect(),
         )
     } else {
-        Value::String(items.last().flatten().unwrap_or_else(|| MASK.to_owned()))
+        Value::String(
+            items
+                .next_back()
+                .flatten()
+                .unwrap_or_else(|| MASK.to_owned()),
+        )
     };
     let shown = match (&shown, setting.shape) {
         (Value::String(text), Shape::Switch) if text == "true" || text == "false" => text.clone(),
@@ -66,6 +71,8 @@ fn line(setting: &Setting, value: &RawValue) -> String {
 /// The part of a value that may be seen.
 fn shown(setting: &Setting, item: &str) -> Option<String> {
     match setting.secrecy {
+        // Nobody should write a password into such a URL, but somebody will, and then it is refused, not shown.
+        Secrecy::Open if setting.placeholder == "URL" => Some(mask(item)),
         Secrecy::Open => Some(item.to_owned()),
         Secrecy::Secret => None,
         Secrecy::Url => Some(mask(item)),

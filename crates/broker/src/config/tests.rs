@@ -101,7 +101,7 @@ fn what_is_required_is_enough_and_the_rest_has_defaults() {
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.http.allowed_origins, ["https://mcp.example.org"]);
     assert_eq!(config.forgejo.internal_url, config.forgejo.url);
-    assert_eq!(config.lifetimes.access_token, Duration::from_secs(3600));
+    assert_eq!(config.lifetimes.access_token, Duration::from_hours(1));
     assert_eq!(config.lifetimes.refresh_replay_window, Duration::ZERO);
     assert_eq!(config.sessions.max_sessions, 200);
     assert_eq!(config.http.max_body_bytes, 4 << 20);
@@ -204,7 +204,7 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
     let config = operator.config();
     assert_eq!(config.sessions.max_sessions, 3);
     assert_eq!(config.sessions.max_sessions_per_user, 2);
-    assert_eq!(config.sessions.idle_timeout, Duration::from_secs(60));
+    assert_eq!(config.sessions.idle_timeout, Duration::from_mins(1));
 }
 
 #[test]
@@ -427,7 +427,7 @@ fn lifetimes_are_kept_within_what_makes_sense() {
     operator.flag("refresh-replay-window", "120s");
     assert_eq!(
         operator.config().lifetimes.refresh_replay_window,
-        Duration::from_secs(120)
+        Duration::from_mins(2)
     );
 }
 

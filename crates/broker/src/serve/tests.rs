@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 async fn start(
@@ -137,7 +137,7 @@ async fn the_drain_runs_only_when_the_stop_begins() {
     let drained = Arc::new(Notify::new());
     let done = Arc::clone(&drained);
     let (address, stop, task) = start(Router::new(), Limits::new(8, LONG), async move {
-        done.notify_one()
+        done.notify_one();
     })
     .await;
     let mut connection = TcpStream::connect(address).await.unwrap();

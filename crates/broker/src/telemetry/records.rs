@@ -96,10 +96,10 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        if let Some(span) = context.span(id) {
-            if let Some(fields) = span.extensions_mut().get_mut::<Fields>() {
-                values.record(fields);
-            }
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            values.record(fields);
         }
     }
 
@@ -108,7 +108,7 @@ where
         for span in context
             .event_scope(event)
             .into_iter()
-            .flat_map(|scope| scope.from_root())
+            .flat_map(tracing_subscriber::registry::Scope::from_root)
         {
             if let Some(fields) = span.extensions().get::<Fields>() {
                 all.extend(fields.0.clone());
@@ -154,8 +154,8 @@ mod tests {
             },
         );
         tracing::subscriber::with_default(tracing_subscriber::registry().with(records), act);
-        let lines = written.lock().clone();
-        lines
+
+        written.lock().clone()
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_text_record_stays_on_one_line() {
         let lines = lines(LogFormat::Text, || {
-            tracing::info!(client.name = "a\nb\u{1b}[2J", "two\nlines")
+            tracing::info!(client.name = "a\nb\u{1b}[2J", "two\nlines");
         });
         assert_eq!(lines[0].matches('\n').count(), 1);
         assert!(!lines[0].contains('\u{1b}'));

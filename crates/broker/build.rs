@@ -12,26 +12,17 @@ fn main() {
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
     println!("cargo::rerun-if-changed=build.rs");
     for name in ["HEAD", "logs/HEAD"] {
-        if let Some(path) =
-            git(&["rev-parse", "--git-path", name]).filter(|path| Path::new(path).exists())
-        {
+        if let Some(path) = git(&["rev-parse", "--git-path", name]).filter(|path| Path::new(path).exists()) {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    let revision =
-        environment("FJMCP_REVISION").or_else(|| git(&["rev-parse", "--short=12", "HEAD"]));
+    let revision = environment("FJMCP_REVISION").or_else(|| git(&["rev-parse", "--short=12", "HEAD"]));
     let date = environment("SOURCE_DATE_EPOCH")
         .or_else(|| git(&["show", "--no-patch", "--format=%ct", "HEAD"]))
         .and_then(|seconds| seconds.parse().ok())
         .map(civil_date);
-    println!(
-        "cargo::rustc-env=FJMCP_BUILD_REVISION={}",
-        revision.as_deref().unwrap_or("unknown")
-    );
-    println!(
-        "cargo::rustc-env=FJMCP_BUILD_DATE={}",
-        date.as_deref().unwrap_or("unknown")
-    );
+    println!("cargo::rustc-env=FJMCP_BUILD_REVISION={}", revision.as_deref().unwrap_or("unknown"));
+    println!("cargo::rustc-env=FJMCP_BUILD_DATE={}", date.as_deref().unwrap_or("unknown"));
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -50,16 +41,11 @@ fn civil_date(seconds: i64) -> String {
     let days = seconds.div_euclid(86_400) + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}")
 }

@@ -73,11 +73,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             Err(failure) => failure.report(),
         },
         Err(error) => {
-            let code = if error.use_stderr() {
-                exit::BAD_CONFIGURATION
-            } else {
-                0
-            };
+            let code = if error.use_stderr() { exit::BAD_CONFIGURATION } else { 0 };
             // A closed pipe is the only way this fails, and then nobody reads anyway.
             let _ = error.print();
             ExitCode::from(code)
@@ -91,17 +87,12 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Serve { settings }) => serve::run(&settings),
         Some(Command::Healthcheck(arguments)) => healthcheck::run(&arguments),
         Some(Command::Version) => version::run(),
-        Some(Command::Config {
-            reference: true, ..
-        }) => print(&crate::config::reference()),
-        Some(Command::Config {
-            reference: false,
-            settings,
-        }) => config::run(&settings),
+        Some(Command::Config { reference: true, .. }) => print(&crate::config::reference()),
+        Some(Command::Config { reference: false, settings }) => config::run(&settings),
         Some(Command::Keys { command }) => keys::run(&command),
-        Some(Command::WorkerLauncher) => Err(Failure::Runtime(anyhow::anyhow!(
-            "the launcher is for the broker's own use"
-        ))),
+        Some(Command::WorkerLauncher) => {
+            Err(Failure::Runtime(anyhow::anyhow!("the launcher is for the broker's own use")))
+        }
     }
 }
 
@@ -109,7 +100,5 @@ fn run(cli: Cli) -> Result<(), Failure> {
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|error| {
-        Failure::Runtime(anyhow::Error::new(error).context("cannot write to standard output"))
-    })
+    written.map_err(|error| Failure::Runtime(anyhow::Error::new(error).context("cannot write to standard output")))
 }

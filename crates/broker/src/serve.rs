@@ -64,10 +64,7 @@ impl Limits {
     /// So many connections at once, and so long to end after a stop.
     #[must_use]
     pub fn new(max_connections: usize, shutdown_grace: Duration) -> Self {
-        Self {
-            max_connections,
-            shutdown_grace,
-        }
+        Self { max_connections, shutdown_grace }
     }
 }
 
@@ -91,16 +88,9 @@ impl Server {
     ///
     /// `drain` starts when the stop begins and runs beside the last requests: it ends streams and workers, so that their
     /// connections can end. Returns [`Interrupted`] after a second signal.
-    pub async fn run(
-        self,
-        router: Router,
-        stop: Stop,
-        drain: impl Future<Output = ()>,
-    ) -> Result<(), anyhow::Error> {
+    pub async fn run(self, router: Router, stop: Stop, drain: impl Future<Output = ()>) -> Result<(), anyhow::Error> {
         let Self { listener, limits } = self;
-        let listening = listener
-            .local_addr()
-            .context("the listener has no address")?;
+        let listening = listener.local_addr().context("the listener has no address")?;
         tracing::info!(listen.address = %listening, "listening");
         let connections = Connections::new(router);
         let permits = Arc::new(Semaphore::new(limits.max_connections));
@@ -110,11 +100,7 @@ impl Server {
         }
         drop(listener);
         let open = connections.tasks.len();
-        tracing::info!(
-            connections.open = open,
-            grace_ms = millis(limits.shutdown_grace),
-            "stopping"
-        );
+        tracing::info!(connections.open = open, grace_ms = millis(limits.shutdown_grace), "stopping");
         let ended = connections.end(drain, limits.shutdown_grace);
         tokio::select! {
             biased;
@@ -134,10 +120,7 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>, connections: &
             Ok((stream, peer)) => connections.open(stream, peer, permit),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot accept connections; trying again"
-                );
+                tracing::error!(error = &error as &dyn std::error::Error, "cannot accept connections; trying again");
                 tokio::time::sleep(EXHAUSTION_PAUSE).await;
             }
         }
@@ -146,10 +129,7 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>, connections: &
 
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// The open connections.
@@ -166,9 +146,7 @@ struct Connections {
 impl Connections {
     fn new(router: Router) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(HEADER_READ_TIMEOUT)
-            .max_buf_size(MAX_HEADER_BYTES);
+        http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
         Self {
             router,
             http,
@@ -185,18 +163,9 @@ impl Connections {
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddress(peer));
             let router = router.clone();
-            async move {
-                Ok::<_, Infallible>(
-                    router
-                        .oneshot(request)
-                        .await
-                        .unwrap_or_else(|never| match never {}),
-                )
-            }
+            async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
         });
-        let connection = self
-            .graceful
-            .watch(self.http.serve_connection(TokioIo::new(stream), service));
+        let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(stream), service));
         let cut = self.cut.clone();
         self.tasks.spawn(async move {
             let _permit = permit;
@@ -212,22 +181,14 @@ impl Connections {
     }
 
     async fn end(self, drain: impl Future<Output = ()>, grace: Duration) {
-        let Self {
-            graceful,
-            tasks,
-            cut,
-            ..
-        } = self;
+        let Self { graceful, tasks, cut, .. } = self;
         tasks.close();
         let ended = async {
             tokio::join!(drain, graceful.shutdown());
             tasks.wait().await;
         };
         if tokio::time::timeout(grace, ended).await.is_err() {
-            tracing::warn!(
-                connections.open = tasks.len(),
-                "the grace period is over: open connections are cut"
-            );
+            tracing::warn!(connections.open = tasks.len(), "the grace period is over: open connections are cut");
         }
         cut.cancel();
         tasks.wait().await;

@@ -26,16 +26,10 @@ pub type Now = fn() -> Timestamp;
 
 /// Sends this process's records to standard error. Fails if called twice.
 pub fn install(config: &LogConfig, now: Now) -> Result<(), anyhow::Error> {
-    let filter = EnvFilter::builder()
-        .parse(&config.level)
-        .context("the log level cannot be used")?;
+    let filter = EnvFilter::builder().parse(&config.level).context("the log level cannot be used")?;
     let records = Records::new(config.format, now, |line: &[u8]| {
         // Nobody is left to be told if standard error is gone.
         let _ = std::io::stderr().lock().write_all(line);
     });
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(records)
-        .try_init()
-        .context("the log is set up already")
+    tracing_subscriber::registry().with(filter).with(records).try_init().context("the log is set up already")
 }

@@ -7,11 +7,7 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     let loaded = from_process(flags);
     super::print(&loaded.to_toml())?;
     let config = loaded.outcome?;
-    let warnings: Vec<String> = config
-        .warnings
-        .iter()
-        .map(|warning| format!("# warning: {warning}\n"))
-        .collect();
+    let warnings: Vec<String> = config.warnings.iter().map(|warning| format!("# warning: {warning}\n")).collect();
     super::print(&warnings.concat())
 }
 

@@ -25,15 +25,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Some(url) => url.clone(),
         None => format!(
             "http://{}/healthz",
-            reachable(listen_address(&arguments.settings, &|name| {
-                std::env::var_os(name)
-            })?)
+            reachable(listen_address(&arguments.settings, &|name| { std::env::var_os(name) })?)
         ),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let body = runtime.block_on(ask(&url, Duration::from_secs(arguments.timeout)))?;
     super::print(&format!("{}\n", body.trim_end()))
 }
@@ -45,16 +40,9 @@ async fn ask(url: &str, timeout: Duration) -> Result<String, anyhow::Error> {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .context("cannot make an HTTP client")?;
-    let response = client
-        .get(url)
-        .send()
-        .await
-        .with_context(|| format!("no answer from {url}"))?;
+    let response = client.get(url).send().await.with_context(|| format!("no answer from {url}"))?;
     let status = response.status();
-    let body = response
-        .text()
-        .await
-        .with_context(|| format!("no whole answer from {url}"))?;
+    let body = response.text().await.with_context(|| format!("no whole answer from {url}"))?;
     if !status.is_success() {
         bail!("{url} answers {status}: {}", body.trim_end());
     }
@@ -77,11 +65,8 @@ mod tests {
 
     #[test]
     fn an_unspecified_address_is_asked_on_loopback() {
-        for (listen, asked) in [
-            ("0.0.0.0:80", "127.0.0.1:80"),
-            ("[::]:80", "[::1]:80"),
-            ("10.0.0.1:80", "10.0.0.1:80"),
-        ] {
+        for (listen, asked) in [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("10.0.0.1:80", "10.0.0.1:80")]
+        {
             assert_eq!(reachable(listen.parse().unwrap()).to_string(), asked);
         }
     }

@@ -22,8 +22,6 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 /// 256 random bits in base64url, as `encryption-keys` takes them.
 fn generate(random: &dyn SecureRandom) -> Result<String, anyhow::Error> {
     let mut key = [0_u8; 32];
-    random
-        .fill(&mut key)
-        .map_err(|_| anyhow::anyhow!("the system gave no random bytes"))?;
+    random.fill(&mut key).map_err(|_| anyhow::anyhow!("the system gave no random bytes"))?;
     Ok(URL_SAFE_NO_PAD.encode(key))
 }

@@ -10,10 +10,8 @@ use crate::{app, telemetry};
 pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     let config = super::config::from_process(flags).outcome?;
     telemetry::install(&config.log, jiff::Timestamp::now)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let outcome = runtime.block_on(async {
         // First of all, so that a signal during the start is not lost.
         let stop = Stop::on_signals().context("cannot watch for signals")?;

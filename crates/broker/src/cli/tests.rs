@@ -15,18 +15,8 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn serve_is_what_happens_without_a_subcommand() {
-    assert!(
-        parse(&["--listen", "127.0.0.1:1"])
-            .unwrap()
-            .command
-            .is_none()
-    );
-    assert!(matches!(
-        parse(&["serve", "--listen", "127.0.0.1:1"])
-            .unwrap()
-            .command,
-        Some(Command::Serve { .. })
-    ));
+    assert!(parse(&["--listen", "127.0.0.1:1"]).unwrap().command.is_none());
+    assert!(matches!(parse(&["serve", "--listen", "127.0.0.1:1"]).unwrap().command, Some(Command::Serve { .. })));
 }
 
 #[test]
@@ -41,10 +31,7 @@ fn flags_reach_the_settings() {
         "--ephemeral-key",
     ])
     .unwrap();
-    assert_eq!(
-        cli.settings.get("trusted-proxies").unwrap(),
-        ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
-    );
+    assert_eq!(cli.settings.get("trusted-proxies").unwrap(), ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     assert_eq!(cli.settings.get("worker-args").unwrap(), ["--verbose"]);
     assert_eq!(cli.settings.get("ephemeral-key").unwrap(), ["true"]);
     assert!(cli.settings.get("listen").is_none());
@@ -61,18 +48,12 @@ fn version_and_help_need_no_configuration() {
 #[test]
 fn an_unknown_flag_is_bad_usage() {
     let code = main(vec!["fjmcp-broker".into(), "--no-such-flag".into()]);
-    assert_eq!(
-        format!("{code:?}"),
-        format!("{:?}", ExitCode::from(exit::BAD_CONFIGURATION))
-    );
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(exit::BAD_CONFIGURATION)));
 }
 
 #[test]
 fn help_hides_the_launcher_and_names_variables() {
     let help = Cli::command().render_long_help().to_string();
     assert!(!help.contains(launcher::NAME));
-    assert!(
-        help.contains("FJMCP_BROKER_PUBLIC_URL")
-            && help.contains("--forgejo-oauth-client-secret-file")
-    );
+    assert!(help.contains("FJMCP_BROKER_PUBLIC_URL") && help.contains("--forgejo-oauth-client-secret-file"));
 }

@@ -17,9 +17,8 @@ use super::raw::Environment;
 use super::reader::Reader;
 use super::settings as s;
 use super::{
-    AllowedHost, BaseUrl, CageMode, Config, ForgejoConfig, GatewayConfig, HttpConfig, Keys,
-    LifetimeConfig, LogConfig, LogFormat, PublicUrl, SecretUrl, SessionConfig, StoreConfig,
-    WorkerConfig,
+    AllowedHost, BaseUrl, CageMode, Config, ForgejoConfig, GatewayConfig, HttpConfig, Keys, LifetimeConfig, LogConfig,
+    LogFormat, PublicUrl, SecretUrl, SessionConfig, StoreConfig, WorkerConfig,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -50,10 +49,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
         warnings: Vec::new(),
     };
     warn(reader, &config);
-    Some(Config {
-        warnings: reader.warnings.clone(),
-        ..config
-    })
+    Some(Config { warnings: reader.warnings.clone(), ..config })
 }
 
 fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {
@@ -65,20 +61,14 @@ fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {
     let redirect_uri_allow_list = reader.list(&s::REDIRECT_URI_ALLOW_LIST, redirect_uri);
     let max_body_bytes = reader.required(&s::MAX_BODY_BYTES, |text| match parse_size(text)? {
         size if (64 << 10..=256 << 20).contains(&size) => Ok(size),
-        _ => Err(Fault::new(
-            format!("`{text}` is out of range"),
-            "choose between 64KiB and 256MiB",
-        )),
+        _ => Err(Fault::new(format!("`{text}` is out of range"), "choose between 64KiB and 256MiB")),
     });
     let max_connections = reader.required(&s::MAX_CONNECTIONS, number(1..=1_000_000));
 
     let (public_url, listen, mut allowed_hosts) = (public_url?, listen?, allowed_hosts?);
     if !reader.is_set(&s::ALLOWED_HOSTS) {
         allowed_hosts = AllowedHost::defaults(&public_url, listen);
-        reader.computed.insert(
-            s::ALLOWED_HOSTS.name,
-            allowed_hosts.iter().map(ToString::to_string).collect(),
-        );
+        reader.computed.insert(s::ALLOWED_HOSTS.name, allowed_hosts.iter().map(ToString::to_string).collect());
     }
     let mut allowed_origins = vec![public_url.origin().to_owned()];
     allowed_origins.extend(more_origins?);
@@ -104,39 +94,21 @@ pub(super) fn listen(text: &str) -> Result<std::net::SocketAddr, Fault> {
 }
 
 fn network(text: &str) -> Result<IpNet, Fault> {
-    let parsed = text
-        .parse::<IpNet>()
-        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
     parsed.map(|network| network.trunc()).map_err(|_| {
-        Fault::new(
-            format!("`{text}` is not an address or network"),
-            "write 127.0.0.1, 10.0.0.0/8 or fd00::/8",
-        )
+        Fault::new(format!("`{text}` is not an address or network"), "write 127.0.0.1, 10.0.0.0/8 or fd00::/8")
     })
 }
 
 /// Only what could never be meant is refused here; the rules for redirect URIs are `oauth`'s.
 fn redirect_uri(text: &str) -> Result<String, Fault> {
     let remedy = "write the whole URI, such as cursor://anysphere.cursor-mcp/oauth/callback";
-    if !text
-        .chars()
-        .all(|c| c.is_ascii_graphic() && !matches!(c, '\\' | '*' | '#'))
-    {
-        return Err(Fault::new(
-            format!("`{text}` has characters that a redirect URI may not have"),
-            remedy,
-        ));
+    if !text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '\\' | '*' | '#')) {
+        return Err(Fault::new(format!("`{text}` has characters that a redirect URI may not have"), remedy));
     }
-    let url = url::Url::parse(text)
-        .map_err(|error| Fault::new(format!("`{text}` is not a URI: {error}"), remedy))?;
-    if matches!(
-        url.scheme(),
-        "javascript" | "data" | "file" | "vbscript" | "blob" | "about"
-    ) {
-        return Err(Fault::new(
-            format!("a browser would run or open `{text}` itself"),
-            "remove it",
-        ));
+    let url = url::Url::parse(text).map_err(|error| Fault::new(format!("`{text}` is not a URI: {error}"), remedy))?;
+    if matches!(url.scheme(), "javascript" | "data" | "file" | "vbscript" | "blob" | "about") {
+        return Err(Fault::new(format!("a browser would run or open `{text}` itself"), "remove it"));
     }
     Ok(text.to_owned())
 }
@@ -145,22 +117,17 @@ fn forgejo(reader: &mut Reader<'_>) -> Option<ForgejoConfig> {
     let url = reader.required(&s::FORGEJO_URL, BaseUrl::parse);
     let internal_url = reader.optional(&s::FORGEJO_INTERNAL_URL, BaseUrl::parse);
     let extra_ca_file = reader.optional(&s::EXTRA_CA_FILE, |text| {
-        let readable =
-            std::fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"));
+        let readable = std::fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"));
         match readable {
             Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Ok(PathBuf::from(text)),
-            Ok(_) => Err(Fault::new(
-                format!("{text} holds no certificate"),
-                "name a PEM file with certificates",
-            )),
+            Ok(_) => Err(Fault::new(format!("{text} holds no certificate"), "name a PEM file with certificates")),
             Err(wrong) => Err(Fault::new(wrong, "name a readable PEM file")),
         }
     });
     let egress_proxy = reader.optional(&s::EGRESS_PROXY, SecretUrl::parse_http);
     let client_id = reader.required(&s::FORGEJO_OAUTH_CLIENT_ID, printable);
-    let client_secret = reader.required(&s::FORGEJO_OAUTH_CLIENT_SECRET, |text| {
-        printable(text).map(SecretString::from)
-    });
+    let client_secret =
+        reader.required(&s::FORGEJO_OAUTH_CLIENT_SECRET, |text| printable(text).map(SecretString::from));
     let scopes = reader.required(&s::FORGEJO_OAUTH_SCOPES, |text| Ok(text.to_owned()));
     let url = url?;
     Some(ForgejoConfig {
@@ -196,10 +163,7 @@ fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
         "required" => Ok(CageMode::Required),
         "auto" => Ok(CageMode::Auto),
         "off" => Ok(CageMode::Off),
-        _ => Err(Fault::new(
-            format!("`{text}` is unknown"),
-            "choose required, auto or off",
-        )),
+        _ => Err(Fault::new(format!("`{text}` is unknown"), "choose required, auto or off")),
     });
     Some(WorkerConfig {
         profile: profile?,
@@ -214,25 +178,17 @@ fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
 
 fn variable_name(text: &str) -> Result<String, Fault> {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if text.chars().all(good) && !text.starts_with(|c: char| c.is_ascii_digit()) && !text.is_empty()
-    {
+    if text.chars().all(good) && !text.starts_with(|c: char| c.is_ascii_digit()) && !text.is_empty() {
         return Ok(text.to_owned());
     }
-    Err(Fault::new(
-        "not the name of a variable",
-        "use letters, digits and underscores, no digit first",
-    ))
+    Err(Fault::new("not the name of a variable", "use letters, digits and underscores, no digit first"))
 }
 
 fn assignment(text: &str) -> Result<(String, SecretString), Fault> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| Fault::new("an item is not NAME=VALUE", "write NAME=VALUE"))?;
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| Fault::new("an item is not NAME=VALUE", "write NAME=VALUE"))?;
     if value.contains('\0') {
-        return Err(Fault::new(
-            format!("the value of {name} contains a NUL"),
-            "remove it",
-        ));
+        return Err(Fault::new(format!("the value of {name} contains a NUL"), "remove it"));
     }
     Ok((variable_name(name)?, SecretString::from(value)))
 }
@@ -240,10 +196,7 @@ fn assignment(text: &str) -> Result<(String, SecretString), Fault> {
 fn gateway(reader: &mut Reader<'_>) -> Option<GatewayConfig> {
     let open_doors = reader.list(&s::OPEN_DOORS, |text| Ok(text.to_owned()));
     let storage_origins = reader.list(&s::STORAGE_ORIGINS, parse_origin);
-    Some(GatewayConfig {
-        open_doors: open_doors?,
-        storage_origins: storage_origins?,
-    })
+    Some(GatewayConfig { open_doors: open_doors?, storage_origins: storage_origins? })
 }
 
 fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreConfig> {
@@ -252,20 +205,14 @@ fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreC
     let ephemeral = reader.required(&s::EPHEMERAL_KEY, |text| match text {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err(Fault::new(
-            format!("`{text}` is neither true nor false"),
-            "write true or false",
-        )),
+        _ => Err(Fault::new(format!("`{text}` is neither true nor false"), "write true or false")),
     });
     let (keys, ephemeral) = (keys?, ephemeral?);
     let keys = match (reader.is_set(&s::ENCRYPTION_KEYS), ephemeral) {
         (true, false) => Keys::Configured(SecretString::from(keys.join("\n"))),
         (false, true) => Keys::Ephemeral,
         (true, true) => {
-            reader.fault(
-                &s::EPHEMERAL_KEY,
-                Fault::new("encryption-keys are set too", "keep one of the two"),
-            );
+            reader.fault(&s::EPHEMERAL_KEY, Fault::new("encryption-keys are set too", "keep one of the two"));
             return None;
         }
         (false, false) => {
@@ -281,27 +228,19 @@ fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreC
 fn store_path(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<PathBuf> {
     let from_url = reader
         .optional(&s::DATABASE_URL, |text| {
-            let path = text
-                .strip_prefix("sqlite:")
-                .map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+            let path = text.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
             match path {
                 Some(path) if !path.is_empty() && !path.contains('?') => Ok(PathBuf::from(path)),
-                _ => Err(Fault::new(
-                    "not a database that this version can use",
-                    "write sqlite:FILE, or set store-path",
-                )),
+                _ => {
+                    Err(Fault::new("not a database that this version can use", "write sqlite:FILE, or set store-path"))
+                }
             }
         })
         .ok()?;
-    let from_path = reader
-        .optional(&s::STORE_PATH, |text| Ok(PathBuf::from(text)))
-        .ok()?;
+    let from_path = reader.optional(&s::STORE_PATH, |text| Ok(PathBuf::from(text))).ok()?;
     let (setting, path) = match (from_url, from_path) {
         (Some(_), Some(_)) => {
-            reader.fault(
-                &s::DATABASE_URL,
-                Fault::new("store-path is set too", "keep one of the two"),
-            );
+            reader.fault(&s::DATABASE_URL, Fault::new("store-path is set too", "keep one of the two"));
             return None;
         }
         (Some(path), None) => (&s::DATABASE_URL, path),
@@ -309,16 +248,10 @@ fn store_path(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<P
         (None, None) => {
             // systemd names the folder of StateDirectory=; of several, the first.
             let state = environment("STATE_DIRECTORY").filter(|value| !value.is_empty());
-            let first = state
-                .as_ref()
-                .and_then(|value| value.to_str()?.split(':').next());
-            let path = first.map_or_else(
-                || PathBuf::from("fjmcp-broker.db"),
-                |folder| PathBuf::from(folder).join("broker.db"),
-            );
-            reader
-                .computed
-                .insert(s::STORE_PATH.name, vec![path.display().to_string()]);
+            let first = state.as_ref().and_then(|value| value.to_str()?.split(':').next());
+            let path = first
+                .map_or_else(|| PathBuf::from("fjmcp-broker.db"), |folder| PathBuf::from(folder).join("broker.db"));
+            reader.computed.insert(s::STORE_PATH.name, vec![path.display().to_string()]);
             (&s::STORE_PATH, path)
         }
     };
@@ -333,33 +266,18 @@ fn store_path(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<P
 
 fn lifetimes(reader: &mut Reader<'_>) -> Option<LifetimeConfig> {
     let access_token = reader.required(&s::ACCESS_TOKEN_LIFETIME, within(MINUTE..=DAY));
-    let refresh_token_idle =
-        reader.required(&s::REFRESH_TOKEN_IDLE_LIFETIME, within(HOUR..=3_650 * DAY));
-    let refresh_token_absolute = reader.required(
-        &s::REFRESH_TOKEN_ABSOLUTE_LIFETIME,
-        within(HOUR..=3_650 * DAY),
-    );
-    let authorization_code = reader.required(
-        &s::AUTHORIZATION_CODE_LIFETIME,
-        within(Duration::from_secs(10)..=10 * MINUTE),
-    );
+    let refresh_token_idle = reader.required(&s::REFRESH_TOKEN_IDLE_LIFETIME, within(HOUR..=3_650 * DAY));
+    let refresh_token_absolute = reader.required(&s::REFRESH_TOKEN_ABSOLUTE_LIFETIME, within(HOUR..=3_650 * DAY));
+    let authorization_code =
+        reader.required(&s::AUTHORIZATION_CODE_LIFETIME, within(Duration::from_secs(10)..=10 * MINUTE));
     let login = reader.required(&s::LOGIN_LIFETIME, within(MINUTE..=HOUR));
-    let refresh_replay_window = reader.required(
-        &s::REFRESH_REPLAY_WINDOW,
-        within(Duration::ZERO..=2 * MINUTE),
-    );
+    let refresh_replay_window = reader.required(&s::REFRESH_REPLAY_WINDOW, within(Duration::ZERO..=2 * MINUTE));
     let max_clients = reader.required(&s::MAX_CLIENTS, number(1..=10_000_000));
     if let (Some(idle), Some(absolute)) = (refresh_token_idle, refresh_token_absolute)
         && idle > absolute
     {
-        let wrong = format!(
-            "longer than refresh-token-absolute-lifetime ({})",
-            format_duration(absolute)
-        );
-        reader.fault(
-            &s::REFRESH_TOKEN_IDLE_LIFETIME,
-            Fault::new(wrong, "make it shorter, or that longer"),
-        );
+        let wrong = format!("longer than refresh-token-absolute-lifetime ({})", format_duration(absolute));
+        reader.fault(&s::REFRESH_TOKEN_IDLE_LIFETIME, Fault::new(wrong, "make it shorter, or that longer"));
         return None;
     }
     Some(LifetimeConfig {
@@ -376,12 +294,8 @@ fn lifetimes(reader: &mut Reader<'_>) -> Option<LifetimeConfig> {
 fn sessions(reader: &mut Reader<'_>) -> Option<SessionConfig> {
     let max_sessions = reader.required(&s::MAX_SESSIONS, number(1..=100_000));
     let max_sessions_per_user = reader.required(&s::MAX_SESSIONS_PER_USER, number(1..=100_000));
-    let idle_timeout = reader.required(
-        &s::SESSION_IDLE_TIMEOUT,
-        within(Duration::from_secs(1)..=30 * DAY),
-    );
-    let absolute_lifetime =
-        reader.required(&s::SESSION_ABSOLUTE_LIFETIME, within(MINUTE..=3_650 * DAY));
+    let idle_timeout = reader.required(&s::SESSION_IDLE_TIMEOUT, within(Duration::from_secs(1)..=30 * DAY));
+    let absolute_lifetime = reader.required(&s::SESSION_ABSOLUTE_LIFETIME, within(MINUTE..=3_650 * DAY));
     let call_deadline = reader.required(&s::CALL_DEADLINE, within(Duration::from_secs(1)..=DAY));
     Some(SessionConfig {
         max_sessions: max_sessions?,
@@ -396,26 +310,17 @@ fn log(reader: &mut Reader<'_>) -> Option<LogConfig> {
     let format = reader.required(&s::LOG_FORMAT, |text| match text {
         "json" => Ok(LogFormat::Json),
         "text" => Ok(LogFormat::Text),
-        _ => Err(Fault::new(
-            format!("`{text}` is unknown"),
-            "choose json or text",
-        )),
+        _ => Err(Fault::new(format!("`{text}` is unknown"), "choose json or text")),
     });
     let level = reader.required(&s::LOG_LEVEL, |text| {
-        tracing_subscriber::EnvFilter::builder()
-            .parse(text)
-            .map(|_| text.to_owned())
-            .map_err(|error| {
-                Fault::new(
-                    format!("`{text}` is not a level: {error}"),
-                    "write error, warn, info, debug or trace, or target=level pairs",
-                )
-            })
+        tracing_subscriber::EnvFilter::builder().parse(text).map(|_| text.to_owned()).map_err(|error| {
+            Fault::new(
+                format!("`{text}` is not a level: {error}"),
+                "write error, warn, info, debug or trace, or target=level pairs",
+            )
+        })
     });
-    Some(LogConfig {
-        format: format?,
-        level: level?,
-    })
+    Some(LogConfig { format: format?, level: level? })
 }
 
 fn within(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, Fault> {
@@ -424,14 +329,8 @@ fn within(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, 
         if range.contains(&duration) {
             return Ok(duration);
         }
-        let (low, high) = (
-            format_duration(*range.start()),
-            format_duration(*range.end()),
-        );
-        Err(Fault::new(
-            format!("`{text}` is out of range"),
-            format!("choose between {low} and {high}"),
-        ))
+        let (low, high) = (format_duration(*range.start()), format_duration(*range.end()));
+        Err(Fault::new(format!("`{text}` is out of range"), format!("choose between {low} and {high}")))
     }
 }
 
@@ -440,11 +339,7 @@ fn number(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, Fault>
         Ok(number) if range.contains(&number) => Ok(number),
         _ => Err(Fault::new(
             format!("`{text}` is not a number in range"),
-            format!(
-                "choose a whole number from {} to {}",
-                range.start(),
-                range.end()
-            ),
+            format!("choose a whole number from {} to {}", range.start(), range.end()),
         )),
     }
 }
@@ -455,20 +350,15 @@ fn warn(reader: &mut Reader<'_>, config: &Config) {
             "listening beyond loopback without trusted-proxies: all clients behind a reverse proxy look like one address".to_owned(),
         );
     }
-    for (name, url) in [
-        ("forgejo-url", &config.forgejo.url),
-        ("forgejo-internal-url", &config.forgejo.internal_url),
-    ] {
-        if url.is_exposed()
-            && (name == "forgejo-internal-url" || config.forgejo.url == config.forgejo.internal_url)
-        {
-            reader.warnings.push(format!("{name} is plain http to another machine: tokens travel readably between the broker and Forgejo"));
+    for (name, url) in [("forgejo-url", &config.forgejo.url), ("forgejo-internal-url", &config.forgejo.internal_url)] {
+        if url.is_exposed() && (name == "forgejo-internal-url" || config.forgejo.url == config.forgejo.internal_url) {
+            reader.warnings.push(format!(
+                "{name} is plain http to another machine: tokens travel readably between the broker and Forgejo"
+            ));
             break;
         }
     }
     if config.sessions.max_sessions_per_user > config.sessions.max_sessions {
-        reader
-            .warnings
-            .push("max-sessions-per-user is larger than max-sessions and has no effect".to_owned());
+        reader.warnings.push("max-sessions-per-user is larger than max-sessions and has no effect".to_owned());
     }
 }

@@ -41,20 +41,12 @@ impl FileValues {
 
     /// Parses the text of a configuration file.
     pub(crate) fn parse(path: &Path, text: &str) -> Self {
-        let mut file = Self {
-            path: path.to_owned(),
-            ..Self::default()
-        };
+        let mut file = Self { path: path.to_owned(), ..Self::default() };
         let table = match DeTable::parse(text) {
             Ok(table) => table.into_inner(),
             Err(error) => {
                 let line = error.span().map_or(1, |span| line_of(text, span.start));
-                file.complain(
-                    "config",
-                    line,
-                    format!("not TOML: {}", error.message()),
-                    "correct the line",
-                );
+                file.complain("config", line, format!("not TOML: {}", error.message()), "correct the line");
                 return file;
             }
         };
@@ -66,11 +58,7 @@ impl FileValues {
                 file.complain(name, line, "there is no such setting", &suggestion(name));
                 continue;
             };
-            let items = if names_file {
-                text_of(value).map(|path| vec![path])
-            } else {
-                items_of(setting, value)
-            };
+            let items = if names_file { text_of(value).map(|path| vec![path]) } else { items_of(setting, value) };
             match items {
                 Ok(items) => {
                     file.values.insert(name.to_owned(), (items, line));
@@ -84,25 +72,13 @@ impl FileValues {
     /// What the file says under a key, and where.
     pub(crate) fn get(&self, name: &str) -> Option<(Vec<String>, Source)> {
         let (items, line) = self.values.get(name)?;
-        Some((
-            items.clone(),
-            Source::File {
-                path: self.path.clone(),
-                line: *line,
-            },
-        ))
+        Some((items.clone(), Source::File { path: self.path.clone(), line: *line }))
     }
 
     fn complain(&mut self, setting: &str, line: usize, wrong: impl Into<String>, remedy: &str) {
         self.problems.push(Problem {
             setting: setting.to_owned(),
-            source: Some(
-                Source::File {
-                    path: self.path.clone(),
-                    line,
-                }
-                .to_string(),
-            ),
+            source: Some(Source::File { path: self.path.clone(), line }.to_string()),
             wrong: wrong.into(),
             remedy: remedy.to_owned(),
         });
@@ -110,11 +86,7 @@ impl FileValues {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes()
-        .take(offset)
-        .filter(|&byte| byte == b'\n')
-        .count()
-        + 1
+    text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
 }
 
 fn setting_of(key: &str) -> Option<(&'static Setting, bool)> {
@@ -136,26 +108,16 @@ fn suggestion(key: &str) -> String {
 
 fn items_of(setting: &Setting, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, Fault> {
     match (setting.shape, value.get_ref()) {
-        (Shape::Commas | Shape::Words, DeValue::Array(items)) => {
-            items.iter().map(text_of).collect()
+        (Shape::Commas | Shape::Words, DeValue::Array(items)) => items.iter().map(text_of).collect(),
+        (Shape::Commas | Shape::Words, DeValue::Table(table)) if setting.placeholder == "NAME=VALUE" => {
+            table.iter().map(|(name, value)| Ok(format!("{}={}", name.get_ref(), text_of(value)?))).collect()
         }
-        (Shape::Commas | Shape::Words, DeValue::Table(table))
-            if setting.placeholder == "NAME=VALUE" =>
-        {
-            table
-                .iter()
-                .map(|(name, value)| Ok(format!("{}={}", name.get_ref(), text_of(value)?)))
-                .collect()
-        }
-        (Shape::Commas | Shape::Words, DeValue::String(text))
-            if setting.secrecy == Secrecy::Secret =>
-        {
+        (Shape::Commas | Shape::Words, DeValue::String(text)) if setting.secrecy == Secrecy::Secret => {
             Ok(split_list(setting.shape, text))
         }
-        (Shape::Commas | Shape::Words, DeValue::String(_)) => Err(Fault::new(
-            "a list is expected",
-            format!("write an array: {} = [\"…\"]", setting.name),
-        )),
+        (Shape::Commas | Shape::Words, DeValue::String(_)) => {
+            Err(Fault::new("a list is expected", format!("write an array: {} = [\"…\"]", setting.name)))
+        }
         _ => text_of(value).map(|text| vec![text]),
     }
 }
@@ -165,9 +127,6 @@ fn text_of(value: &Spanned<DeValue<'_>>) -> Result<String, Fault> {
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_owned()),
         DeValue::Boolean(value) => Ok(value.to_string()),
-        other => Err(Fault::new(
-            format!("a text is expected, not {}", other.type_str()),
-            "write the value in quotes",
-        )),
+        other => Err(Fault::new(format!("a text is expected, not {}", other.type_str()), "write the value in quotes")),
     }
 }

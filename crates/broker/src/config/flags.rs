@@ -35,14 +35,8 @@ impl FlagValues {
     pub(crate) fn of(flags: &[(&str, &str)]) -> Self {
         let mut values = BTreeMap::<String, Vec<String>>::new();
         for (name, value) in flags {
-            let shape = ALL
-                .iter()
-                .find(|setting| setting.name == *name)
-                .map_or(Shape::One, |setting| setting.shape);
-            values
-                .entry((*name).to_owned())
-                .or_default()
-                .extend(flag_items(shape, value));
+            let shape = ALL.iter().find(|setting| setting.name == *name).map_or(Shape::One, |setting| setting.shape);
+            values.entry((*name).to_owned()).or_default().extend(flag_items(shape, value));
         }
         Self { values }
     }
@@ -61,11 +55,8 @@ fn arguments() -> impl Iterator<Item = Arg> {
         .value_name("FILE")
         .help("Configuration file (TOML)\n[env: FJMCP_BROKER_CONFIG]")
         .help_heading("Configuration");
-    std::iter::once(config).chain(
-        ALL.iter()
-            .flat_map(|&setting| [Some(argument(setting)), file_argument(setting)])
-            .flatten(),
-    )
+    std::iter::once(config)
+        .chain(ALL.iter().flat_map(|&setting| [Some(argument(setting)), file_argument(setting)]).flatten())
 }
 
 fn argument(setting: &'static Setting) -> Arg {
@@ -77,21 +68,11 @@ fn argument(setting: &'static Setting) -> Arg {
     if setting.secrecy == Secrecy::Secret {
         help.push_str("\nOther users of the machine can read a command line: better use the variable or the file.");
     }
-    let argument = Arg::new(setting.name)
-        .long(setting.name)
-        .help(help)
-        .help_heading(setting.group);
+    let argument = Arg::new(setting.name).long(setting.name).help(help).help_heading(setting.group);
     match setting.shape {
-        Shape::One => argument
-            .value_name(setting.placeholder)
-            .action(ArgAction::Set),
-        Shape::Commas => argument
-            .value_name(setting.placeholder)
-            .action(ArgAction::Append),
-        Shape::Words => argument
-            .value_name(setting.placeholder)
-            .action(ArgAction::Append)
-            .allow_hyphen_values(true),
+        Shape::One => argument.value_name(setting.placeholder).action(ArgAction::Set),
+        Shape::Commas => argument.value_name(setting.placeholder).action(ArgAction::Append),
+        Shape::Words => argument.value_name(setting.placeholder).action(ArgAction::Append).allow_hyphen_values(true),
         Shape::Switch => argument.action(ArgAction::SetTrue),
     }
 }
@@ -102,11 +83,7 @@ fn file_argument(setting: &'static Setting) -> Option<Arg> {
         Arg::new(name.clone())
             .long(name.clone())
             .value_name("FILE")
-            .help(format!(
-                "File that holds {}\n[env: {}]",
-                setting.name,
-                super::setting::variable(&name)
-            ))
+            .help(format!("File that holds {}\n[env: {}]", setting.name, super::setting::variable(&name)))
             .help_heading(setting.group)
     })
 }
@@ -131,10 +108,7 @@ impl FromArgMatches for FlagValues {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         let mut take = |name: &str, shape: Shape| {
             if let Ok(Some(texts)) = matches.try_get_many::<String>(name) {
-                self.values.insert(
-                    name.to_owned(),
-                    texts.flat_map(|text| flag_items(shape, text)).collect(),
-                );
+                self.values.insert(name.to_owned(), texts.flat_map(|text| flag_items(shape, text)).collect());
             }
         };
         take(CONFIG, Shape::One);
@@ -146,12 +120,8 @@ impl FromArgMatches for FlagValues {
                 take(setting.name, setting.shape);
             }
         }
-        for setting in ALL
-            .iter()
-            .filter(|setting| setting.shape == Shape::Switch && matches.get_flag(setting.name))
-        {
-            self.values
-                .insert(setting.name.to_owned(), vec!["true".to_owned()]);
+        for setting in ALL.iter().filter(|setting| setting.shape == Shape::Switch && matches.get_flag(setting.name)) {
+            self.values.insert(setting.name.to_owned(), vec!["true".to_owned()]);
         }
         Ok(())
     }

@@ -32,18 +32,12 @@ impl AllowedHost {
         if host.contains(['/', '?', '#', '@', '\\', '%', '*']) {
             return None;
         }
-        Some(Self {
-            host: Host::parse(host).ok()?,
-            port: port.filter(|port| !matches!(port, 80 | 443)),
-        })
+        Some(Self { host: Host::parse(host).ok()?, port: port.filter(|port| !matches!(port, 80 | 443)) })
     }
 
     pub(super) fn parse_setting(text: &str) -> Result<Self, Fault> {
         Self::parse(text).ok_or_else(|| {
-            Fault::new(
-                format!("`{text}` is not a host"),
-                "write host or host:port, without scheme, path or wildcard",
-            )
+            Fault::new(format!("`{text}` is not a host"), "write host or host:port, without scheme, path or wildcard")
         })
     }
 
@@ -81,19 +75,10 @@ mod tests {
     fn hosts_agree_without_regard_to_case_and_default_port() {
         let allowed = AllowedHost::parse("mcp.example.org");
         assert!(allowed.is_some());
-        for text in [
-            "MCP.Example.ORG",
-            "mcp.example.org:443",
-            "mcp.example.org:80",
-        ] {
+        for text in ["MCP.Example.ORG", "mcp.example.org:443", "mcp.example.org:80"] {
             assert_eq!(AllowedHost::parse(text), allowed, "{text}");
         }
-        for text in [
-            "mcp.example.org:8080",
-            "mcp.example.org.evil.test",
-            "evil.test",
-            "xmcp.example.org",
-        ] {
+        for text in ["mcp.example.org:8080", "mcp.example.org.evil.test", "evil.test", "xmcp.example.org"] {
             assert_ne!(AllowedHost::parse(text), allowed, "{text}");
         }
     }
@@ -125,14 +110,8 @@ mod tests {
         let public = PublicUrl::parse("https://mcp.example.org").unwrap();
         let hosts = AllowedHost::defaults(&public, "127.0.0.1:8080".parse().unwrap());
         let texts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            texts,
-            ["mcp.example.org", "127.0.0.1:8080", "localhost:8080"]
-        );
-        assert_eq!(
-            AllowedHost::defaults(&public, "0.0.0.0:8080".parse().unwrap()).len(),
-            1
-        );
+        assert_eq!(texts, ["mcp.example.org", "127.0.0.1:8080", "localhost:8080"]);
+        assert_eq!(AllowedHost::defaults(&public, "0.0.0.0:8080".parse().unwrap()).len(), 1);
         let v6 = AllowedHost::defaults(&public, "[::1]:8080".parse().unwrap());
         assert_eq!(v6[1].to_string(), "[::1]:8080");
     }

@@ -32,49 +32,28 @@ impl Loaded {
 
 /// Reads the configuration from its three sources. `names` are the names of all variables there are, to find misspelt ones.
 #[must_use]
-pub fn load(
-    flags: &FlagValues,
-    environment: Environment<'_>,
-    names: impl Iterator<Item = String>,
-) -> Loaded {
+pub fn load(flags: &FlagValues, environment: Environment<'_>, names: impl Iterator<Item = String>) -> Loaded {
     let raw = RawValues::gather(flags, environment, &file(flags, environment));
     let mut reader = Reader::new(&raw);
     for name in unknown_variables(names) {
-        reader.warnings.push(format!(
-            "the variable {name} sets nothing: there is no such setting"
-        ));
+        reader.warnings.push(format!("the variable {name} sets nothing: there is no such setting"));
     }
     let config = build::build(&mut reader, environment);
-    let Reader {
-        problems, computed, ..
-    } = reader;
+    let Reader { problems, computed, .. } = reader;
     let outcome = match config {
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(Problems(problems)),
     };
-    Loaded {
-        raw,
-        computed,
-        outcome,
-    }
+    Loaded { raw, computed, outcome }
 }
 
 /// Where the broker listens according to the same sources, for commands that need nothing else.
-pub fn listen_address(
-    flags: &FlagValues,
-    environment: Environment<'_>,
-) -> Result<SocketAddr, Problems> {
+pub fn listen_address(flags: &FlagValues, environment: Environment<'_>) -> Result<SocketAddr, Problems> {
     let raw = RawValues::gather(flags, environment, &file(flags, environment));
     let mut reader = Reader::new(&raw);
     let listen = reader.required(&settings::LISTEN, build::listen);
     listen.ok_or_else(|| {
-        Problems(
-            reader
-                .problems
-                .into_iter()
-                .filter(|problem| problem.setting == settings::LISTEN.name)
-                .collect(),
-        )
+        Problems(reader.problems.into_iter().filter(|problem| problem.setting == settings::LISTEN.name).collect())
     })
 }
 

@@ -16,37 +16,21 @@ pub(super) fn probe_store(path: &Path) -> Result<(), Fault> {
     };
     let shown = folder.display();
     if path.is_dir() {
-        return Err(Fault::new(
-            format!("{} is a folder", path.display()),
-            "name the file that shall hold the store",
-        ));
+        return Err(Fault::new(format!("{} is a folder", path.display()), "name the file that shall hold the store"));
     }
     let probe = folder.join(format!(".fjmcp-broker-probe-{}", std::process::id()));
-    let created = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&probe);
+    let created = OpenOptions::new().write(true).create(true).truncate(true).open(&probe);
     if let Err(error) = created {
         let remedy = match error.kind() {
             ErrorKind::NotFound => {
                 format!("make the folder (mkdir -p {shown}) or name another one")
             }
-            _ => format!(
-                "let the user that runs the broker write to {shown}, or name another folder"
-            ),
+            _ => format!("let the user that runs the broker write to {shown}, or name another folder"),
         };
-        return Err(Fault::new(
-            format!("cannot write to the folder {shown}: {error}"),
-            remedy,
-        ));
+        return Err(Fault::new(format!("cannot write to the folder {shown}: {error}"), remedy));
     }
-    std::fs::remove_file(&probe).map_err(|error| {
-        Fault::new(
-            format!("cannot remove a file from the folder {shown}: {error}"),
-            "allow it",
-        )
-    })?;
+    std::fs::remove_file(&probe)
+        .map_err(|error| Fault::new(format!("cannot remove a file from the folder {shown}: {error}"), "allow it"))?;
     match OpenOptions::new().read(true).append(true).open(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Fault::new(
             format!("cannot write to {}: {error}", path.display()),
@@ -77,24 +61,13 @@ mod tests {
     #[test]
     fn a_folder_cannot_be_the_store() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(
-            probe_store(folder.path())
-                .unwrap_err()
-                .wrong
-                .contains("is a folder")
-        );
+        assert!(probe_store(folder.path()).unwrap_err().wrong.contains("is a folder"));
     }
 
     #[test]
     fn a_folder_in_which_no_file_can_be_made_is_refused() {
         // Even root cannot make a file there.
         let fault = probe_store(Path::new("/proc/self/broker.db")).unwrap_err();
-        assert!(
-            fault
-                .wrong
-                .contains("cannot write to the folder /proc/self"),
-            "{}",
-            fault.wrong
-        );
+        assert!(fault.wrong.contains("cannot write to the folder /proc/self"), "{}", fault.wrong);
     }
 }

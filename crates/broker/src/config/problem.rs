@@ -31,10 +31,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(wrong: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            wrong: wrong.into(),
-            remedy: remedy.into(),
-        }
+        Self { wrong: wrong.into(), remedy: remedy.into() }
     }
 }
 

@@ -24,11 +24,7 @@ pub struct BaseUrl(String);
 impl PublicUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
         let url = web_url(text, "https://mcp.example.org")?;
-        if url.path() != "/"
-            || text.ends_with('/')
-            || url.query().is_some()
-            || url.fragment().is_some()
-        {
+        if url.path() != "/" || text.ends_with('/') || url.query().is_some() || url.fragment().is_some() {
             return Err(Fault::new(
                 format!("`{text}` is more than an origin"),
                 format!(
@@ -37,10 +33,7 @@ impl PublicUrl {
                 ),
             ));
         }
-        let public = Self {
-            origin: url.origin().ascii_serialization(),
-            url,
-        };
+        let public = Self { origin: url.origin().ascii_serialization(), url };
         if !public.is_https() && !public.is_loopback() {
             return Err(Fault::new(
                 format!("`{text}` is not https"),
@@ -77,9 +70,7 @@ impl PublicUrl {
     /// `host`, or `host:port` if the port is not the scheme's own.
     #[must_use]
     pub fn authority(&self) -> &str {
-        self.origin
-            .split_once("://")
-            .map_or("", |(_, authority)| authority)
+        self.origin.split_once("://").map_or("", |(_, authority)| authority)
     }
 
     /// Whether browsers reach us by TLS, so that `__Host-` cookies work.
@@ -107,10 +98,7 @@ impl BaseUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
         let url = web_url(text, "https://git.example.org")?;
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(Fault::new(
-                format!("`{text}` has a query or a fragment"),
-                "write the base URL only",
-            ));
+            return Err(Fault::new(format!("`{text}` has a query or a fragment"), "write the base URL only"));
         }
         Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
     }
@@ -143,10 +131,7 @@ pub(crate) fn parse_origin(text: &str) -> Result<String, Fault> {
     };
     let url = Url::parse(text).map_err(|_| fault())?;
     if matches!(url.scheme(), "http" | "https") {
-        let bare = url.path() == "/"
-            && !text.ends_with('/')
-            && url.query().is_none()
-            && url.fragment().is_none();
+        let bare = url.path() == "/" && !text.ends_with('/') && url.query().is_none() && url.fragment().is_none();
         let anonymous = url.username().is_empty() && url.password().is_none();
         return if bare && anonymous && !text.contains('*') {
             Ok(url.origin().ascii_serialization())
@@ -155,30 +140,17 @@ pub(crate) fn parse_origin(text: &str) -> Result<String, Fault> {
         };
     }
     // Editors show pages under schemes of their own (vscode-webview://…), whose origin is compared as it is written.
-    let authority = text
-        .split_once("://")
-        .map_or("", |(_, authority)| authority);
+    let authority = text.split_once("://").map_or("", |(_, authority)| authority);
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
-    if authority.is_empty() || !authority.chars().all(plain) {
-        Err(fault())
-    } else {
-        Ok(text.to_lowercase())
-    }
+    if authority.is_empty() || !authority.chars().all(plain) { Err(fault()) } else { Ok(text.to_lowercase()) }
 }
 
 fn web_url(text: &str, example: &str) -> Result<Url, Fault> {
     let remedy = || format!("write a URL such as {example}");
-    if text
-        .chars()
-        .any(|c| c.is_whitespace() || c.is_control() || c == '\\')
-    {
-        return Err(Fault::new(
-            "the URL contains white space, control characters or a backslash",
-            remedy(),
-        ));
+    if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+        return Err(Fault::new("the URL contains white space, control characters or a backslash", remedy()));
     }
-    let url = Url::parse(text)
-        .map_err(|error| Fault::new(format!("`{text}` is not a URL: {error}"), remedy()))?;
+    let url = Url::parse(text).map_err(|error| Fault::new(format!("`{text}` is not a URL: {error}"), remedy()))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Fault::new(
             "the URL contains a user name or password",
@@ -186,10 +158,7 @@ fn web_url(text: &str, example: &str) -> Result<Url, Fault> {
         ));
     }
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(Fault::new(
-            format!("`{text}` is neither http nor https"),
-            remedy(),
-        ));
+        return Err(Fault::new(format!("`{text}` is neither http nor https"), remedy()));
     }
     Ok(url)
 }
@@ -219,16 +188,8 @@ mod tests {
             let url = PublicUrl::parse(text).unwrap();
             assert_eq!(url.origin(), text);
         }
-        assert_eq!(
-            PublicUrl::parse("HTTPS://MCP.Example.org:443")
-                .unwrap()
-                .origin(),
-            "https://mcp.example.org"
-        );
-        assert_eq!(
-            PublicUrl::parse("https://bücher.example").unwrap().origin(),
-            "https://xn--bcher-kva.example"
-        );
+        assert_eq!(PublicUrl::parse("HTTPS://MCP.Example.org:443").unwrap().origin(), "https://mcp.example.org");
+        assert_eq!(PublicUrl::parse("https://bücher.example").unwrap().origin(), "https://xn--bcher-kva.example");
     }
 
     #[test]
@@ -263,38 +224,18 @@ mod tests {
 
     #[test]
     fn forgejo_may_live_below_a_sub_path_and_a_trailing_slash_is_dropped() {
-        assert_eq!(
-            BaseUrl::parse("https://example.org/git/").unwrap().as_str(),
-            "https://example.org/git"
-        );
-        assert_eq!(
-            BaseUrl::parse("https://git.example.org").unwrap().as_str(),
-            "https://git.example.org"
-        );
-        for text in [
-            "https://user:pass@git.example.org",
-            "git.example.org",
-            "https://h/?q",
-            "ssh://h",
-        ] {
+        assert_eq!(BaseUrl::parse("https://example.org/git/").unwrap().as_str(), "https://example.org/git");
+        assert_eq!(BaseUrl::parse("https://git.example.org").unwrap().as_str(), "https://git.example.org");
+        for text in ["https://user:pass@git.example.org", "git.example.org", "https://h/?q", "ssh://h"] {
             assert!(BaseUrl::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn an_origin_is_kept_as_browsers_write_it() {
-        assert_eq!(
-            parse_origin("https://Example.org:443").unwrap(),
-            "https://example.org"
-        );
-        assert_eq!(
-            parse_origin("http://localhost:6274").unwrap(),
-            "http://localhost:6274"
-        );
-        assert_eq!(
-            parse_origin("vscode-webview://abc").unwrap(),
-            "vscode-webview://abc"
-        );
+        assert_eq!(parse_origin("https://Example.org:443").unwrap(), "https://example.org");
+        assert_eq!(parse_origin("http://localhost:6274").unwrap(), "http://localhost:6274");
+        assert_eq!(parse_origin("vscode-webview://abc").unwrap(), "vscode-webview://abc");
         for text in [
             "*",
             "null",

@@ -76,15 +76,8 @@ impl RawValue {
 
 impl RawValues {
     /// Takes for each setting the value of the highest source that has one.
-    pub(crate) fn gather(
-        flags: &FlagValues,
-        environment: Environment<'_>,
-        file: &FileValues,
-    ) -> Self {
-        let mut gathered = Self {
-            values: BTreeMap::new(),
-            problems: file.problems.clone(),
-        };
+    pub(crate) fn gather(flags: &FlagValues, environment: Environment<'_>, file: &FileValues) -> Self {
+        let mut gathered = Self { values: BTreeMap::new(), problems: file.problems.clone() };
         for &setting in ALL {
             if let Some(value) = gathered.highest(setting, flags, environment, file) {
                 gathered.values.insert(setting.name, value);
@@ -101,22 +94,13 @@ impl RawValues {
         file: &FileValues,
     ) -> Option<RawValue> {
         let file_name = setting.file_name();
-        let flag = |name: &str| {
-            flags
-                .get(name)
-                .map(|items| (items.to_vec(), Source::Flag(format!("--{name}"))))
-        };
+        let flag = |name: &str| flags.get(name).map(|items| (items.to_vec(), Source::Flag(format!("--{name}"))));
         if let Some(found) = self.level(setting, flag(setting.name), flag(&file_name)) {
             return Some(found);
         }
         let inline = self.variable(setting, &setting.variable(), environment, true);
         let named = if setting.may_come_from_file() {
-            self.variable(
-                setting,
-                &super::setting::variable(&file_name),
-                environment,
-                false,
-            )
+            self.variable(setting, &super::setting::variable(&file_name), environment, false)
         } else {
             None
         };
@@ -127,11 +111,9 @@ impl RawValues {
             return Some(found);
         }
         match setting.default {
-            Fallback::Value(text) => Some(RawValue {
-                items: vec![text.to_owned()],
-                source: Source::Default,
-                read_from: None,
-            }),
+            Fallback::Value(text) => {
+                Some(RawValue { items: vec![text.to_owned()], source: Source::Default, read_from: None })
+            }
             Fallback::Required | Fallback::Unset(_) | Fallback::Computed(_) => None,
         }
     }
@@ -145,19 +127,10 @@ impl RawValues {
     ) -> Option<(Vec<String>, Source)> {
         let value = environment(name).filter(|value| !value.is_empty())?;
         let Ok(value) = value.into_string() else {
-            self.complain(
-                setting,
-                name.to_owned(),
-                "the variable is not UTF-8",
-                "set it to plain text",
-            );
+            self.complain(setting, name.to_owned(), "the variable is not UTF-8", "set it to plain text");
             return None;
         };
-        let items = if split {
-            split_list(setting.shape, &value)
-        } else {
-            vec![value]
-        };
+        let items = if split { split_list(setting.shape, &value) } else { vec![value] };
         Some((items, Source::Variable(name.to_owned())))
     }
 
@@ -170,32 +143,15 @@ impl RawValues {
     ) -> Option<RawValue> {
         match (inline, named) {
             (None, None) => None,
-            (Some((items, source)), None) => Some(RawValue {
-                items,
-                source,
-                read_from: None,
-            }),
+            (Some((items, source)), None) => Some(RawValue { items, source, read_from: None }),
             (Some((items, source)), Some((_, other))) => {
-                self.complain(
-                    setting,
-                    other.to_string(),
-                    format!("{source} sets the same"),
-                    "keep one of the two",
-                );
-                Some(RawValue {
-                    items,
-                    source,
-                    read_from: None,
-                })
+                self.complain(setting, other.to_string(), format!("{source} sets the same"), "keep one of the two");
+                Some(RawValue { items, source, read_from: None })
             }
             (None, Some((paths, source))) => {
                 let path = PathBuf::from(paths.into_iter().next_back()?);
                 match read_value(setting, &path) {
-                    Ok(items) => Some(RawValue {
-                        items,
-                        source,
-                        read_from: Some(path),
-                    }),
+                    Ok(items) => Some(RawValue { items, source, read_from: Some(path) }),
                     Err(wrong) => {
                         self.complain(
                             setting,
@@ -204,24 +160,14 @@ impl RawValues {
                             "name a readable file that holds the value and nothing else",
                         );
                         // The setting counts as set, so that it is not complained of as missing too.
-                        Some(RawValue {
-                            items: Vec::new(),
-                            source,
-                            read_from: Some(path),
-                        })
+                        Some(RawValue { items: Vec::new(), source, read_from: Some(path) })
                     }
                 }
             }
         }
     }
 
-    fn complain(
-        &mut self,
-        setting: &Setting,
-        source: String,
-        wrong: impl Into<String>,
-        remedy: &str,
-    ) {
+    fn complain(&mut self, setting: &Setting, source: String, wrong: impl Into<String>, remedy: &str) {
         self.problems.push(Problem {
             setting: setting.name.to_owned(),
             source: Some(source),
@@ -238,27 +184,15 @@ impl RawValues {
 
 /// Reads the file that a `-file` variant names. One trailing line end is not part of a value.
 fn read_value(setting: &Setting, path: &Path) -> Result<Vec<String>, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let items: Vec<String> = if setting.is_list() {
         let lines = text.lines().map(str::trim);
-        lines
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(str::to_owned)
-            .collect()
+        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
     } else {
         let value = text.trim_end_matches(['\r', '\n']);
-        if value.is_empty() {
-            Vec::new()
-        } else {
-            vec![value.to_owned()]
-        }
+        if value.is_empty() { Vec::new() } else { vec![value.to_owned()] }
     };
-    if items.is_empty() {
-        Err(format!("{} is empty", path.display()))
-    } else {
-        Ok(items)
-    }
+    if items.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(items) }
 }
 
 /// Splits a flag's or variable's text into the items of a list. A JSON array of strings says exactly what is meant.
@@ -272,11 +206,7 @@ pub(super) fn split_list(shape: Shape, text: &str) -> Vec<String> {
         return items;
     }
     let trimmed = |items: &mut dyn Iterator<Item = &str>| {
-        items
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(str::to_owned)
-            .collect()
+        items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     };
     match shape {
         Shape::Commas => trimmed(&mut text.split(',')),
@@ -293,17 +223,9 @@ pub(crate) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<Stri
         name == "FJMCP_BROKER_CONFIG"
             || ALL.iter().any(|setting| {
                 name == setting.variable()
-                    || (setting.may_come_from_file()
-                        && name == super::setting::variable(&setting.file_name()))
+                    || (setting.may_come_from_file() && name == super::setting::variable(&setting.file_name()))
             })
     };
-    let from_kubernetes =
-        |rest: &str| rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_");
-    names
-        .filter(|name| {
-            name.strip_prefix(PREFIX)
-                .is_some_and(|rest| !from_kubernetes(rest))
-                && !known(name)
-        })
-        .collect()
+    let from_kubernetes = |rest: &str| rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_");
+    names.filter(|name| name.strip_prefix(PREFIX).is_some_and(|rest| !from_kubernetes(rest)) && !known(name)).collect()
 }

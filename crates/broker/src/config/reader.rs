@@ -23,20 +23,11 @@ pub(super) struct Noted;
 
 impl<'a> Reader<'a> {
     pub(super) fn new(raw: &'a RawValues) -> Self {
-        Self {
-            raw,
-            problems: raw.problems.clone(),
-            warnings: Vec::new(),
-            computed: BTreeMap::new(),
-        }
+        Self { raw, problems: raw.problems.clone(), warnings: Vec::new(), computed: BTreeMap::new() }
     }
 
     /// A setting that must be there, by itself or by its default.
-    pub(super) fn required<T>(
-        &mut self,
-        setting: &Setting,
-        parse: impl Fn(&str) -> Result<T, Fault>,
-    ) -> Option<T> {
+    pub(super) fn required<T>(&mut self, setting: &Setting, parse: impl Fn(&str) -> Result<T, Fault>) -> Option<T> {
         if self.raw.get(setting).is_none() {
             self.missing(setting);
             return None;
@@ -56,10 +47,7 @@ impl<'a> Reader<'a> {
         // A file that could not be read has left no item, and its problem is noted already.
         let text = value.items.last().ok_or(Noted)?;
         if text.is_empty() {
-            self.fault(
-                setting,
-                Fault::new("the value is empty", "give a value, or remove the setting"),
-            );
+            self.fault(setting, Fault::new("the value is empty", "give a value, or remove the setting"));
             return Err(Noted);
         }
         match parse(text) {
@@ -72,16 +60,8 @@ impl<'a> Reader<'a> {
     }
 
     /// All items of a list; empty if unset. Each bad item is a problem of its own.
-    pub(super) fn list<T>(
-        &mut self,
-        setting: &Setting,
-        parse: impl Fn(&str) -> Result<T, Fault>,
-    ) -> Option<Vec<T>> {
-        let items = self
-            .raw
-            .get(setting)
-            .map(|value| value.items.clone())
-            .unwrap_or_default();
+    pub(super) fn list<T>(&mut self, setting: &Setting, parse: impl Fn(&str) -> Result<T, Fault>) -> Option<Vec<T>> {
+        let items = self.raw.get(setting).map(|value| value.items.clone()).unwrap_or_default();
         let number = items.len();
         let mut parsed = Vec::with_capacity(number);
         for item in items {
@@ -95,9 +75,7 @@ impl<'a> Reader<'a> {
 
     /// Whether anybody set it; a default does not count.
     pub(super) fn is_set(&self, setting: &Setting) -> bool {
-        self.raw
-            .get(setting)
-            .is_some_and(|value| value.source != Source::Default)
+        self.raw.get(setting).is_some_and(|value| value.source != Source::Default)
     }
 
     /// Notes a problem of a setting's value.
@@ -117,12 +95,7 @@ impl<'a> Reader<'a> {
         } else {
             String::new()
         };
-        let remedy = format!(
-            "set --{} or {}{file}. {}",
-            setting.name,
-            setting.variable(),
-            setting.doc
-        );
+        let remedy = format!("set --{} or {}{file}. {}", setting.name, setting.variable(), setting.doc);
         self.fault(setting, Fault::new("not set", remedy));
     }
 }

@@ -26,18 +26,10 @@ pub fn reference() -> String {
     for setting in ALL {
         if setting.group != group {
             group = setting.group;
-            let _ = write!(
-                text,
-                "\n## {group}\n\n| Setting | Variable | Default | Meaning |\n|---|---|---|---|\n"
-            );
+            let _ = write!(text, "\n## {group}\n\n| Setting | Variable | Default | Meaning |\n|---|---|---|---|\n");
         }
         let (name, variable) = (setting.name, setting.variable());
-        let _ = writeln!(
-            text,
-            "| `{name}` | `{variable}` | {} | {} |",
-            default(setting),
-            meaning(setting)
-        );
+        let _ = writeln!(text, "| `{name}` | `{variable}` | {} | {} |", default(setting), meaning(setting));
     }
     text
 }

@@ -15,8 +15,7 @@ pub struct SecretUrl(Url);
 impl SecretUrl {
     pub(super) fn parse_http(text: &str) -> Result<Self, Fault> {
         let remedy = "write a URL such as http://proxy.example.org:3128";
-        let url =
-            Url::parse(text).map_err(|error| Fault::new(format!("not a URL: {error}"), remedy))?;
+        let url = Url::parse(text).map_err(|error| Fault::new(format!("not a URL: {error}"), remedy))?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
             return Err(Fault::new("neither http nor https", remedy));
         }
@@ -62,17 +61,12 @@ mod tests {
         let url = SecretUrl::parse_http("http://me:hunter2@proxy.test:3128").unwrap();
         for text in [format!("{url}"), format!("{url:?}")] {
             assert!(
-                text.contains("***@proxy.test:3128")
-                    && !text.contains("hunter2")
-                    && !text.contains("me:"),
+                text.contains("***@proxy.test:3128") && !text.contains("hunter2") && !text.contains("me:"),
                 "{text}"
             );
         }
         assert_eq!(url.expose().password(), Some("hunter2"));
-        assert_eq!(
-            mask("postgres://u:p@h/db?password=x"),
-            "postgres://***@h/db"
-        );
+        assert_eq!(mask("postgres://u:p@h/db?password=x"), "postgres://***@h/db");
         assert_eq!(mask("u:p@h"), "***@h");
     }
 }

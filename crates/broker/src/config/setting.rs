@@ -67,15 +67,7 @@ impl Setting {
         default: Fallback,
         doc: &'static str,
     ) -> Self {
-        Self {
-            name,
-            group: "",
-            shape: Shape::One,
-            secrecy: Secrecy::Open,
-            placeholder,
-            default,
-            doc,
-        }
+        Self { name, group: "", shape: Shape::One, secrecy: Secrecy::Open, placeholder, default, doc }
     }
 
     pub(super) const fn list(
@@ -84,10 +76,7 @@ impl Setting {
         default: Fallback,
         doc: &'static str,
     ) -> Self {
-        Self {
-            shape: Shape::Commas,
-            ..Self::one(name, placeholder, default, doc)
-        }
+        Self { shape: Shape::Commas, ..Self::one(name, placeholder, default, doc) }
     }
 
     pub(super) const fn words(
@@ -96,17 +85,11 @@ impl Setting {
         default: Fallback,
         doc: &'static str,
     ) -> Self {
-        Self {
-            shape: Shape::Words,
-            ..Self::one(name, placeholder, default, doc)
-        }
+        Self { shape: Shape::Words, ..Self::one(name, placeholder, default, doc) }
     }
 
     pub(super) const fn switch(name: &'static str, doc: &'static str) -> Self {
-        Self {
-            shape: Shape::Switch,
-            ..Self::one(name, "", Fallback::Value("false"), doc)
-        }
+        Self { shape: Shape::Switch, ..Self::one(name, "", Fallback::Value("false"), doc) }
     }
 
     pub(super) const fn secrecy(self, secrecy: Secrecy) -> Self {
@@ -141,9 +124,7 @@ impl Setting {
     pub(crate) fn default_text(&self) -> String {
         match self.default {
             Fallback::Required => "required".to_owned(),
-            Fallback::Unset(text) | Fallback::Computed(text) | Fallback::Value(text) => {
-                text.to_owned()
-            }
+            Fallback::Unset(text) | Fallback::Computed(text) | Fallback::Value(text) => text.to_owned(),
         }
     }
 }

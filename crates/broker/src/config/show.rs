@@ -23,14 +23,9 @@ pub(super) fn to_toml(raw: &RawValues, computed: &BTreeMap<&'static str, Vec<Str
         }
         let line = match (raw.get(setting), computed.get(setting.name)) {
             (Some(value), _) => line(setting, value),
-            (None, Some(items)) => line(
-                setting,
-                &RawValue {
-                    items: items.clone(),
-                    source: Source::Computed,
-                    read_from: None,
-                },
-            ),
+            (None, Some(items)) => {
+                line(setting, &RawValue { items: items.clone(), source: Source::Computed, read_from: None })
+            }
             (None, None) => match setting.default {
                 Fallback::Required => format!("# {} is not set but required", setting.name),
                 _ => format!("# {} is not set: {}", setting.name, setting.default_text()),
@@ -44,28 +39,15 @@ pub(super) fn to_toml(raw: &RawValues, computed: &BTreeMap<&'static str, Vec<Str
 fn line(setting: &Setting, value: &RawValue) -> String {
     let mut items = value.items.iter().map(|item| shown(setting, item));
     let shown = if setting.is_list() {
-        Value::Array(
-            items
-                .map(|item| item.map_or(Value::String(MASK.to_owned()), Value::String))
-                .collect(),
-        )
+        Value::Array(items.map(|item| item.map_or(Value::String(MASK.to_owned()), Value::String)).collect())
     } else {
-        Value::String(
-            items
-                .next_back()
-                .flatten()
-                .unwrap_or_else(|| MASK.to_owned()),
-        )
+        Value::String(items.next_back().flatten().unwrap_or_else(|| MASK.to_owned()))
     };
     let shown = match (&shown, setting.shape) {
         (Value::String(text), Shape::Switch) if text == "true" || text == "false" => text.clone(),
         _ => shown.to_string(),
     };
-    format!(
-        "{} = {shown}  # {}",
-        setting.name,
-        value.origin().replace(char::is_control, "?")
-    )
+    format!("{} = {shown}  # {}", setting.name, value.origin().replace(char::is_control, "?"))
 }
 
 /// The part of a value that may be seen.
@@ -76,8 +58,6 @@ fn shown(setting: &Setting, item: &str) -> Option<String> {
         Secrecy::Open => Some(item.to_owned()),
         Secrecy::Secret => None,
         Secrecy::Url => Some(mask(item)),
-        Secrecy::Values => item
-            .split_once('=')
-            .map(|(name, _)| format!("{name}={MASK}")),
+        Secrecy::Values => item.split_once('=').map(|(name, _)| format!("{name}={MASK}")),
     }
 }

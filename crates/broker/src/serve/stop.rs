@@ -24,10 +24,7 @@ impl Stop {
     /// Stops at SIGTERM or SIGINT, at once at the second of them. Must be called on a runtime.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::new();
-        let (terminate, interrupt) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tokio::spawn(watch(terminate, interrupt, stop.clone()));
         Ok(stop)
     }

@@ -19,9 +19,7 @@ async fn start(
     limits: Limits,
     drain: impl Future<Output = ()> + Send + 'static,
 ) -> (SocketAddr, Stop, JoinHandle<Result<(), anyhow::Error>>) {
-    let server = Server::bind("127.0.0.1:0".parse().unwrap(), limits)
-        .await
-        .unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), limits).await.unwrap();
     let address = server.local_addr().unwrap();
     let stop = Stop::new();
     let task = tokio::spawn(server.run(router, stop.clone(), drain));
@@ -41,22 +39,12 @@ async fn answer(connection: &mut TcpStream, until: &str) -> String {
 
 #[tokio::test]
 async fn handlers_see_the_address_of_the_peer() {
-    let handler =
-        get(|Extension(PeerAddress(peer)): Extension<PeerAddress>| async move { peer.to_string() });
-    let (address, ..) = start(
-        Router::new().route("/", handler),
-        Limits::new(8, LONG),
-        async {},
-    )
-    .await;
+    let handler = get(|Extension(PeerAddress(peer)): Extension<PeerAddress>| async move { peer.to_string() });
+    let (address, ..) = start(Router::new().route("/", handler), Limits::new(8, LONG), async {}).await;
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(GET).await.unwrap();
     let peer = connection.local_addr().unwrap().to_string();
-    assert!(
-        answer(&mut connection, &peer)
-            .await
-            .starts_with("HTTP/1.1 200")
-    );
+    assert!(answer(&mut connection, &peer).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]
@@ -70,22 +58,14 @@ async fn a_stop_closes_idle_connections_and_lets_running_requests_finish() {
             "done"
         })
     };
-    let (address, stop, task) = start(
-        Router::new().route("/", handler),
-        Limits::new(8, LONG),
-        async {},
-    )
-    .await;
+    let (address, stop, task) = start(Router::new().route("/", handler), Limits::new(8, LONG), async {}).await;
     let mut idle = TcpStream::connect(address).await.unwrap();
     let mut busy = TcpStream::connect(address).await.unwrap();
     busy.write_all(GET).await.unwrap();
     begun.notified().await;
     stop.request();
     assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0);
-    assert!(
-        TcpStream::connect(address).await.is_err(),
-        "a new connection was accepted"
-    );
+    assert!(TcpStream::connect(address).await.is_err(), "a new connection was accepted");
     finish.notify_one();
     assert!(answer(&mut busy, "done").await.starts_with("HTTP/1.1 200"));
     task.await.unwrap().unwrap();
@@ -102,12 +82,7 @@ fn endless() -> Router {
 
 #[tokio::test]
 async fn a_stream_that_does_not_end_is_cut_when_the_grace_period_is_over() {
-    let (address, stop, task) = start(
-        endless(),
-        Limits::new(8, Duration::from_millis(10)),
-        async {},
-    )
-    .await;
+    let (address, stop, task) = start(endless(), Limits::new(8, Duration::from_millis(10)), async {}).await;
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(GET).await.unwrap();
     answer(&mut connection, "first").await;
@@ -121,8 +96,7 @@ async fn a_stream_that_does_not_end_is_cut_when_the_grace_period_is_over() {
 
 #[tokio::test]
 async fn a_second_request_to_stop_does_not_wait_for_the_grace_period() {
-    let (address, stop, task) =
-        start(endless(), Limits::new(8, LONG), std::future::pending()).await;
+    let (address, stop, task) = start(endless(), Limits::new(8, LONG), std::future::pending()).await;
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(GET).await.unwrap();
     answer(&mut connection, "first").await;
@@ -142,11 +116,7 @@ async fn the_drain_runs_only_when_the_stop_begins() {
     .await;
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(GET).await.unwrap();
-    assert!(
-        answer(&mut connection, "\r\n\r\n")
-            .await
-            .starts_with("HTTP/1.1 404")
-    );
+    assert!(answer(&mut connection, "\r\n\r\n").await.starts_with("HTTP/1.1 404"));
     assert!(futures_util::FutureExt::now_or_never(drained.notified()).is_none());
     stop.request();
     drained.notified().await;
@@ -171,34 +141,20 @@ async fn connections_beyond_the_cap_wait_for_a_place() {
 
 #[tokio::test]
 async fn headers_beyond_the_cap_are_refused() {
-    let (address, ..) = start(
-        Router::new().route("/", get(|| async { "served" })),
-        Limits::new(8, LONG),
-        async {},
-    )
-    .await;
+    let (address, ..) =
+        start(Router::new().route("/", get(|| async { "served" })), Limits::new(8, LONG), async {}).await;
     let mut connection = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "GET / HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n",
-        "x".repeat(2 * MAX_HEADER_BYTES)
-    );
+    let head = format!("GET / HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "x".repeat(2 * MAX_HEADER_BYTES));
     // The server may answer and close before it has read all of it.
     let _ = connection.write_all(head.as_bytes()).await;
     let mut text = Vec::new();
     let _ = connection.read_to_end(&mut text).await;
-    assert!(
-        text.is_empty() || text.starts_with(b"HTTP/1.1 431"),
-        "{}",
-        String::from_utf8_lossy(&text)
-    );
+    assert!(text.is_empty() || text.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&text));
 }
 
 #[tokio::test]
 async fn a_taken_port_is_told_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let error = Server::bind(taken.local_addr().unwrap(), Limits::new(1, LONG))
-        .await
-        .err()
-        .unwrap();
+    let error = Server::bind(taken.local_addr().unwrap(), Limits::new(1, LONG)).await.err().unwrap();
     assert!(error.to_string().contains("--listen"), "{error}");
 }

@@ -49,10 +49,7 @@ const WITHHELD: &str = "[never logged]";
 #[must_use]
 pub fn permitted<'a>(field: &str, value: &'a str) -> Cow<'a, str> {
     let name = field.rsplit('.').next().unwrap_or(field);
-    if FIELDS
-        .iter()
-        .any(|forbidden| name.eq_ignore_ascii_case(forbidden))
-    {
+    if FIELDS.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden)) {
         return Cow::Borrowed(WITHHELD);
     }
     scrub(value)
@@ -65,18 +62,10 @@ fn scrub(value: &str) -> Cow<'_, str> {
     }
     let mut text = String::with_capacity(value.len());
     let mut rest = value;
-    while let Some(start) = [
-        rest.find(TOKEN_PREFIX),
-        rest.find("earer ").map(|at| at + 6),
-    ]
-    .into_iter()
-    .flatten()
-    .min()
+    while let Some(start) = [rest.find(TOKEN_PREFIX), rest.find("earer ").map(|at| at + 6)].into_iter().flatten().min()
     {
         let (before, after) = rest.split_at(start);
-        let secret = |c: char| {
-            c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '~' | '+' | '/' | '=')
-        };
+        let secret = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '~' | '+' | '/' | '=');
         let end = after.find(|c| !secret(c)).unwrap_or(after.len());
         text.push_str(before);
         text.push_str(WITHHELD);
@@ -92,13 +81,7 @@ mod tests {
 
     #[test]
     fn forbidden_fields_are_withheld_under_any_prefix_and_case() {
-        for field in [
-            "token",
-            "oauth.code",
-            "http.Authorization",
-            "forgejo.refresh_token",
-            "mcp.arguments",
-        ] {
+        for field in ["token", "oauth.code", "http.Authorization", "forgejo.refresh_token", "mcp.arguments"] {
             assert_eq!(permitted(field, "x"), WITHHELD, "{field}");
         }
         assert_eq!(permitted("http.route", "/oauth/token"), "/oauth/token");
@@ -111,10 +94,7 @@ mod tests {
             permitted("message", "got fjb_at_AbC-1_2 twice: fjb_rt_x"),
             "got [never logged] twice: [never logged]"
         );
-        assert_eq!(
-            permitted("error", "header `Bearer abc.def` refused"),
-            "header `Bearer [never logged]` refused"
-        );
+        assert_eq!(permitted("error", "header `Bearer abc.def` refused"), "header `Bearer [never logged]` refused");
         assert_eq!(permitted("message", "plain"), "plain");
     }
 }

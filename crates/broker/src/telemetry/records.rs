@@ -52,28 +52,16 @@ impl<W: Fn(&[u8])> Records<W> {
                 Value::Object(record).to_string()
             }
             LogFormat::Text => {
-                let mut line = format!(
-                    "{timestamp} {:5} {}: {}",
-                    metadata.level(),
-                    metadata.target(),
-                    printable(message)
-                );
+                let mut line =
+                    format!("{timestamp} {:5} {}: {}", metadata.level(), metadata.target(), printable(message));
                 for (name, value) in &fields {
                     let value = match value {
-                        Value::String(text)
-                            if !text.is_empty() && !text.contains([' ', '"', '=']) =>
-                        {
-                            printable(text)
-                        }
+                        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => printable(text),
                         other => other.to_string(),
                     };
                     let _ = write!(line, " {name}={value}");
                 }
-                let _ = write!(
-                    line,
-                    " service={SERVICE} version={} revision={}",
-                    BUILD.version, BUILD.revision
-                );
+                let _ = write!(line, " service={SERVICE} version={} revision={}", BUILD.version, BUILD.revision);
                 line
             }
         };
@@ -105,11 +93,7 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut all = Map::new();
-        for span in context
-            .event_scope(event)
-            .into_iter()
-            .flat_map(tracing_subscriber::registry::Scope::from_root)
-        {
+        for span in context.event_scope(event).into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
             if let Some(fields) = span.extensions().get::<Fields>() {
                 all.extend(fields.0.clone());
             }
@@ -123,15 +107,7 @@ where
 
 /// One line stays one line, and a terminal is not spoken to by strangers.
 fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect::<Vec<_>>()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]
@@ -161,11 +137,7 @@ mod tests {
     #[test]
     fn every_json_record_is_stamped_and_carries_the_fields_of_its_spans() {
         let lines = lines(LogFormat::Json, || {
-            let span = tracing::info_span!(
-                "request",
-                request.id = "r1",
-                user.id = tracing::field::Empty
-            );
+            let span = tracing::info_span!("request", request.id = "r1", user.id = tracing::field::Empty);
             let _entered = span.enter();
             span.record("user.id", "u1");
             tracing::warn!(duration_ms = 7_u64, "slow");

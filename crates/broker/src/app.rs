@@ -14,7 +14,8 @@ use oauth::redirect_uri::AllowList;
 use oauth::resource::Resource;
 use oauth::token::Lifetimes;
 use parking_lot::Mutex;
-use store::{KeyRing, LoginCompleted, Store, StoreError};
+use store::logins::LoginCompleted;
+use store::{KeyRing, Store, StoreError};
 
 use crate::audit::{Audit, Entry};
 use crate::bearer::Bearers;
@@ -36,7 +37,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) upstream: OAuthClient,
-    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) credentials: Credentials,
     pub(crate) bridge: Bridge,
     pub(crate) bearers: Bearers,
     pub(crate) grants: LiveGrants,

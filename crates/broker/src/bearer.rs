@@ -75,7 +75,7 @@ impl Bearers {
         let known = match self.known.get(&hash) {
             Some(known) => known,
             None => {
-                let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?;
+                let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
                 let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at };
                 self.known.insert(hash, known.clone());
                 known

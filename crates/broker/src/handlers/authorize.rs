@@ -18,7 +18,8 @@ use oauth::random::NoRandomness;
 use oauth::redirect_uri::{Kind, RedirectUri};
 use oauth::scope::{Access, ScopeSet};
 use oauth::token::{PlainToken, TokenKind};
-use store::{NewAuthorization, StoreError};
+use store::StoreError;
+use store::authorizations::{NewAuthorization, Purpose};
 
 use crate::app::App;
 use crate::audit::Entry;
@@ -155,7 +156,7 @@ async fn begin_login(app: &App, mut request: AuthorizationRequest, read_only: bo
     let login = NewAuthorization {
         state_hash,
         browser_hash: browser.hash(),
-        purpose: store::Purpose::Authorize,
+        purpose: Purpose::Authorize,
         sealed_request: &sealed,
         created_at: now,
         expires_at: now.plus(app.policy.login_lifetime),

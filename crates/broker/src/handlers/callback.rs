@@ -7,13 +7,15 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use forgejo::credential_store::IssuedPair;
-use forgejo::oauth_client::{ExchangeError, Identity, IdentityError};
+use forgejo::oauth_client::{ExchangeError, IdentityError};
 use oauth::error::ErrorCode;
 use oauth::grant::GrantLimits;
 use oauth::id::{GrantId, UserId};
 use oauth::random::NoRandomness;
 use oauth::token::{PlainToken, TokenHash, TokenKind};
-use store::{CompletedLogin, NewCode, NewGrant, StoreError};
+use store::StoreError;
+use store::authorizations::Purpose;
+use store::logins::{CompletedLogin, NewCode, NewGrant, UpstreamLogin};
 
 use crate::app::App;
 use crate::audit::Entry;
@@ -83,7 +85,7 @@ async fn finish(
     let now = app.clock.now();
     let authorization = app
         .store
-        .take_authorization(&state, &browser.hash(), store::Purpose::Authorize, now)
+        .take_authorization(&state, &browser.hash(), Purpose::Authorize, now)
         .await?
         .ok_or(Cause::UnknownState)?;
     let PendingLogin { request, verifier } =
@@ -119,8 +121,35 @@ async fn finish(
     let missing = missing_scopes(app, &pair).await;
     let own_code = PlainToken::generate(TokenKind::Code, app.random.as_ref())?;
     let grant = GrantId::generate(app.random.as_ref())?;
-    let login = completed(app, &pair, &identity, &request, &grant, &own_code)?;
-    let completed = app.store.complete_login(&login).await?;
+    let user_id_if_new = UserId::generate(app.random.as_ref())?;
+    let now = app.clock.now();
+    let completed = app
+        .store
+        .complete_login(&CompletedLogin {
+            upstream: UpstreamLogin {
+                user_id_if_new: &user_id_if_new,
+                issuer: app.upstream.issuer(),
+                sub: &identity.sub,
+                login: &identity.login,
+                forgejo_id: identity.id,
+                credential: new_credential(&pair),
+                now,
+            },
+            grant: NewGrant {
+                id: grant.clone(),
+                client: &request.client,
+                scope: request.scope,
+                limits: &GrantLimits::default(),
+                resource: app.site.resource.as_str(),
+            },
+            code: NewCode {
+                hash: own_code.hash(),
+                code_challenge: &request.code_challenge,
+                redirect_uri: request.redirect_uri.as_str(),
+                expires_at: now.plus(app.policy.lifetimes.code),
+            },
+        })
+        .await?;
     app.login_completed(&completed).await;
     let entry = Entry {
         actor: Some(completed.user.as_str()),
@@ -138,39 +167,6 @@ async fn finish(
     };
     add_cookie(&mut response, clear_cookie);
     Ok(response)
-}
-
-fn completed<'a>(
-    app: &App,
-    pair: &'a IssuedPair,
-    identity: &'a Identity,
-    request: &'a oauth::authorize::AuthorizationRequest,
-    grant: &GrantId,
-    code: &PlainToken,
-) -> Result<CompletedLogin<'a>, NoRandomness> {
-    let now = app.clock.now();
-    Ok(CompletedLogin {
-        user_id_if_new: UserId::generate(app.random.as_ref())?,
-        issuer: app.upstream.issuer().to_owned(),
-        sub: identity.sub.clone(),
-        login: identity.login.clone(),
-        forgejo_id: identity.id,
-        credential: new_credential(pair),
-        grant: NewGrant {
-            id: grant.clone(),
-            client: request.client.clone(),
-            scope: request.scope,
-            limits: GrantLimits::default(),
-            resource: app.site.resource.as_str().to_owned(),
-        },
-        code: NewCode {
-            hash: code.hash(),
-            code_challenge: request.code_challenge.clone(),
-            redirect_uri: request.redirect_uri.as_str().to_owned(),
-            expires_at: now.plus(app.policy.lifetimes.code),
-        },
-        now,
-    })
 }
 
 /// What Forgejo granted less than was asked: for a confidential application it keeps the scope of the first login (forgejo.md §4.2).

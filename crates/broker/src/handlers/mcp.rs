@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bridge::reply::{GetHead, PostHead, Principal, Reply, ReplyBody};
 use futures_util::StreamExt as _;
+use forgejo::token_source::CredentialError;
 use oauth::clock::Timestamp;
 use oauth::error::ErrorCode;
 
@@ -30,6 +31,8 @@ pub(crate) enum RouteError {
     NotAuthorized(#[from] NotAuthorized),
     #[error("the login at Forgejo has ended; log in again")]
     LogInAgain,
+    #[error("{reason}")]
+    Unavailable { reason: String, retry_after: u32 },
     #[error("Content-Type must be application/json")]
     MediaType,
 }
@@ -93,8 +96,12 @@ pub(crate) async fn method_not_allowed() -> Response {
 async fn admit(app: &App, headers: &HeaderMap) -> Result<Caller, RouteError> {
     let (grant, expires_at) = app.bearers.check(headers).await?;
     let user = &grant.grant.user;
-    if app.credentials.is_dead(user.as_str()) {
-        return Err(RouteError::LogInAgain);
+    match app.credentials.is_dead(&user.to_shared()).await {
+        Ok(false) => {}
+        Ok(true) | Err(CredentialError::Dead(_) | CredentialError::Unknown) => return Err(RouteError::LogInAgain),
+        Err(CredentialError::Unavailable { reason, retry_after }) => {
+            return Err(RouteError::Unavailable { reason, retry_after });
+        }
     }
     app.note_use(&grant);
     let principal = Principal {
@@ -176,6 +183,10 @@ impl RouteError {
                 tracing::error!(error = %error, "a bearer token could not be looked up");
                 (StatusCode::SERVICE_UNAVAILABLE, None)
             }
+            Self::Unavailable { reason, .. } => {
+                tracing::warn!(error = reason, "the login of a user cannot be looked up");
+                (StatusCode::SERVICE_UNAVAILABLE, None)
+            }
             Self::NotAuthorized(reason) => (StatusCode::UNAUTHORIZED, reason.challenge(challenge)),
         };
         let message = match status {
@@ -189,7 +200,8 @@ impl RouteError {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            let seconds = if let Self::Unavailable { retry_after, .. } = self { retry_after } else { 5 };
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -38,7 +38,7 @@ pub(crate) async fn post(
         if record.grant.client == client.id {
             app.end_grant(&record.grant, "revoked_by_client").await?;
         }
-    } else if let Some(record) = app.store.access_token(&hash).await?
+    } else if let Some(record) = app.store.access_token(&hash).await?.map(|bearer| bearer.record)
         && record.grant.client == client.id
     {
         app.store.revoke_access_token(&hash, app.clock.now()).await?;

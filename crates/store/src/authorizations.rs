@@ -168,5 +168,6 @@ mod tests {
         })
         .await;
         assert_eq!(taken.into_iter().filter(|&won| won).count(), 1);
+        assert_eq!(testing::rows(&store, "SELECT count(*) FROM authorizations").await, 0);
     }
 }

@@ -1,0 +1,14 @@
+//! The program: how an operator, a browser and an MCP client meet it.
+//!
+//! A request walks one way: [`serve`] (listener) → [`middleware`] (request id, limits, host, CORS) → handler → a rule in `oauth` or a
+//! route in `bridge` → `store` or worker → response. [`cli`] and [`config`] come before all of it, [`pages`] is what browsers see.
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod build_info;
+pub mod cli;
+pub mod config;
+pub mod middleware;
+pub mod pages;
+pub mod serve;
+pub mod telemetry;

@@ -4,7 +4,11 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod cage;
+pub mod launcher;
+pub mod orphans;
 pub mod process;
+mod procfs;
 pub mod profile;
 pub mod reply;
 pub mod session_store;

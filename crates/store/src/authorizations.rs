@@ -75,13 +75,16 @@ impl Store {
         state_hash: &TokenHash,
         now: Timestamp,
     ) -> Result<Option<Authorization>, StoreError> {
+        // A transaction of its own, because nobody may hold the login before its removal is on disk.
+        let mut tx = self.begin().await?;
         let row = sqlx::query(
             "DELETE FROM authorizations WHERE state_hash = $1 \
              RETURNING state_hash, browser_hash, purpose, sealed_request, created_at, expires_at",
         )
         .bind(state_hash.as_bytes().as_slice())
-        .fetch_optional(self.write())
+        .fetch_optional(&mut *tx)
         .await?;
+        tx.commit().await?;
         let taken = row.as_ref().map(Authorization::try_from).transpose()?;
         Ok(taken.filter(|login| now <= login.expires_at))
     }
@@ -168,5 +171,6 @@ mod tests {
         })
         .await;
         assert_eq!(taken.into_iter().filter(|&won| won).count(), 1);
+        assert_eq!(testing::rows(&store, "SELECT count(*) FROM authorizations").await, 0);
     }
 }

@@ -85,6 +85,7 @@ impl Store {
         metadata: &ClientMetadata,
         now: Timestamp,
     ) -> Result<Client, StoreError> {
+        let mut tx = self.begin().await?;
         let row = sqlx::query(concat!(
             "INSERT INTO clients (id, kind, metadata, created_at, last_used_at, authorized) VALUES ($1, $2, $3, $4, $4, $5) \
              ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, metadata = excluded.metadata, digest = NULL, \
@@ -96,9 +97,11 @@ impl Store {
         .bind(to_json(metadata)?)
         .bind(now.0)
         .bind(false)
-        .fetch_one(self.write())
+        .fetch_one(&mut *tx)
         .await?;
-        read_client(&row)
+        let client = read_client(&row)?;
+        tx.commit().await?;
+        Ok(client)
     }
 
     /// A client by its `client_id`.

@@ -228,17 +228,14 @@ pub(crate) fn seal_with(
     sealed.extend_from_slice(header);
     sealed.extend_from_slice(&[0u8; NONCE_LEN]);
     sealed.extend_from_slice(plaintext);
-    match cipher.seal_in_place_separate_tag(Aad::from([header, aad].concat()), &mut sealed[body..]) {
-        Ok((nonce, tag)) => {
-            sealed[header.len()..body].copy_from_slice(nonce.as_ref());
-            sealed.extend_from_slice(tag.as_ref());
-            Ok(sealed)
-        }
-        Err(_) => {
-            sealed.zeroize();
-            Err(SealError)
-        }
-    }
+    let Ok((nonce, tag)) = cipher.seal_in_place_separate_tag(Aad::from([header, aad].concat()), &mut sealed[body..])
+    else {
+        sealed.zeroize();
+        return Err(SealError);
+    };
+    sealed[header.len()..body].copy_from_slice(nonce.as_ref());
+    sealed.extend_from_slice(tag.as_ref());
+    Ok(sealed)
 }
 
 /// Opens what [`seal_with`] made with a header of `header_len` bytes.

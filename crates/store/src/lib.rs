@@ -1,7 +1,7 @@
 //! What has to outlive the process: clients, logins under way, users with their Forgejo credential, grants with their tokens, MCP
 //! sessions, the audit log. SQLite, one file.
 //!
-//! Every method of [`store::Store`] is one transaction. Whatever may happen only once (redeeming a code, rotating a refresh token,
+//! Every method of [`Store`] is one transaction, the sweep excepted. Whatever may happen only once (redeeming a code, rotating a refresh token,
 //! taking a login or a lease) is one conditional statement, so that of any number of callers exactly one wins. The store holds no
 //! clock and makes no ids: both come in as parameters.
 //!

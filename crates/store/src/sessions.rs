@@ -1,5 +1,7 @@
 //! MCP sessions. User and client are those of the session's grant; a session can't belong to another.
 
+use std::fmt;
+
 use oauth::clock::Timestamp;
 use oauth::id::{ClientId, GrantId, UserId};
 use sqlx::Row as _;
@@ -14,7 +16,7 @@ const TABLE: &str = "sessions";
 const INITIALIZE: &str = "initialize";
 
 /// A stored session (MCP 2025-11-25, basic/transports, Session Management).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SessionRow {
     /// SHA-256 of the session id.
     pub id_hash: [u8; 32],
@@ -155,6 +157,16 @@ impl SessionRow {
             created_at: time(row, "created_at")?,
             last_seen: time(row, "last_seen")?,
         })
+    }
+}
+
+impl fmt::Debug for SessionRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRow")
+            .field("grant", &self.grant)
+            .field("protocol_version", &self.protocol_version)
+            .field("last_seen", &self.last_seen)
+            .finish_non_exhaustive()
     }
 }
 

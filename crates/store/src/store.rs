@@ -94,7 +94,14 @@ impl Store {
             .max_connections(1)
             .min_connections(1)
             .idle_timeout(None)
-            .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal).optimize_on_close(true, None))
+            .connect_with(
+                options
+                    .clone()
+                    .journal_mode(SqliteJournalMode::Wal)
+                    // Erased means overwritten: a sealed pair must not outlive its window in the file's free space.
+                    .pragma("secure_delete", "ON")
+                    .optimize_on_close(true, None),
+            )
             .await
             .map_err(database)?;
         let mut tx = write.begin_with("BEGIN IMMEDIATE").await.map_err(database)?;

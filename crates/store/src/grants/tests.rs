@@ -98,8 +98,11 @@ async fn uses_are_noted_in_a_batch_and_never_go_back() {
     Login::of("h").write(&store).await.unwrap();
     store.touch_grants(&[("g".into(), Timestamp(5)), ("h".into(), Timestamp(7)), ("gone".into(), NOW)]).await.unwrap();
     store.touch_grants(&[("g".into(), Timestamp(3))]).await.unwrap();
-    let used: Vec<_> = store.grants_of_user(&user).await.unwrap().into_iter().map(|g| g.last_used_at).collect();
-    assert_eq!(used, [Some(Timestamp(5)), Some(Timestamp(7))]);
+    let grants = store.grants_of_user(&user).await.unwrap();
+    assert_eq!(
+        grants.iter().map(|grant| grant.last_used_at).collect::<Vec<_>>(),
+        [Some(Timestamp(5)), Some(Timestamp(7))]
+    );
     assert_eq!(store.client(&"c".into()).await.unwrap().unwrap().last_used_at, Timestamp(7));
 }
 

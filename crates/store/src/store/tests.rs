@@ -1,9 +1,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 
+use oauth::clock::Timestamp;
 use oauth::id::UserId;
+use oauth::token::TokenHash;
 
 use super::*;
-use crate::testing::{KEY, Login, OTHER_KEY, logged_in, place, ring, rows, store};
+use crate::testing::{KEY, Login, OTHER_KEY, credential, logged_in, place, ring, rows, store, tokens};
+
+const NOW: Timestamp = Timestamp(1);
 
 async fn open(path: &Path, keys: &str) -> Result<Store, OpenError> {
     Store::open(path, ring(keys)).await
@@ -42,8 +46,8 @@ async fn everything_is_there_after_reopening() {
     store.close().await;
     assert!(!PathBuf::from(format!("{}-wal", path.display())).exists(), "the log is folded into the file");
     let store = open(&path, KEY).await.unwrap();
-    let credential = store.credential(&user).await.unwrap().unwrap();
-    assert_eq!(credential.access_token.as_str(), "forgejo-access");
+    let row = store.credential(&user).await.unwrap().unwrap();
+    assert_eq!(row.access_token.as_str(), "forgejo-access");
     assert!(store.grant(&"g".into()).await.unwrap().unwrap().is_live());
 }
 
@@ -152,10 +156,7 @@ async fn nothing_that_can_be_spent_is_in_the_file() {
     let (_directory, path) = place();
     let store = open(&path, KEY).await.unwrap();
     logged_in(&store).await;
-    store
-        .redeem_code(&oauth::token::TokenHash::of("code"), oauth::clock::Timestamp(1), &crate::testing::tokens("t", 1))
-        .await
-        .unwrap();
+    store.redeem_code(&TokenHash::of("code"), NOW, &tokens("t", 1)).await.unwrap();
     store.close().await;
     let file = std::fs::read(&path).unwrap();
     for secret in ["forgejo-access", "forgejo-refresh", "t-access", "t-refresh"] {
@@ -165,10 +166,25 @@ async fn nothing_that_can_be_spent_is_in_the_file() {
 }
 
 #[tokio::test]
+async fn an_erased_pair_leaves_no_trace_in_the_file() {
+    let (_directory, path) = place();
+    let store = open(&path, KEY).await.unwrap();
+    logged_in(&store).await;
+    let (first, second) = (tokens("1", 0), tokens("2", 0));
+    let sealed = b"a sealed pair that must not be found any more".repeat(3);
+    store.redeem_code(&TokenHash::of("code"), NOW, &first).await.unwrap();
+    store.rotate(&first.refresh_hash, NOW, &second, Some(&sealed)).await.unwrap();
+    assert_eq!(store.erase_expired_successors(Timestamp(2)).await.unwrap(), 1);
+    store.close().await;
+    let file = std::fs::read(&path).unwrap();
+    assert!(!file.windows(15).any(|window| sealed.windows(15).any(|part| part == window)));
+}
+
+#[tokio::test]
 async fn debug_output_shows_nothing_of_a_credential() {
     let (_directory, store) = store().await;
     let user: UserId = logged_in(&store).await;
-    let credential = store.credential(&user).await.unwrap().unwrap();
-    let shown = format!("{store:?} {credential:?} {:?}", crate::testing::credential("forgejo-access"));
+    let row = store.credential(&user).await.unwrap().unwrap();
+    let shown = format!("{store:?} {row:?} {:?}", credential("forgejo-access"));
     assert!(!shown.contains("forgejo-"), "{shown}");
 }

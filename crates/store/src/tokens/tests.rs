@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{logged_in, race, rows, store, tokens};
+use crate::testing::{KEY, logged_in, place, race, ring, rows, store, tokens};
 
 mod family;
 
@@ -37,6 +37,21 @@ async fn of_64_that_rotate_a_refresh_token_one_wins_and_one_pair_is_minted() {
     assert_eq!(rows(&store, "SELECT count(*) FROM access_tokens").await, 2);
     let minted = tokens(&format!("next {}", winners[0]), 0);
     assert_eq!(state(&store, &minted.refresh_hash).await, RefreshState::Valid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_wins_also_when_two_processes_share_the_file() {
+    let (_directory, path) = place();
+    let one = Store::open(&path, ring(KEY)).await.unwrap();
+    let two = Store::open(&path, ring(KEY)).await.unwrap();
+    let first = issued(&one).await;
+    let outcomes = race(32, &one, |one, index| {
+        let store = if index % 2 == 0 { one } else { two.clone() };
+        async move { store.rotate(&first.refresh_hash, NOW, &tokens(&format!("next {index}"), 0), None).await.unwrap() }
+    })
+    .await;
+    assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Rotated::Won)).count(), 1);
+    assert_eq!(rows(&two, "SELECT count(*) FROM refresh_tokens").await, 2);
 }
 
 #[tokio::test]

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use bridge::bridge::{Bridge, BridgeConfig};
+use bridge::bridge::Bridge;
 use bridge::cage;
+use bridge::config::BridgeConfig;
+use bridge::observer::NoObserver;
 use bridge::orphans::OrphanReaper;
 use bridge::profile::{Preset, WorkerProfile};
 use bridge::spawn::{SpawnConfig, Spawner};
@@ -121,7 +123,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let spawner = Spawner::start(profile(&config.worker)?, spawn_config(config))?;
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge =
-        Bridge::start(bridge_config(config), spawner.clone(), Arc::new(issue), Arc::new(sessions), Arc::default());
+        Bridge::start(bridge_config(config), spawner.clone(), Arc::new(issue), Arc::new(sessions), Arc::new(NoObserver));
     *bridge_cell.lock() = Some(bridge.clone());
 
     let app = Arc::new(App {
@@ -267,6 +269,7 @@ fn bridge_config(config: &Config) -> BridgeConfig {
         max_sessions_per_user: config.sessions.max_sessions_per_user,
         session_idle_timeout: config.sessions.idle_timeout,
         call_deadline: config.sessions.call_deadline,
+        broker_version: BUILD.version.to_owned(),
         ..BridgeConfig::default()
     }
 }

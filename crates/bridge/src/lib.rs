@@ -13,7 +13,11 @@ pub mod session_store;
 pub mod starter;
 
 // Running programs.
+pub mod cage;
+pub mod launcher;
+pub mod orphans;
 pub mod process;
+mod procfs;
 pub mod profile;
 pub mod spawn;
 

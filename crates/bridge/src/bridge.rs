@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::access::AccessIssuer;
-use crate::config::BridgeConfig;
+pub use crate::config::BridgeConfig;
 use crate::envelope::{Bounds, RawId, read_post};
 use crate::era::{Era, legacy, modern};
 use crate::observer::{Figures, Observer};
@@ -35,15 +35,9 @@ impl Bridge {
         sessions: Arc<dyn SessionStore>,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let bounds = Bounds {
-            depth: config.max_depth,
-            batch: config.max_batch,
-        };
+        let bounds = Bounds { depth: config.max_depth, batch: config.max_batch };
         let shop = Workshop::new(Arc::new(config), Box::new(starter), access, observer);
-        Self {
-            supervisor: Supervisor::start(shop, sessions),
-            bounds,
-        }
+        Self { supervisor: Supervisor::start(shop, sessions), bounds }
     }
 
     /// Answers a POST. If the returned future is dropped, calls that have begun go on: in the legacy era a lost connection is
@@ -103,6 +97,7 @@ impl Bridge {
     }
 
     /// How much there is of everything.
+    #[must_use]
     pub fn figures(&self) -> Figures {
         self.supervisor.figures()
     }

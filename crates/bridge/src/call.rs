@@ -70,20 +70,14 @@ impl Call {
 
     /// The client has cancelled it.
     pub(crate) fn cancelled(self) {
-        let refusal = Refusal::in_band(
-            crate::refusal::UNAVAILABLE,
-            "cancelled",
-            "the call was cancelled by the client",
-        );
+        let refusal =
+            Refusal::in_band(crate::refusal::UNAVAILABLE, "cancelled", "the call was cancelled by the client");
         self.exchange.cancelled(self.id.as_bytes(), &refusal);
     }
 
     /// Whether the client has cancelled it before a worker had it.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.ticket
-            .open_id
-            .as_ref()
-            .is_some_and(|open| open.cancelled.load(Ordering::Relaxed))
+        self.ticket.open_id.as_ref().is_some_and(|open| open.cancelled.load(Ordering::Relaxed))
     }
 }
 
@@ -91,10 +85,7 @@ impl Call {
 
 impl Ticket {
     pub(crate) fn new(counted: CallGuard, open_id: Option<OpenId>) -> Self {
-        Self {
-            _counted: counted,
-            open_id,
-        }
+        Self { _counted: counted, open_id }
     }
 }
 
@@ -109,11 +100,7 @@ impl OpenIds {
         }
         let cancelled = Arc::new(AtomicBool::new(false));
         ids.insert(key.clone(), cancelled.clone());
-        Some(OpenId {
-            ids: self.clone(),
-            key,
-            cancelled,
-        })
+        Some(OpenId { ids: self.clone(), key, cancelled })
     }
 
     /// Marks a call that no worker has got yet.

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 /// Plain data; [`crate::bridge::Bridge::start`] consumes it.
 #[derive(Debug, Clone)]
 pub struct BridgeConfig {
-    /// Workers at one time, each session's own and the shared ones together. Hibernated sessions do not count. Default 200.
-    pub max_workers: usize,
-    /// Workers of one user at one time. Default 16.
-    pub max_workers_per_user: usize,
+    /// Sessions that are awake at one time, which is to say: workers, the shared ones included. Hibernated sessions do not
+    /// count. Default 200.
+    pub max_sessions: usize,
+    /// The same for one user. Default 16.
+    pub max_sessions_per_user: usize,
     /// Workers that may be starting at one time; more wait. Default 8.
     pub max_starts: usize,
     /// Calls without an answer in one worker. Default 128.
@@ -56,8 +55,6 @@ pub struct BridgeConfig {
     pub last_seen_interval: Duration,
     /// How often idle workers are looked for. Default 5 s.
     pub sweep_interval: Duration,
-    /// Calls that bring back state which a worker keeps by itself; repeated after each revival.
-    pub revival_calls: Vec<RevivalCall>,
     /// The version that the broker names when it initialises a shared worker itself.
     pub broker_version: String,
 }
@@ -77,22 +74,13 @@ pub struct StreamLimits {
     pub kept_posts: usize,
 }
 
-/// A request that is repeated after a revival.
-#[derive(Debug, Clone)]
-pub struct RevivalCall {
-    /// The JSON-RPC method.
-    pub method: String,
-    /// The `params` object, as JSON.
-    pub params: Bytes,
-}
-
 // === impl BridgeConfig ===
 
 impl Default for BridgeConfig {
     fn default() -> Self {
         Self {
-            max_workers: 200,
-            max_workers_per_user: 16,
+            max_sessions: 200,
+            max_sessions_per_user: 16,
             max_starts: 8,
             max_calls_per_worker: 128,
             max_calls_per_user: 256,
@@ -115,7 +103,6 @@ impl Default for BridgeConfig {
             stop_grace: Duration::from_secs(5),
             last_seen_interval: Duration::from_mins(1),
             sweep_interval: Duration::from_secs(5),
-            revival_calls: Vec::new(),
             broker_version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

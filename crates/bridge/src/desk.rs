@@ -22,8 +22,6 @@ pub(crate) struct Replay {
     pub(crate) initialized: bool,
     pub(crate) log_level: Option<String>,
     pub(crate) subscriptions: Vec<String>,
-    /// Whether the profile's calls are repeated.
-    pub(crate) repeat_calls: bool,
 }
 
 /// What a worker tells the one it works for. Called by its reader: never blocks.

@@ -143,10 +143,7 @@ pub(crate) fn read_post(body: &Bytes, bounds: Bounds) -> Result<Incoming, Malfor
         return Err(Malformed::syntax("a line break inside a string"));
     }
     if scan.depth > bounds.depth {
-        return Err(Malformed::invalid(format!(
-            "nested deeper than {} levels",
-            bounds.depth
-        )));
+        return Err(Malformed::invalid(format!("nested deeper than {} levels", bounds.depth)));
     }
     if scan.breaks {
         return read(&scan::without_breaks(body), Side::Client, bounds.batch);
@@ -168,25 +165,18 @@ fn read(bytes: &Bytes, side: Side, max_batch: usize) -> Result<Incoming, Malform
     if !text.trim_ascii_start().starts_with('[') {
         return Message::read(bytes, text, side).map(Incoming::One);
     }
-    let elements: Vec<&RawValue> =
-        serde_json::from_str(text).map_err(|error| Malformed::json(&error))?;
+    let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| Malformed::json(&error))?;
     if elements.is_empty() {
         return Err(Malformed::invalid("an empty batch"));
     }
     if elements.len() > max_batch {
-        return Err(Malformed::invalid(format!(
-            "a batch of more than {max_batch} messages"
-        )));
+        return Err(Malformed::invalid(format!("a batch of more than {max_batch} messages")));
     }
     let read = |element: &&RawValue| {
         let text = element.get();
         Message::read(&bytes.slice_ref(text.as_bytes()), text, side)
     };
-    elements
-        .iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map(Incoming::Batch)
+    elements.iter().map(read).collect::<Result<_, _>>().map(Incoming::Batch)
 }
 
 fn range_in(text: &str, part: &str) -> Range<usize> {
@@ -203,21 +193,11 @@ impl Message {
             serde_json::from_str::<&RawValue>(text).map_err(|error| Malformed::json(&error))?;
             return Err(Malformed::invalid("a message is a JSON object"));
         }
-        let envelope = members(text, &ENVELOPE, Strictness::Strict)
-            .map_err(|error| Malformed::json(&error))?;
+        let envelope = members(text, &ENVELOPE, Strictness::Strict).map_err(|error| Malformed::json(&error))?;
         let [jsonrpc, id, method, params, result, error] = envelope.values;
-        let doubled_id = envelope
-            .fault
-            .as_ref()
-            .is_some_and(|fault| fault.known == "id");
-        let readable = id
-            .filter(|_| !doubled_id)
-            .and_then(|raw| RawId::read(raw.get()).ok());
-        let invalid = |reason: String| Malformed {
-            code: INVALID_REQUEST,
-            reason,
-            id: readable.clone(),
-        };
+        let doubled_id = envelope.fault.as_ref().is_some_and(|fault| fault.known == "id");
+        let readable = id.filter(|_| !doubled_id).and_then(|raw| RawId::read(raw.get()).ok());
+        let invalid = |reason: String| Malformed { code: INVALID_REQUEST, reason, id: readable.clone() };
         if let Some(fault) = envelope.fault {
             return Err(invalid(fault.to_string()));
         }
@@ -237,12 +217,12 @@ impl Message {
             (None, Some(_), Some(_), None) => Kind::Response { error: false },
             (None, Some(_), None, Some(_)) => Kind::Response { error: true },
             (Some(_), ..) => {
-                return Err(invalid(
-                    "a request has neither \"result\" nor \"error\"".to_owned(),
-                ));
+                return Err(invalid("a request has neither \"result\" nor \"error\"".to_owned()));
             }
             (None, ..) => {
-                return Err(invalid("neither a request (\"method\") nor a response (\"id\" and \"result\" or \"error\")".to_owned()));
+                return Err(invalid(
+                    "neither a request (\"method\") nor a response (\"id\" and \"result\" or \"error\")".to_owned(),
+                ));
             }
         };
         if let Some(raw) = id
@@ -275,15 +255,11 @@ impl Message {
         if !params.starts_with('{') {
             return Err("\"params\" has to be an object".to_owned());
         }
-        let found =
-            members(params, &PARAMS, Strictness::Strict).map_err(|error| error.to_string())?;
+        let found = members(params, &PARAMS, Strictness::Strict).map_err(|error| error.to_string())?;
         if let Some(fault) = found.fault {
             return Err(format!("params: {fault}"));
         }
-        let Some(meta) = found.values[0]
-            .map(RawValue::get)
-            .filter(|meta| *meta != "null")
-        else {
+        let Some(meta) = found.values[0].map(RawValue::get).filter(|meta| *meta != "null") else {
             return Ok(());
         };
         if !meta.starts_with('{') {
@@ -294,13 +270,8 @@ impl Message {
             return Err(format!("_meta: {fault}"));
         }
         self.modern = found.values[1].is_some();
-        if let Some(token) = found.values[0]
-            .map(RawValue::get)
-            .filter(|token| *token != "null")
-        {
-            if !(token.starts_with('"')
-                || token.starts_with(|first: char| first == '-' || first.is_ascii_digit()))
-            {
+        if let Some(token) = found.values[0].map(RawValue::get).filter(|token| *token != "null") {
+            if !(token.starts_with('"') || token.starts_with(|first: char| first == '-' || first.is_ascii_digit())) {
                 return Err("\"progressToken\" has to be a string or a number".to_owned());
             }
             self.progress_token = Some(range_in(text, token));
@@ -345,15 +316,12 @@ impl Message {
 
     /// The raw `result` of a good answer.
     pub(crate) fn result(&self) -> Option<Bytes> {
-        self.payload()
-            .filter(|_| self.kind == Kind::Response { error: false })
+        self.payload().filter(|_| self.kind == Kind::Response { error: false })
     }
 
     /// The raw `params._meta.progressToken` of a client's message.
     pub(crate) fn progress_token(&self) -> Option<Bytes> {
-        self.progress_token
-            .clone()
-            .map(|range| self.bytes.slice(range))
+        self.progress_token.clone().map(|range| self.bytes.slice(range))
     }
 
     /// A raw member of `params`, with its range in the message.
@@ -363,8 +331,7 @@ impl Message {
 
     /// A raw member of `result` or `error`.
     pub(crate) fn payload_member(&self, name: &'static str) -> Option<Bytes> {
-        self.member_of(self.payload.clone()?, name)
-            .map(|(_, raw)| raw)
+        self.member_of(self.payload.clone()?, name).map(|(_, raw)| raw)
     }
 
     fn member_of(&self, within: Range<usize>, name: &'static str) -> Option<(Range<usize>, Bytes)> {
@@ -392,11 +359,7 @@ impl Message {
 
 impl Malformed {
     fn syntax(reason: impl Into<String>) -> Self {
-        Self {
-            code: PARSE_ERROR,
-            reason: reason.into(),
-            id: None,
-        }
+        Self { code: PARSE_ERROR, reason: reason.into(), id: None }
     }
 
     fn json(error: &serde_json::Error) -> Self {
@@ -404,19 +367,11 @@ impl Malformed {
     }
 
     fn invalid(reason: impl Into<String>) -> Self {
-        Self {
-            code: INVALID_REQUEST,
-            reason: reason.into(),
-            id: None,
-        }
+        Self { code: INVALID_REQUEST, reason: reason.into(), id: None }
     }
 
     pub(crate) fn refusal(&self) -> Refusal {
-        let label = if self.code == PARSE_ERROR {
-            "parse_error"
-        } else {
-            "invalid_request"
-        };
+        let label = if self.code == PARSE_ERROR { "parse_error" } else { "invalid_request" };
         Refusal::new(400, self.code, label, self.reason.clone())
     }
 }

@@ -21,9 +21,7 @@ impl Era {
     /// `in_session` tells whether the request names a session, in which any method is the worker's business.
     pub(crate) fn of(incoming: &Incoming, in_session: bool) -> Self {
         let is_modern = |message: &Message| {
-            let probe = message.kind() == Kind::Request
-                && message.method() == "server/discover"
-                && !in_session;
+            let probe = message.kind() == Kind::Request && message.method() == "server/discover" && !in_session;
             message.claims_modern() || probe
         };
         let modern = match incoming {

@@ -162,12 +162,7 @@ impl EventLog {
 
     /// The events so far, for an answer that is no stream.
     pub(crate) fn contents(&self) -> Vec<Bytes> {
-        self.inner
-            .lock()
-            .events
-            .iter()
-            .map(|event| event.data.clone())
-            .collect()
+        self.inner.lock().events.iter().map(|event| event.data.clone()).collect()
     }
 
     /// How many events there have been.
@@ -226,17 +221,12 @@ impl Inner {
         let number = self.next;
         self.next += 1;
         self.bytes += data.len();
-        self.events.push_back(Event {
-            number,
-            weight,
-            data,
-        });
+        self.events.push_back(Event { number, weight, data });
         if self.unread() <= limits.queue && self.unread_bytes(limits) <= limits.replay_bytes {
             return Pushed::Kept(number);
         }
         let taken = self.taken;
-        let droppable =
-            |event: &Event| event.number > taken && event.weight == Weight::Notification;
+        let droppable = |event: &Event| event.number > taken && event.weight == Weight::Notification;
         match self.events.iter().position(droppable) {
             Some(index) => {
                 self.remove(index);
@@ -247,11 +237,7 @@ impl Inner {
     }
 
     fn unread(&self) -> usize {
-        self.events
-            .iter()
-            .rev()
-            .take_while(|event| event.number > self.taken)
-            .count()
+        self.events.iter().rev().take_while(|event| event.number > self.taken).count()
     }
 
     /// Zero while everything together is within bounds, which spares the counting.
@@ -259,15 +245,8 @@ impl Inner {
         if self.bytes <= limits.replay_bytes {
             return 0;
         }
-        let unread = self
-            .events
-            .iter()
-            .rev()
-            .take_while(|event| event.number > self.taken);
-        unread
-            .filter(|event| event.weight == Weight::Notification)
-            .map(|event| event.data.len())
-            .sum()
+        let unread = self.events.iter().rev().take_while(|event| event.number > self.taken);
+        unread.filter(|event| event.weight == Weight::Notification).map(|event| event.data.len()).sum()
     }
 
     fn remove(&mut self, index: usize) {
@@ -279,19 +258,14 @@ impl Inner {
     /// Keeps of what has been read only as much as the limits say.
     fn forget_taken(&mut self, limits: &StreamLimits) {
         while (self.events.len() > limits.replay_events || self.bytes > limits.replay_bytes)
-            && self
-                .events
-                .front()
-                .is_some_and(|event| event.number <= self.taken)
+            && self.events.front().is_some_and(|event| event.number <= self.taken)
         {
             self.remove(0);
         }
     }
 
     fn after(&self, position: u64) -> Option<Event> {
-        let index = self
-            .events
-            .partition_point(|event| event.number <= position);
+        let index = self.events.partition_point(|event| event.number <= position);
         self.events.get(index).cloned()
     }
 }
@@ -316,11 +290,7 @@ impl Tail {
                     inner.forget_taken(&self.log.limits);
                     drop(inner);
                     self.keep_alive = Instant::now() + self.log.limits.keep_alive;
-                    let id = self
-                        .log
-                        .prefix
-                        .as_deref()
-                        .map(|prefix| format!("{prefix}{}", event.number));
+                    let id = self.log.prefix.as_deref().map(|prefix| format!("{prefix}{}", event.number));
                     return Some(sse::event(id.as_deref(), &event.data));
                 }
                 if inner.closed || inner.hung_up {

@@ -56,11 +56,7 @@ impl Exchange {
     pub(crate) fn new(log: Arc<EventLog>, calls: usize, batch: bool) -> Arc<Self> {
         Arc::new(Self {
             log,
-            state: Mutex::new(State {
-                missing: calls,
-                plain: true,
-                outcome: Outcome::Answered,
-            }),
+            state: Mutex::new(State { missing: calls, plain: true, outcome: Outcome::Answered }),
             batch,
             abandoned: AtomicBool::new(false),
             streaming: AtomicBool::new(false),
@@ -73,8 +69,7 @@ impl Exchange {
 
     /// Whether the client is there: waiting for the answer, or reading the stream.
     pub(crate) fn is_attended(&self) -> bool {
-        !self.abandoned.load(Ordering::Relaxed)
-            && (!self.streaming.load(Ordering::Relaxed) || self.log.is_attached())
+        !self.abandoned.load(Ordering::Relaxed) && (!self.streaming.load(Ordering::Relaxed) || self.log.is_attached())
     }
 
     /// Something that goes before the answer.
@@ -90,10 +85,7 @@ impl Exchange {
 
     /// The bridge's own answer to one call.
     pub(crate) fn refuse(&self, id: &[u8], refusal: &Refusal) {
-        let outcome = Outcome::Refused {
-            status: refusal.status,
-            retry_after: refusal.retry_after,
-        };
+        let outcome = Outcome::Refused { status: refusal.status, retry_after: refusal.retry_after };
         self.finish_one(outcome, Some(refusal.body(Some(id))));
     }
 
@@ -143,8 +135,7 @@ impl Exchange {
                 break;
             }
             let seen = self.log.len();
-            if !self.state.lock().plain || timeout_at(until, self.log.changed(seen)).await.is_err()
-            {
+            if !self.state.lock().plain || timeout_at(until, self.log.changed(seen)).await.is_err() {
                 break;
             }
         }
@@ -168,13 +159,7 @@ impl Exchange {
         }
         match (&state.outcome, answers.pop()) {
             (Outcome::LogInAgain, _) => Some(Reply::log_in_again()),
-            (
-                Outcome::Refused {
-                    status,
-                    retry_after,
-                },
-                Some(body),
-            ) => Some(Reply {
+            (Outcome::Refused { status, retry_after }, Some(body)) => Some(Reply {
                 status: *status,
                 session_id: None,
                 retry_after: *retry_after,
@@ -197,8 +182,7 @@ pub(crate) fn events(tail: Tail, guard: StreamGuard, first: Bytes) -> EventStrea
 }
 
 fn array(answers: &[Bytes]) -> Bytes {
-    let mut out =
-        BytesMut::with_capacity(answers.iter().map(|answer| answer.len() + 1).sum::<usize>() + 2);
+    let mut out = BytesMut::with_capacity(answers.iter().map(|answer| answer.len() + 1).sum::<usize>() + 2);
     out.extend_from_slice(b"[");
     for (index, answer) in answers.iter().enumerate() {
         if index > 0 {

@@ -34,13 +34,7 @@ pub(crate) enum Line {
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
     pub(crate) fn new(from: R, cap: usize) -> Self {
-        Self {
-            from,
-            buffer: BytesMut::with_capacity(START_CAPACITY),
-            searched: 0,
-            skipping: false,
-            cap,
-        }
+        Self { from, buffer: BytesMut::with_capacity(START_CAPACITY), searched: 0, skipping: false, cap }
     }
 
     pub(crate) async fn next(&mut self) -> io::Result<Line> {
@@ -97,10 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn lines_come_without_their_ends_and_blank_ones_not_at_all() {
-        assert_eq!(
-            lines(b"{}\r\n\n  \n [1] \nrest", 100).await,
-            [whole("{}"), whole("[1]")]
-        );
+        assert_eq!(lines(b"{}\r\n\n  \n [1] \nrest", 100).await, [whole("{}"), whole("[1]")]);
     }
 
     #[tokio::test]
@@ -111,10 +102,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_of_exactly_the_cap_is_whole_and_one_byte_more_is_not() {
-        assert_eq!(
-            lines(b"12345\n123456\n", 5).await,
-            [whole("12345"), Line::TooLong]
-        );
+        assert_eq!(lines(b"12345\n123456\n", 5).await, [whole("12345"), Line::TooLong]);
     }
 
     proptest! {

@@ -24,11 +24,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new(store: Arc<dyn SessionStore>) -> Arc<Self> {
-        Arc::new(Self {
-            store,
-            changed: Mutex::default(),
-            wake: Notify::new(),
-        })
+        Arc::new(Self { store, changed: Mutex::default(), wake: Notify::new() })
     }
 
     /// Milliseconds since the Unix epoch.
@@ -36,17 +32,11 @@ impl Ledger {
         self.store.now()
     }
 
-    pub(crate) async fn insert(
-        &self,
-        record: SessionRecord,
-    ) -> Result<(), SessionStoreUnavailable> {
+    pub(crate) async fn insert(&self, record: SessionRecord) -> Result<(), SessionStoreUnavailable> {
         self.store.insert(record).await
     }
 
-    pub(crate) async fn load(
-        &self,
-        key: SessionKey,
-    ) -> Result<Option<SessionRecord>, SessionStoreUnavailable> {
+    pub(crate) async fn load(&self, key: SessionKey) -> Result<Option<SessionRecord>, SessionStoreUnavailable> {
         let waiting = self.changed.lock().get(&key).cloned();
         if waiting.is_some() {
             return Ok(waiting);
@@ -55,10 +45,7 @@ impl Ledger {
     }
 
     /// Writes a change that must not be lost before going on.
-    pub(crate) async fn update(
-        &self,
-        record: SessionRecord,
-    ) -> Result<(), SessionStoreUnavailable> {
+    pub(crate) async fn update(&self, record: SessionRecord) -> Result<(), SessionStoreUnavailable> {
         self.changed.lock().remove(&record.id_hash);
         self.store.update(record).await
     }
@@ -74,13 +61,8 @@ impl Ledger {
         self.store.delete(key).await
     }
 
-    pub(crate) async fn delete_of_grant(
-        &self,
-        grant: &Arc<str>,
-    ) -> Result<(), SessionStoreUnavailable> {
-        self.changed
-            .lock()
-            .retain(|_, record| record.grant != *grant);
+    pub(crate) async fn delete_of_grant(&self, grant: &Arc<str>) -> Result<(), SessionStoreUnavailable> {
+        self.changed.lock().retain(|_, record| record.grant != *grant);
         self.store.delete_of_grant(grant.clone()).await
     }
 
@@ -97,12 +79,7 @@ impl Ledger {
 
     /// Writes what has changed.
     pub(crate) async fn flush(&self) -> Result<(), SessionStoreUnavailable> {
-        let records: Vec<SessionRecord> = self
-            .changed
-            .lock()
-            .drain()
-            .map(|(_, record)| record)
-            .collect();
+        let records: Vec<SessionRecord> = self.changed.lock().drain().map(|(_, record)| record).collect();
         let mut result = Ok(());
         for record in records {
             if let Err(error) = self.store.update(record.clone()).await {

@@ -37,10 +37,7 @@ pub(crate) enum Waiter {
     /// A client.
     Client(Box<Call>),
     /// The broker.
-    Broker {
-        answer: oneshot::Sender<Result<Message, Refusal>>,
-        method: Box<str>,
-    },
+    Broker { answer: oneshot::Sender<Result<Message, Refusal>>, method: Box<str> },
 }
 
 /// What an id in an answer means.
@@ -69,11 +66,7 @@ impl Pending {
         if let Some(entry) = self.open.remove(&id) {
             return Answered::Open(entry.waiter);
         }
-        if self.tombstones.remove(&id) {
-            Answered::Late
-        } else {
-            Answered::Unknown
-        }
+        if self.tombstones.remove(&id) { Answered::Late } else { Answered::Unknown }
     }
 
     /// Forgets a call that never was.
@@ -96,15 +89,8 @@ impl Pending {
 
     /// Buries what has taken too long.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<(u64, Waiter)> {
-        let due: Vec<u64> = self
-            .open
-            .iter()
-            .filter(|(_, entry)| entry.deadline <= now)
-            .map(|(id, _)| *id)
-            .collect();
-        due.into_iter()
-            .filter_map(|id| Some((id, self.bury(id)?)))
-            .collect()
+        let due: Vec<u64> = self.open.iter().filter(|(_, entry)| entry.deadline <= now).map(|(id, _)| *id).collect();
+        due.into_iter().filter_map(|id| Some((id, self.bury(id)?))).collect()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
@@ -128,13 +114,8 @@ impl Pending {
 
     /// The open calls that a client knows under this id.
     pub(crate) fn known_as(&self, key: &IdKey) -> Vec<u64> {
-        let known =
-            |entry: &Entry| matches!(&entry.waiter, Waiter::Client(call) if call.id.key() == *key);
-        self.open
-            .iter()
-            .filter(|(_, entry)| known(entry))
-            .map(|(id, _)| *id)
-            .collect()
+        let known = |entry: &Entry| matches!(&entry.waiter, Waiter::Client(call) if call.id.key() == *key);
+        self.open.iter().filter(|(_, entry)| known(entry)).map(|(id, _)| *id).collect()
     }
 
     /// The newest call whose client is listening: where a message goes that names no call.
@@ -147,11 +128,7 @@ impl Pending {
     /// The ids of all open calls of clients.
     pub(crate) fn call_ids(&self) -> Vec<u64> {
         let is_call = |entry: &Entry| matches!(entry.waiter, Waiter::Client(_));
-        self.open
-            .iter()
-            .filter(|(_, entry)| is_call(entry))
-            .map(|(id, _)| *id)
-            .collect()
+        self.open.iter().filter(|(_, entry)| is_call(entry)).map(|(id, _)| *id).collect()
     }
 
     /// The one call whose client is listening, if there is exactly one open call.
@@ -161,20 +138,15 @@ impl Pending {
     }
 
     fn attended(&self) -> impl Iterator<Item = (u64, &Arc<Exchange>)> {
-        self.open
-            .iter()
-            .filter_map(|(id, entry)| match &entry.waiter {
-                Waiter::Client(call) if call.exchange.is_attended() => Some((*id, &call.exchange)),
-                _ => None,
-            })
+        self.open.iter().filter_map(|(id, entry)| match &entry.waiter {
+            Waiter::Client(call) if call.exchange.is_attended() => Some((*id, &call.exchange)),
+            _ => None,
+        })
     }
 
     /// Open calls of clients.
     pub(crate) fn calls(&self) -> usize {
-        self.open
-            .values()
-            .filter(|entry| matches!(entry.waiter, Waiter::Client(_)))
-            .count()
+        self.open.values().filter(|entry| matches!(entry.waiter, Waiter::Client(_))).count()
     }
 
     pub(crate) fn is_closed(&self) -> bool {

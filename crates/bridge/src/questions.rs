@@ -33,11 +33,7 @@ pub(crate) struct Question {
 
 impl Questions {
     pub(crate) fn new(numbers: Arc<AtomicU64>) -> Self {
-        Self {
-            numbers,
-            open: HashMap::new(),
-            closed: false,
-        }
+        Self { numbers, open: HashMap::new(), closed: false }
     }
 
     /// The number under which the client is asked. `None` if too many are open.
@@ -46,14 +42,7 @@ impl Questions {
             return None;
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        self.open.insert(
-            number,
-            Question {
-                id,
-                deadline,
-                place: None,
-            },
-        );
+        self.open.insert(number, Question { id, deadline, place: None });
         Some(number)
     }
 
@@ -71,27 +60,16 @@ impl Questions {
 
     /// The worker no longer wants to know.
     pub(crate) fn withdraw(&mut self, id: &RawId) -> Option<u64> {
-        let number = self
-            .open
-            .iter()
-            .find(|(_, question)| question.id.key() == id.key())
-            .map(|(number, _)| *number)?;
+        let number = self.open.iter().find(|(_, question)| question.id.key() == id.key()).map(|(number, _)| *number)?;
         self.open.remove(&number);
         Some(number)
     }
 
     /// The ids of those that nobody answered in time.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<RawId> {
-        let due: Vec<u64> = self
-            .open
-            .iter()
-            .filter(|(_, question)| question.deadline <= now)
-            .map(|(id, _)| *id)
-            .collect();
-        due.into_iter()
-            .filter_map(|number| self.open.remove(&number))
-            .map(Question::forget)
-            .collect()
+        let due: Vec<u64> =
+            self.open.iter().filter(|(_, question)| question.deadline <= now).map(|(id, _)| *id).collect();
+        due.into_iter().filter_map(|number| self.open.remove(&number)).map(Question::forget).collect()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {

@@ -52,30 +52,15 @@ struct ErrorObject<'a> {
 /// A JSON-RPC error response. `id` is raw JSON; anything else becomes `null`.
 pub(crate) fn error_body(id: Option<&[u8]>, code: i32, message: &str) -> Bytes {
     let id = id.and_then(|raw| serde_json::from_slice::<&RawValue>(raw).ok());
-    let body = ErrorBody {
-        jsonrpc: "2.0",
-        id,
-        error: ErrorObject { code, message },
-    };
+    let body = ErrorBody { jsonrpc: "2.0", id, error: ErrorObject { code, message } };
     serde_json::to_vec(&body).map_or_else(|_| Bytes::from_static(b"{}"), Bytes::from)
 }
 
 // === impl Refusal ===
 
 impl Refusal {
-    pub(crate) fn new(
-        status: u16,
-        code: i32,
-        label: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            retry_after: None,
-            label,
-        }
+    pub(crate) fn new(status: u16, code: i32, label: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), retry_after: None, label }
     }
 
     /// 400 with an invalid-request error.
@@ -84,23 +69,13 @@ impl Refusal {
     }
 
     /// 503, to be tried again after `seconds`.
-    pub(crate) fn unavailable(
-        label: &'static str,
-        seconds: u32,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            retry_after: Some(seconds),
-            ..Self::new(503, UNAVAILABLE, label, message)
-        }
+    pub(crate) fn unavailable(label: &'static str, seconds: u32, message: impl Into<String>) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(503, UNAVAILABLE, label, message) }
     }
 
     /// 429, to be tried again after `seconds`.
     pub(crate) fn too_many(label: &'static str, seconds: u32, message: impl Into<String>) -> Self {
-        Self {
-            retry_after: Some(seconds),
-            ..Self::new(429, UNAVAILABLE, label, message)
-        }
+        Self { retry_after: Some(seconds), ..Self::new(429, UNAVAILABLE, label, message) }
     }
 
     /// An error about one call that travels in-band (HTTP 200), because the request as such was fine.
@@ -110,21 +85,12 @@ impl Refusal {
 
     /// 404: the client is to initialize again (T53). The same words for an unknown, an ended and a foreign session (T54).
     pub(crate) fn no_such_session() -> Self {
-        Self::new(
-            404,
-            GONE,
-            "unknown_session",
-            "no such session; begin a new one with initialize",
-        )
+        Self::new(404, GONE, "unknown_session", "no such session; begin a new one with initialize")
     }
 
     /// 503 while the broker shuts down.
     pub(crate) fn draining() -> Self {
-        Self::unavailable(
-            "draining",
-            5,
-            "the broker is shutting down; try again in a few seconds",
-        )
+        Self::unavailable("draining", 5, "the broker is shutting down; try again in a few seconds")
     }
 
     pub(crate) fn body(&self, id: Option<&[u8]>) -> Bytes {
@@ -145,30 +111,15 @@ impl Refusal {
 
 impl Reply {
     pub(crate) fn json(body: Bytes) -> Self {
-        Self {
-            status: 200,
-            session_id: None,
-            retry_after: None,
-            body: ReplyBody::Json(body),
-        }
+        Self { status: 200, session_id: None, retry_after: None, body: ReplyBody::Json(body) }
     }
 
     pub(crate) fn empty(status: u16) -> Self {
-        Self {
-            status,
-            session_id: None,
-            retry_after: None,
-            body: ReplyBody::Empty,
-        }
+        Self { status, session_id: None, retry_after: None, body: ReplyBody::Empty }
     }
 
     pub(crate) fn events(events: EventStream) -> Self {
-        Self {
-            status: 200,
-            session_id: None,
-            retry_after: None,
-            body: ReplyBody::Events(events),
-        }
+        Self { status: 200, session_id: None, retry_after: None, body: ReplyBody::Events(events) }
     }
 
     /// 202: notifications and responses were taken (T10).
@@ -177,11 +128,6 @@ impl Reply {
     }
 
     pub(crate) fn log_in_again() -> Self {
-        Self {
-            status: 401,
-            session_id: None,
-            retry_after: None,
-            body: ReplyBody::LogInAgain,
-        }
+        Self { status: 401, session_id: None, retry_after: None, body: ReplyBody::LogInAgain }
     }
 }

@@ -52,9 +52,7 @@ impl Scrubber {
 impl Rule {
     fn apply(&self, line: Bytes) -> Bytes {
         let length = self.find.needle().len();
-        let is_whole = |at: &usize| {
-            !self.ends_in_digit || !line.get(at + length).is_some_and(u8::is_ascii_digit)
-        };
+        let is_whole = |at: &usize| !self.ends_in_digit || !line.get(at + length).is_some_and(u8::is_ascii_digit);
         let mut found = self.find.find_iter(&line).filter(is_whole).peekable();
         if found.peek().is_none() {
             return line;
@@ -107,17 +105,11 @@ mod tests {
 
     #[test]
     fn another_port_that_begins_alike_is_left_alone() {
-        assert_eq!(
-            scrub(r#""http://127.0.0.1:40012/x""#),
-            r#""http://127.0.0.1:40012/x""#
-        );
+        assert_eq!(scrub(r#""http://127.0.0.1:40012/x""#), r#""http://127.0.0.1:40012/x""#);
     }
 
     #[test]
     fn trap_32_the_capability_never_leaves() {
-        assert_eq!(
-            scrub(r#""[sha: capability-0123] and capability-0123""#),
-            r#""[sha: [redacted]] and [redacted]""#
-        );
+        assert_eq!(scrub(r#""[sha: capability-0123] and capability-0123""#), r#""[sha: [redacted]] and [redacted]""#);
     }
 }

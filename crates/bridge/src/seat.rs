@@ -49,7 +49,7 @@ struct Inner {
 enum Slot {
     Empty,
     Starting(watch::Receiver<Option<Started>>),
-    Running { worker: Arc<Worker>, _place: Place },
+    Running { worker: Arc<Worker>, place: Place },
 }
 
 type Started = Result<Arc<Worker>, StartFailure>;
@@ -59,7 +59,7 @@ type Started = Result<Arc<Worker>, StartFailure>;
 pub(crate) enum StartFailure {
     Refused(Refusal),
     /// The worker answered `initialize` with an error: the client's to read.
-    Declined(Message),
+    Declined(Box<Message>),
 }
 
 // === impl Seat ===
@@ -78,13 +78,7 @@ impl Seat {
             desk,
             user: who.user.clone(),
             question_numbers: Arc::new(AtomicU64::new(first_question)),
-            inner: Mutex::new(Inner {
-                who,
-                slot: Slot::Empty,
-                closed: None,
-                crashes: VecDeque::new(),
-                used,
-            }),
+            inner: Mutex::new(Inner { who, slot: Slot::Empty, closed: None, crashes: VecDeque::new(), used }),
         })
     }
 
@@ -111,15 +105,10 @@ impl Seat {
             ))
         };
         let result = started.wait_for(Option::is_some).await;
-        result
-            .ok()
-            .and_then(|started| started.clone())
-            .unwrap_or_else(|| Err(gone()))
+        result.ok().and_then(|started| started.clone()).unwrap_or_else(|| Err(gone()))
     }
 
-    fn running_or_started(
-        self: &Arc<Self>,
-    ) -> Result<Result<Arc<Worker>, watch::Receiver<Option<Started>>>, Refusal> {
+    fn running_or_started(self: &Arc<Self>) -> Result<Result<Arc<Worker>, watch::Receiver<Option<Started>>>, Refusal> {
         let mut inner = self.inner.lock();
         match &inner.slot {
             Slot::Running { worker, .. } if !worker.has_ended() => return Ok(Ok(worker.clone())),
@@ -165,23 +154,47 @@ impl Seat {
         let again = std::mem::replace(&mut inner.used, true);
         // The session may have moved to another grant meanwhile.
         worker.access().assign(&inner.who);
-        inner.slot = Slot::Running {
-            worker: worker.clone(),
-            _place: place,
-        };
+        inner.slot = Slot::Running { worker: worker.clone(), place };
         drop(inner);
         desk.opened(&worker, again);
         Ok(worker)
     }
 
+    /// Takes the worker out for a while; calls wait for it to come back by [`Self::sit`].
+    fn withdraw(&self) -> Option<(Arc<Worker>, Place, watch::Sender<Option<Started>>)> {
+        let mut inner = self.inner.lock();
+        if !matches!(inner.slot, Slot::Running { .. }) {
+            return None;
+        }
+        let (tell, started) = watch::channel(None);
+        match std::mem::replace(&mut inner.slot, Slot::Starting(started)) {
+            Slot::Running { worker, place } => Some((worker, place, tell)),
+            _ => None,
+        }
+    }
+
+    /// The worker is back. One that has ended meanwhile is found so by whoever gives it a call.
+    fn sit(&self, worker: Arc<Worker>, place: Place) -> Arc<Worker> {
+        let mut inner = self.inner.lock();
+        let closed = inner.closed.clone();
+        if closed.is_some() || worker.has_ended() {
+            inner.slot = Slot::Empty;
+            drop(inner);
+            if let Some(refusal) = closed {
+                worker.stop(refusal);
+            }
+            return worker;
+        }
+        worker.access().assign(&inner.who);
+        inner.slot = Slot::Running { worker: worker.clone(), place };
+        worker
+    }
+
     /// Gives calls to the worker. Each gets its answer, whatever happens.
-    pub(crate) fn send(self: &Arc<Self>, calls: Vec<Box<Call>>) {
+    pub(crate) fn send(self: &Arc<Self>, calls: Vec<Call>) {
         let mut waiting = calls;
         if let Some(worker) = self.running() {
-            waiting = waiting
-                .into_iter()
-                .filter_map(|call| give(&worker, call))
-                .collect();
+            waiting = waiting.into_iter().filter_map(|call| give(&worker, call)).collect();
         }
         if waiting.is_empty() {
             return;
@@ -191,10 +204,7 @@ impl Seat {
             while !waiting.is_empty() {
                 match seat.worker().await {
                     Ok(worker) => {
-                        waiting = waiting
-                            .into_iter()
-                            .filter_map(|call| give(&worker, call))
-                            .collect();
+                        waiting = waiting.into_iter().filter_map(|call| give(&worker, call)).collect();
                         // One that has ended but has not left yet must not be found again.
                         if !waiting.is_empty() {
                             seat.clear(&worker);
@@ -247,11 +257,7 @@ impl Seat {
         let Some(worker) = self.running() else {
             return false;
         };
-        let reason = Refusal::in_band(
-            UNAVAILABLE,
-            "hibernated",
-            "the worker was stopped because it was idle",
-        );
+        let reason = Refusal::in_band(UNAVAILABLE, "hibernated", "the worker was stopped because it was idle");
         if !worker.retire(reason) {
             return false;
         }
@@ -288,7 +294,7 @@ impl Seat {
         };
         match closed {
             Some(refusal) => unsent.into_iter().for_each(|call| call.refuse(&refusal)),
-            None => self.send(unsent.into_iter().map(Box::new).collect()),
+            None => self.send(unsent),
         }
     }
 
@@ -297,9 +303,7 @@ impl Seat {
         let _old = {
             let mut inner = self.inner.lock();
             match &inner.slot {
-                Slot::Running {
-                    worker: present, ..
-                } if Arc::ptr_eq(present, worker) => {
+                Slot::Running { worker: present, .. } if Arc::ptr_eq(present, worker) => {
                     std::mem::replace(&mut inner.slot, Slot::Empty)
                 }
                 _ => Slot::Empty,
@@ -311,41 +315,33 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         if let Slot::Running { worker, .. } = &self.inner.get_mut().slot {
-            worker.stop(Refusal::in_band(
-                UNAVAILABLE,
-                "seat_gone",
-                "the session is gone",
-            ));
+            worker.stop(Refusal::in_band(UNAVAILABLE, "seat_gone", "the session is gone"));
         }
     }
 }
 
 /// `None` if the call is taken care of.
-fn give(worker: &Worker, mut call: Box<Call>) -> Option<Box<Call>> {
+fn give(worker: &Worker, mut call: Call) -> Option<Call> {
     if call.is_cancelled() {
         call.cancelled();
         return None;
     }
     call.attempts += 1;
     let attempts = call.attempts;
-    let (call, why) = worker.call(call).err()?;
+    let (call, why) = worker.call(Box::new(call)).err()?;
     let refusal = match why {
-        NotTaken::Ended if attempts < MAX_ATTEMPTS => return Some(call),
-        NotTaken::Ended => Refusal::unavailable(
-            "worker_ended",
-            1,
-            "workers end as soon as they are started; try again later",
-        ),
+        NotTaken::Ended if attempts < MAX_ATTEMPTS => return Some(*call),
+        NotTaken::Ended => {
+            Refusal::unavailable("worker_ended", 1, "workers end as soon as they are started; try again later")
+        }
         NotTaken::TooManyCalls => Refusal::unavailable(
             "worker_calls",
             1,
             "too many calls are open in this session; try again when one has ended",
         ),
-        NotTaken::QueueFull => Refusal::unavailable(
-            "worker_queue",
-            1,
-            "the worker does not take calls fast enough; try again",
-        ),
+        NotTaken::QueueFull => {
+            Refusal::unavailable("worker_queue", 1, "the worker does not take calls fast enough; try again")
+        }
         NotTaken::ForeignUser => Refusal::no_such_session(),
     };
     call.refuse(&refusal);
@@ -356,14 +352,12 @@ fn give(worker: &Worker, mut call: Box<Call>) -> Option<Box<Call>> {
 
 impl Inner {
     fn pause_after_crashes(&mut self, now: Instant) -> Result<(), Refusal> {
-        self.crashes
-            .retain(|crash| now.duration_since(*crash) < CRASH_WINDOW);
+        self.crashes.retain(|crash| now.duration_since(*crash) < CRASH_WINDOW);
         if self.crashes.len() < MAX_CRASHES {
             return Ok(());
         }
-        let until = self.crashes.front().map_or(CRASH_WINDOW, |crash| {
-            CRASH_WINDOW - now.duration_since(*crash)
-        });
+        let until =
+            self.crashes.front().map_or(CRASH_WINDOW, |crash| CRASH_WINDOW.saturating_sub(now.duration_since(*crash)));
         let message = "the session's worker has crashed again and again; try again later";
         Err(Refusal::unavailable("crash_loop", seconds(until), message))
     }
@@ -371,7 +365,8 @@ impl Inner {
 
 /// For `Retry-After`: whole seconds, at least one.
 fn seconds(wait: Duration) -> u32 {
-    u32::try_from(wait.as_secs_f64().ceil().max(1.0) as u64).unwrap_or(u32::MAX)
+    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    u32::try_from(whole.max(1)).unwrap_or(u32::MAX)
 }
 
 // === impl StartFailure ===

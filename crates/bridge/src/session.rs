@@ -78,16 +78,8 @@ pub(crate) struct Seed {
 
 impl Session {
     pub(crate) fn new(shop: &Arc<Workshop>, ledger: &Arc<Ledger>, seed: Seed) -> Arc<Self> {
-        let Seed {
-            record,
-            again,
-            nonce,
-        } = seed;
-        let who = Principal {
-            user: record.user.clone(),
-            client: record.client.clone(),
-            grant: record.grant.clone(),
-        };
+        let Seed { record, again, nonce } = seed;
+        let who = Principal { user: record.user.clone(), client: record.client.clone(), grant: record.grant.clone() };
         let life: Box<str> = format!("{nonce:x}").into();
         let limits = shop.config.stream.clone();
         let now = Instant::now();
@@ -97,25 +89,13 @@ impl Session {
             client: record.client.clone(),
             config: shop.config.clone(),
             ledger: ledger.clone(),
-            seat: Seat::new(
-                shop.clone(),
-                who,
-                session.clone(),
-                u64::from(nonce) << 20,
-                again,
-            ),
+            seat: Seat::new(shop.clone(), who, session.clone(), u64::from(nonce) << 20, again),
             open_ids: Arc::default(),
             server_stream: EventLog::new(&life, SERVER_STREAM, limits.clone()),
             posts: Posts::new(limits.kept_posts),
             life,
             streams: AtomicU64::new(SERVER_STREAM + 1),
-            state: Mutex::new(State {
-                record,
-                returned: again,
-                born: now,
-                last_noted: now,
-                tools: None,
-            }),
+            state: Mutex::new(State { record, returned: again, born: now, last_noted: now, tools: None }),
         })
     }
 
@@ -129,10 +109,6 @@ impl Session {
 
     pub(crate) fn grant(&self) -> Arc<str> {
         self.state.lock().record.grant.clone()
-    }
-
-    pub(crate) fn record(&self) -> SessionRecord {
-        self.state.lock().record.clone()
     }
 
     pub(crate) fn protocol_version(&self) -> String {
@@ -207,11 +183,7 @@ impl Session {
 
     /// A log for a POST that may become a stream.
     pub(crate) fn post_log(&self) -> Arc<EventLog> {
-        EventLog::new(
-            &self.life,
-            self.streams.fetch_add(1, Ordering::Relaxed),
-            self.config.stream.clone(),
-        )
+        EventLog::new(&self.life, self.streams.fetch_add(1, Ordering::Relaxed), self.config.stream.clone())
     }
 
     /// The exchange has become a stream, from which the client may want to resume.
@@ -234,19 +206,13 @@ impl Session {
 
     /// What a good answer to this request will mean. The error says why the request can't be taken.
     pub(crate) fn after(&self, message: &Message) -> Result<After, Refusal> {
-        let text = |name| {
-            message
-                .param(name)
-                .and_then(|(_, raw)| serde_json::from_slice::<String>(&raw).ok())
-        };
+        let text = |name| message.param(name).and_then(|(_, raw)| serde_json::from_slice::<String>(&raw).ok());
         let after = match message.method() {
             "logging/setLevel" => text("level").map(After::LevelSet),
             "resources/subscribe" => {
                 let uri = text("uri");
                 let state = self.state.lock();
-                let known = uri
-                    .as_ref()
-                    .is_some_and(|uri| state.record.subscriptions.contains(uri));
+                let known = uri.as_ref().is_some_and(|uri| state.record.subscriptions.contains(uri));
                 if !known && state.record.subscriptions.len() >= self.config.max_subscriptions {
                     return Err(Refusal::in_band(
                         crate::refusal::UNAVAILABLE,
@@ -269,25 +235,21 @@ impl Session {
             "notifications/initialized" => {
                 {
                     let mut state = self.state.lock();
-                    if !state.record.initialized {
-                        state.record.initialized = true;
-                        self.ledger.mark(state.record.clone());
+                    if state.record.initialized {
+                        return;
                     }
+                    state.record.initialized = true;
+                    self.ledger.mark(state.record.clone());
                 }
                 // A worker that is not there, or is starting, hears it when it is ready.
-                if let Some(worker) = self.seat.running() {
-                    worker.note_initialized();
-                }
+                self.seat.initialized();
             }
             "notifications/cancelled" => {
                 let Some(id) = requested_id(message) else {
                     return;
                 };
                 let reason = message.param("reason").map(|(_, raw)| raw);
-                let known = self
-                    .seat
-                    .running()
-                    .is_some_and(|worker| worker.cancel(&id.key(), reason.as_deref()));
+                let known = self.seat.running().is_some_and(|worker| worker.cancel(&id.key(), reason.as_deref()));
                 if !known {
                     self.open_ids.cancel(&id.key());
                 }

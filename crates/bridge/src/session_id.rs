@@ -33,10 +33,7 @@ mod tests {
     #[test]
     fn t51_ids_are_visible_ascii_of_at_least_192_bits() {
         let random = aws_lc_rs::rand::SystemRandom::new();
-        let (one, two) = (
-            generate(&random).expect("random"),
-            generate(&random).expect("random"),
-        );
+        let (one, two) = (generate(&random).expect("random"), generate(&random).expect("random"));
         assert!(one.len() >= 32 && one.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
         assert_ne!(one, two);
     }

@@ -64,14 +64,8 @@ impl Shared {
 
 impl Desk for Shared {
     fn notified(&self, worker: &Arc<Worker>, message: Message) {
-        let exchange = if message.method() == "notifications/message" {
-            worker.only_attended()
-        } else {
-            None
-        };
-        let dropped = match exchange
-            .map(|exchange| exchange.push(Weight::Notification, message.bytes().clone()))
-        {
+        let exchange = if message.method() == "notifications/message" { worker.only_attended() } else { None };
+        let dropped = match exchange.map(|exchange| exchange.push(Weight::Notification, message.bytes().clone())) {
             Some(Pushed::Kept(_)) => return,
             Some(Pushed::Dropped) => DroppedMessage::SlowClient,
             Some(Pushed::Closed) | None => DroppedMessage::NoStream,
@@ -80,10 +74,7 @@ impl Desk for Shared {
     }
 
     fn asked(&self, worker: &Arc<Worker>, message: Message, id: RawId) {
-        let reason = format!(
-            "{} needs a session, and this call has none",
-            message.method()
-        );
+        let reason = format!("{} needs a session, and this call has none", message.method());
         worker.refuse_question(&id, METHOD_NOT_FOUND, &reason);
     }
 
@@ -97,16 +88,8 @@ impl Desk for Shared {
             "capabilities": {},
             "clientInfo": { "name": "fjmcp-broker", "version": self.broker_version },
         });
-        let replay = Replay {
-            initialized: true,
-            log_level: None,
-            subscriptions: Vec::new(),
-            repeat_calls: true,
-        };
-        Opening {
-            initialize: Bytes::from(initialize.to_string()),
-            replay: Some(replay),
-        }
+        let replay = Replay { initialized: true, log_level: None, subscriptions: Vec::new() };
+        Opening { initialize: Bytes::from(initialize.to_string()), replay: Some(replay) }
     }
 
     fn opened(&self, worker: &Arc<Worker>, _: bool) {

@@ -33,10 +33,7 @@ mod tests {
 
     #[test]
     fn an_event_has_its_name_its_id_and_one_data_line() {
-        assert_eq!(
-            event(Some("a-1"), b"{}"),
-            "event: message\nid: a-1\ndata: {}\n\n"
-        );
+        assert_eq!(event(Some("a-1"), b"{}"), "event: message\nid: a-1\ndata: {}\n\n");
     }
 
     proptest! {

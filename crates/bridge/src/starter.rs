@@ -7,11 +7,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use crate::process::{ExitReport, Process, ProcessRequest, SpawnError};
+use crate::profile::RepeatCall;
+use crate::spawn::Spawner;
 
 /// Starts workers.
 pub trait StartWorker: Send + Sync + 'static {
     /// Starts one. Dropping what it returns ends it.
     fn start(&self, request: ProcessRequest) -> BoxFuture<'_, Result<RunningWorker, SpawnError>>;
+
+    /// What the broker itself asks of every worker after the handshake, in this order.
+    fn repeat_calls(&self) -> &[RepeatCall] {
+        &[]
+    }
 }
 
 /// A worker that has been started and not yet spoken to.
@@ -34,6 +41,18 @@ pub trait StopWorker: Send + Sync {
     fn stop(&self, grace: Duration) -> BoxFuture<'_, ExitReport>;
 }
 
+// === impl Spawner ===
+
+impl StartWorker for Spawner {
+    fn start(&self, request: ProcessRequest) -> BoxFuture<'_, Result<RunningWorker, SpawnError>> {
+        Box::pin(async move { self.spawn(request).await?.try_into() })
+    }
+
+    fn repeat_calls(&self) -> &[RepeatCall] {
+        &self.profile().repeat_calls
+    }
+}
+
 // === impl Process ===
 
 impl StopWorker for Process {
@@ -48,9 +67,7 @@ impl TryFrom<Process> for RunningWorker {
     /// Fails only if the pipes have been taken already.
     fn try_from(mut process: Process) -> Result<Self, SpawnError> {
         let (Some(stdin), Some(stdout)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err(SpawnError::Exhausted(
-                "the process came without its pipes".to_owned(),
-            ));
+            return Err(SpawnError::Exhausted("the process came without its pipes".to_owned()));
         };
         Ok(Self {
             stdin: Box::new(stdin),

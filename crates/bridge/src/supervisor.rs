@@ -100,35 +100,17 @@ impl Supervisor {
     async fn revive(&self, key: SessionKey) -> Result<Arc<Session>, Refusal> {
         let record = self.ledger.load(key).await.map_err(|error| {
             tracing::warn!(error = %error, "a session could not be loaded");
-            Refusal::unavailable(
-                "store_unavailable",
-                2,
-                "the session store does not answer; try again",
-            )
+            Refusal::unavailable("store_unavailable", 2, "the session store does not answer; try again")
         })?;
         let record = record.ok_or_else(Refusal::no_such_session)?;
-        let session = Session::new(
-            &self.shop,
-            &self.ledger,
-            Seed {
-                record,
-                again: true,
-                nonce: self.nonce()?,
-            },
-        );
+        let session = Session::new(&self.shop, &self.ledger, Seed { record, again: true, nonce: self.nonce()? });
         // Of two that were made at the same time the first one stays.
         Ok(self.sessions.lock().entry(key).or_insert(session).clone())
     }
 
     /// `initialize`: a new session with a worker of its own.
-    pub(crate) async fn create(
-        &self,
-        who: &Principal,
-        message: &Message,
-    ) -> Result<Reply, Refusal> {
-        let client_id = message
-            .id()
-            .ok_or_else(|| Refusal::invalid("initialize is a request"))?;
+    pub(crate) async fn create(&self, who: &Principal, message: &Message) -> Result<Reply, Refusal> {
+        let client_id = message.id().ok_or_else(|| Refusal::invalid("initialize is a request"))?;
         let id = session_id::generate(&self.random).ok_or_else(no_random)?;
         let now = self.ledger.now();
         let record = SessionRecord {
@@ -144,15 +126,7 @@ impl Supervisor {
             created_at: now,
             last_seen: now,
         };
-        let session = Session::new(
-            &self.shop,
-            &self.ledger,
-            Seed {
-                record,
-                again: false,
-                nonce: self.nonce()?,
-            },
-        );
+        let session = Session::new(&self.shop, &self.ledger, Seed { record, again: false, nonce: self.nonce()? });
         let worker = match session.seat().worker().await {
             Ok(worker) => worker,
             Err(StartFailure::Refused(refusal)) => return Err(refusal),
@@ -168,18 +142,12 @@ impl Supervisor {
             )
         };
         let greeting = worker.greeting().ok_or_else(unusable)?;
-        let version = greeting
-            .payload_member("protocolVersion")
-            .ok_or_else(unusable)?;
+        let version = greeting.payload_member("protocolVersion").ok_or_else(unusable)?;
         let version: String = serde_json::from_slice(&version).map_err(|_| unusable())?;
         let record = session.negotiated(version);
         self.ledger.insert(record).await.map_err(|error| {
             tracing::warn!(error = %error, "a new session could not be stored");
-            Refusal::unavailable(
-                "store_unavailable",
-                2,
-                "the session store does not answer; try again",
-            )
+            Refusal::unavailable("store_unavailable", 2, "the session store does not answer; try again")
         })?;
         self.sessions.lock().insert(session.key(), session.clone());
         // The grant may have ended while the worker started; whoever ended it did not see this session yet.
@@ -189,19 +157,13 @@ impl Supervisor {
         }
         self.shop.observer.session_created();
         let body: Bytes = greeting.with_id(client_id.as_bytes(), None);
-        Ok(Reply {
-            session_id: Some(id),
-            ..Reply::json(body)
-        })
+        Ok(Reply { session_id: Some(id), ..Reply::json(body) })
     }
 
     /// The worker for requests without a session.
     pub(crate) fn shared(&self, who: &Principal) -> Arc<Shared> {
         let mut shared = self.shared.lock();
-        shared
-            .entry(who.grant.clone())
-            .or_insert_with(|| Shared::new(&self.shop, who))
-            .clone()
+        shared.entry(who.grant.clone()).or_insert_with(|| Shared::new(&self.shop, who)).clone()
     }
 
     pub(crate) fn figures(&self) -> Figures {

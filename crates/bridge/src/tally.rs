@@ -101,10 +101,7 @@ impl Tally {
             users.insert(user.clone(), Arc::downgrade(&counts));
             counts
         });
-        Guard {
-            of_user,
-            total: self.total.clone(),
-        }
+        Guard { of_user, total: self.total.clone() }
     }
 }
 

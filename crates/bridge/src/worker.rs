@@ -127,23 +127,11 @@ impl Worker {
             initialized: AtomicBool::new(false),
             greeting: OnceLock::new(),
         });
-        let RunningWorker {
-            stdin,
-            stdout,
-            exit,
-            pid,
-            handle,
-        } = running;
+        let RunningWorker { stdin, stdout, exit, pid, handle } = running;
         tracing::debug!(worker.label = %worker.label, worker.pid = pid, "worker process started");
         let reading = tasks.spawn(reader::read(worker.clone(), stdout));
         let writing = tasks.spawn(writer::write(worker.clone(), stdin, queue));
-        tasks.spawn(warden::watch(
-            worker.clone(),
-            reading,
-            writing,
-            exit,
-            handle,
-        ));
+        tasks.spawn(warden::watch(worker.clone(), reading, writing, exit, handle));
         worker
     }
 
@@ -177,38 +165,20 @@ impl Worker {
         self.sooner.notify_one();
         let number = id.to_string();
         let line = message.with_id(number.as_bytes(), Some(number.as_bytes()));
-        room.send(Outgoing {
-            line,
-            call: Some(id),
-        });
+        room.send(Outgoing { line, call: Some(id) });
         Ok(())
     }
 
     /// A request of the broker's own.
-    pub(crate) async fn ask(
-        &self,
-        method: &str,
-        params: Option<&[u8]>,
-        within: Duration,
-    ) -> Result<Message, Refusal> {
+    pub(crate) async fn ask(&self, method: &str, params: Option<&[u8]>, within: Duration) -> Result<Message, Refusal> {
         let (answer, answered) = oneshot::channel();
         let ended = || Refusal::in_band(UNAVAILABLE, "worker_ended", "the worker has ended");
-        let opened = self.pending.lock().open(
-            Waiter::Broker {
-                answer,
-                method: method.into(),
-            },
-            Instant::now() + within,
-        );
+        let opened =
+            self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, Instant::now() + within);
         let Ok(id) = opened else { return Err(ended()) };
         self.sooner.notify_one();
         let line = request_line(id, method, params);
-        if self
-            .outgoing
-            .send(Outgoing { line, call: None })
-            .await
-            .is_err()
-        {
+        if self.outgoing.send(Outgoing { line, call: None }).await.is_err() {
             self.pending.lock().withdraw(id);
             return Err(ended());
         }
@@ -217,17 +187,13 @@ impl Worker {
 
     /// A notification, or an answer to a question. `false` if the worker has ended or takes nothing more.
     pub(crate) fn note(&self, line: Bytes) -> bool {
-        self.outgoing
-            .try_send(Outgoing { line, call: None })
-            .is_ok()
+        self.outgoing.try_send(Outgoing { line, call: None }).is_ok()
     }
 
     /// Tells the worker once that initialization is over.
     pub(crate) fn note_initialized(&self) {
         if !self.initialized.swap(true, Ordering::Relaxed) {
-            self.note(Bytes::from_static(
-                br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
-            ));
+            self.note(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#));
         }
     }
 
@@ -355,10 +321,8 @@ fn request_line(id: u64, method: &str, params: Option<&[u8]>) -> Bytes {
 }
 
 fn cancellation_line(id: u64, reason: Option<&[u8]>) -> Bytes {
-    let mut line = format!(
-        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}"#
-    )
-    .into_bytes();
+    let mut line =
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}"#).into_bytes();
     if let Some(reason) = reason {
         line.extend_from_slice(br#","reason":"#);
         line.extend_from_slice(reason);
@@ -375,13 +339,12 @@ impl End {
         let unsure = "; the call may or may not have been carried out";
         let message = match self {
             Self::Stopped(refusal) => return refusal.clone(),
-            Self::Exited(ExitReport {
-                signal: Some(signal),
-                ..
-            }) => format!("the worker was ended by signal {signal}{unsure}"),
-            Self::Exited(ExitReport {
-                code: Some(code), ..
-            }) => format!("the worker ended with exit code {code}{unsure}"),
+            Self::Exited(ExitReport { signal: Some(signal), .. }) => {
+                format!("the worker was ended by signal {signal}{unsure}")
+            }
+            Self::Exited(ExitReport { code: Some(code), .. }) => {
+                format!("the worker ended with exit code {code}{unsure}")
+            }
             Self::Exited(_) | Self::OutputClosed | Self::InputClosed => {
                 format!("the worker ended{unsure}")
             }

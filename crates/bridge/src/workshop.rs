@@ -76,41 +76,22 @@ impl Workshop {
     }
 
     /// A place for a seat's worker. Over a cap, the longest idle worker (first the user's own) is sent to sleep for it.
-    pub(crate) fn place(
-        self: &Arc<Self>,
-        user: &Arc<str>,
-        seat: &Arc<Seat>,
-    ) -> Result<Place, Refusal> {
+    pub(crate) fn place(self: &Arc<Self>, user: &Arc<str>, seat: &Arc<Seat>) -> Result<Place, Refusal> {
         for _ in 0..ATTEMPTS {
             let (own, seats) = {
                 let mut roster = self.roster.lock();
-                let of_user = roster
-                    .places
-                    .values()
-                    .filter(|(owner, _)| owner == user)
-                    .count();
-                let own = of_user >= self.config.max_workers_per_user;
-                if !own && roster.places.len() < self.config.max_workers {
+                let of_user = roster.places.values().filter(|(owner, _)| owner == user).count();
+                let own = of_user >= self.config.max_sessions_per_user;
+                if !own && roster.places.len() < self.config.max_sessions {
                     roster.last += 1;
                     let number = roster.last;
-                    roster
-                        .places
-                        .insert(number, (user.clone(), Arc::downgrade(seat)));
-                    return Ok(Place {
-                        number,
-                        shop: self.clone(),
-                    });
+                    roster.places.insert(number, (user.clone(), Arc::downgrade(seat)));
+                    return Ok(Place { number, shop: self.clone() });
                 }
                 (own, roster.places.values().cloned().collect::<Vec<_>>())
             };
             let mine = longest_idle(&seats, |owner| owner == user);
-            let rival = mine.or_else(|| {
-                if own {
-                    None
-                } else {
-                    longest_idle(&seats, |_| true)
-                }
-            });
+            let rival = mine.or_else(|| if own { None } else { longest_idle(&seats, |_| true) });
             match rival {
                 Some(rival) => {
                     rival.hibernate();
@@ -128,21 +109,13 @@ impl Workshop {
                 }
             }
         }
-        Err(Refusal::unavailable(
-            "worker_limit",
-            1,
-            "all workers are busy; try again in a few seconds",
-        ))
+        Err(Refusal::unavailable("worker_limit", 1, "all workers are busy; try again in a few seconds"))
     }
 
     /// All seats that have a worker.
     pub(crate) fn seats(&self) -> Vec<Arc<Seat>> {
         let roster = self.roster.lock();
-        roster
-            .places
-            .values()
-            .filter_map(|(_, seat)| seat.upgrade())
-            .collect()
+        roster.places.values().filter_map(|(_, seat)| seat.upgrade()).collect()
     }
 
     pub(crate) fn workers(&self) -> usize {
@@ -166,15 +139,9 @@ impl Workshop {
     }
 }
 
-fn longest_idle(
-    seats: &[(Arc<str>, Weak<Seat>)],
-    of: impl Fn(&Arc<str>) -> bool,
-) -> Option<Arc<Seat>> {
+fn longest_idle(seats: &[(Arc<str>, Weak<Seat>)], of: impl Fn(&Arc<str>) -> bool) -> Option<Arc<Seat>> {
     let idle = |seat: Arc<Seat>| Some((seat.idle_since()?, seat));
-    let seats = seats
-        .iter()
-        .filter(|(owner, _)| of(owner))
-        .filter_map(|(_, seat)| idle(seat.upgrade()?));
+    let seats = seats.iter().filter(|(owner, _)| of(owner)).filter_map(|(_, seat)| idle(seat.upgrade()?));
     seats.min_by_key(|(since, _)| *since).map(|(_, seat)| seat)
 }
 

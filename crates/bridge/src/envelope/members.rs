@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor,
-};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Whether a doubled or misspelt known name is a fault.
@@ -87,10 +85,7 @@ impl<'de, const N: usize> Visitor<'de> for Seed<'_, N> {
                 if values[index].is_none() {
                     values[index] = Some(value);
                 } else if self.strictness == Strictness::Strict {
-                    fault.get_or_insert(Fault {
-                        known: self.known[index],
-                        doubled: true,
-                    });
+                    fault.get_or_insert(Fault { known: self.known[index], doubled: true });
                 }
                 continue;
             }
@@ -98,10 +93,7 @@ impl<'de, const N: usize> Visitor<'de> for Seed<'_, N> {
             if self.strictness == Strictness::Strict
                 && let Some(known) = self.known.iter().find(|known| folds_to(&name, known))
             {
-                fault.get_or_insert(Fault {
-                    known,
-                    doubled: false,
-                });
+                fault.get_or_insert(Fault { known, doubled: false });
             }
         }
         Ok(Members { values, fault })
@@ -139,11 +131,7 @@ impl fmt::Display for Fault {
         if self.doubled {
             write!(formatter, "member \"{}\" is there twice", self.known)
         } else {
-            write!(
-                formatter,
-                "member \"{}\" is there in another spelling; member names are case-sensitive",
-                self.known
-            )
+            write!(formatter, "member \"{}\" is there in another spelling; member names are case-sensitive", self.known)
         }
     }
 }

@@ -13,11 +13,7 @@ pub(super) struct Scan {
 }
 
 pub(super) fn scan(bytes: &[u8]) -> Scan {
-    let mut found = Scan {
-        depth: 0,
-        breaks: false,
-        break_in_string: false,
-    };
+    let mut found = Scan { depth: 0, breaks: false, break_in_string: false };
     let mut depth = 0_usize;
     let mut in_string = false;
     let mut rest = bytes.iter();
@@ -56,12 +52,9 @@ pub(super) fn without_breaks(bytes: &[u8]) -> Bytes {
 
 /// A blank, where the break stood between two bytes that could be of one token.
 fn parting(bytes: &[u8], at: usize) -> &'static [u8] {
-    let part_of_token = |byte: Option<&u8>| {
-        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
-    };
-    if part_of_token(at.checked_sub(1).and_then(|before| bytes.get(before)))
-        && part_of_token(bytes.get(at + 1))
-    {
+    let part_of_token =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+    if part_of_token(at.checked_sub(1).and_then(|before| bytes.get(before))) && part_of_token(bytes.get(at + 1)) {
         b" "
     } else {
         b""

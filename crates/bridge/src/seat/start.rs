@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
@@ -24,20 +23,12 @@ impl Seat {
         let refused = StartFailure::Refused;
         let shop = &self.shop;
         let place = shop.place(&self.user, self).map_err(refused)?;
-        let _permit = shop
-            .starting
-            .acquire()
-            .await
-            .map_err(|_| refused(Refusal::draining()))?;
+        let _permit = shop.starting.acquire().await.map_err(|_| refused(Refusal::draining()))?;
         shop.breaker.admit(Instant::now()).map_err(|wait| {
-            let message =
-                "the MCP server behind this broker does not start; the operator's log says why";
+            let message = "the MCP server behind this broker does not start; the operator's log says why";
             refused(Refusal::unavailable("breaker_open", seconds(wait), message))
         })?;
-        let desk = self
-            .desk
-            .upgrade()
-            .ok_or_else(|| refused(Refusal::draining()))?;
+        let desk = self.desk.upgrade().ok_or_else(|| refused(Refusal::draining()))?;
         let until = Instant::now() + shop.config.start_timeout;
         let worker = self.start_process(&desk, until).await.map_err(refused)?;
         let Opening { initialize, replay } = desk.opening();
@@ -60,7 +51,7 @@ impl Seat {
         shop.start_succeeded();
         if matches!(greeting.kind(), Kind::Response { error: true }) {
             worker.stop(Refusal::draining());
-            return Err(StartFailure::Declined(greeting));
+            return Err(StartFailure::Declined(Box::new(greeting)));
         }
         worker.greeted(greeting);
         if let Some(replay) = replay {
@@ -69,20 +60,13 @@ impl Seat {
         Ok((worker, place))
     }
 
-    async fn start_process(
-        self: &Arc<Self>,
-        desk: &Arc<dyn Desk>,
-        until: Instant,
-    ) -> Result<Arc<Worker>, Refusal> {
+    async fn start_process(self: &Arc<Self>, desk: &Arc<dyn Desk>, until: Instant) -> Result<Arc<Worker>, Refusal> {
         let shop = &self.shop;
         let access = shop.issuer.open();
         access.assign(&self.inner.lock().who);
         let label: Arc<str> = format!("{}-{}", self.user, shop.next_worker()).into();
-        let request = ProcessRequest {
-            url: access.url().to_owned(),
-            token: access.token().to_owned(),
-            label: label.to_string(),
-        };
+        let request =
+            ProcessRequest { url: access.url().to_owned(), token: access.token().to_owned(), label: label.to_string() };
         let message = "the MCP server behind this broker could not be started; try again later";
         let running = match timeout_at(until, shop.starter.start(request)).await {
             Ok(Ok(running)) => running,
@@ -113,45 +97,60 @@ impl Seat {
         Ok(Worker::begin(parts, running, &shop.tasks))
     }
 
-    /// What the predecessor knew. Anything that fails is logged and left out: the session is worth more than its log level.
+    /// The client has finished the handshake: its worker hears of it, and the profile's calls are made before any of the
+    /// client's.
+    pub(crate) fn initialized(self: &Arc<Self>) {
+        if self.shop.starter.repeat_calls().is_empty() {
+            if let Some(worker) = self.running() {
+                worker.note_initialized();
+            }
+            return;
+        }
+        let Some((worker, place, tell)) = self.withdraw() else { return };
+        let seat = self.clone();
+        self.shop.tasks.spawn(async move {
+            worker.note_initialized();
+            seat.repeat_calls(&worker, Instant::now() + seat.shop.config.start_timeout).await;
+            let _ = tell.send(Some(Ok(seat.sit(worker, place))));
+        });
+    }
+
+    /// What the predecessor knew.
     async fn replay(&self, worker: &Worker, replay: Replay, until: Instant) {
         if !replay.initialized {
             return;
         }
         worker.note_initialized();
-        let mut requests: Vec<(&str, Bytes)> = Vec::new();
         if let Some(level) = replay.log_level {
-            requests.push((
-                "logging/setLevel",
-                json!({ "level": level }).to_string().into(),
-            ));
+            let params = json!({ "level": level }).to_string();
+            restore(worker, "logging/setLevel", &params, until).await;
         }
         for uri in replay.subscriptions {
-            requests.push((
-                "resources/subscribe",
-                json!({ "uri": uri }).to_string().into(),
-            ));
+            let params = json!({ "uri": uri }).to_string();
+            restore(worker, "resources/subscribe", &params, until).await;
         }
-        if replay.repeat_calls {
-            let calls = &self.shop.config.revival_calls;
-            requests.extend(
-                calls
-                    .iter()
-                    .map(|call| (call.method.as_str(), call.params.clone())),
-            );
-        }
-        for (method, params) in requests {
-            let within = until.saturating_duration_since(Instant::now());
-            let reason = match worker.ask(method, Some(&params), within).await {
-                Ok(answer) if answer.kind() == (Kind::Response { error: false }) => continue,
-                Ok(_) => "the worker answered with an error".to_owned(),
-                Err(refusal) => refusal.message,
-            };
-            tracing::warn!(worker.label = %worker.label, mcp.method = method, reason = %reason, "state of a revived session was not restored");
+        self.repeat_calls(worker, until).await;
+    }
+
+    async fn repeat_calls(&self, worker: &Worker, until: Instant) {
+        for call in self.shop.starter.repeat_calls() {
+            let params = if call.params.is_null() { String::new() } else { call.params.to_string() };
+            restore(worker, &call.method, &params, until).await;
         }
     }
 
     fn is_closed(&self) -> bool {
         self.inner.lock().closed.is_some()
     }
+}
+
+/// Anything that fails is logged and left out: the session is worth more than its log level.
+async fn restore(worker: &Worker, method: &str, params: &str, until: Instant) {
+    let within = until.saturating_duration_since(Instant::now());
+    let reason = match worker.ask(method, Some(params.as_bytes()), within).await {
+        Ok(answer) if answer.kind() == (Kind::Response { error: false }) => return,
+        Ok(_) => "the worker answered with an error".to_owned(),
+        Err(refusal) => refusal.message,
+    };
+    tracing::warn!(worker.label = %worker.label, mcp.method = method, reason = %reason, "a session's state was not restored");
 }

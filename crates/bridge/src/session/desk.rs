@@ -34,16 +34,9 @@ struct Put {
 impl Desk for Session {
     fn notified(&self, worker: &Arc<Worker>, message: Message) {
         let with_call = message.method() == "notifications/message";
-        let put = self.put(
-            worker,
-            with_call,
-            Weight::Notification,
-            message.bytes().clone(),
-        );
+        let put = self.put(worker, with_call, Weight::Notification, message.bytes().clone());
         if put.pushed == Pushed::Dropped {
-            worker
-                .observer()
-                .message_dropped(DroppedMessage::SlowClient);
+            worker.observer().message_dropped(DroppedMessage::SlowClient);
         }
     }
 
@@ -51,11 +44,7 @@ impl Desk for Session {
         let heard = worker.newest_attended().is_some() || self.server_stream.is_attached();
         // Nobody has to think about his roots; a person may have to about anything else.
         let quick = !heard || message.method() == "roots/list";
-        let patience = if quick {
-            self.config.question_timeout
-        } else {
-            self.config.call_deadline
-        };
+        let patience = if quick { self.config.question_timeout } else { self.config.call_deadline };
         let Some(number) = worker.register_question(id.clone(), Instant::now() + patience) else {
             worker.refuse_question(&id, UNAVAILABLE, "too many requests to the client are open");
             return;
@@ -98,12 +87,8 @@ impl Desk for Session {
             initialized: record.initialized,
             log_level: record.log_level.clone(),
             subscriptions: record.subscriptions.clone(),
-            repeat_calls: true,
         });
-        Opening {
-            initialize: record.initialize.clone(),
-            replay,
-        }
+        Opening { initialize: record.initialize.clone(), replay }
     }
 
     fn opened(&self, worker: &Arc<Worker>, again: bool) {
@@ -119,17 +104,11 @@ impl Desk for Session {
         }
         worker.observer().session_revived();
         if let Some(seen) = tools {
-            let (worker, server_stream, within) = (
-                worker.clone(),
-                self.server_stream.clone(),
-                self.config.call_deadline,
-            );
+            let (worker, server_stream, within) =
+                (worker.clone(), self.server_stream.clone(), self.config.call_deadline);
             tokio::spawn(async move {
                 let listed = worker.ask("tools/list", None, within).await;
-                let tools = listed
-                    .ok()
-                    .and_then(|answer| answer.result())
-                    .map(|list| sha256(&list));
+                let tools = listed.ok().and_then(|answer| answer.result()).map(|list| sha256(&list));
                 if tools.is_some_and(|tools| tools != seen) {
                     server_stream.push(Weight::Notification, Bytes::from_static(TOOLS_CHANGED));
                 }
@@ -155,18 +134,10 @@ impl Session {
             let pushed = exchange.push(weight, data.clone());
             // The call may have been answered this moment.
             if pushed != Pushed::Closed {
-                return Put {
-                    pushed,
-                    log: exchange.log().clone(),
-                    heard: true,
-                };
+                return Put { pushed, log: exchange.log().clone(), heard: true };
             }
         }
         let heard = server_stream();
-        Put {
-            pushed: self.server_stream.push(weight, data),
-            log: self.server_stream.clone(),
-            heard,
-        }
+        Put { pushed: self.server_stream.push(weight, data), log: self.server_stream.clone(), heard }
     }
 }

@@ -17,10 +17,7 @@ pub(super) struct Posts {
 
 impl Posts {
     pub(super) fn new(kept: usize) -> Self {
-        Self {
-            kept,
-            logs: Mutex::default(),
-        }
+        Self { kept, logs: Mutex::default() }
     }
 
     pub(super) fn keep(&self, log: Arc<EventLog>) {
@@ -35,17 +32,11 @@ impl Posts {
     }
 
     pub(super) fn find(&self, event_id: &str) -> Option<(Arc<EventLog>, u64)> {
-        self.logs
-            .lock()
-            .iter()
-            .find_map(|log| Some((log.clone(), log.number_in(event_id)?)))
+        self.logs.lock().iter().find_map(|log| Some((log.clone(), log.number_in(event_id)?)))
     }
 
     /// Whether one of them is being read or written.
     pub(super) fn are_in_use(&self) -> bool {
-        self.logs
-            .lock()
-            .iter()
-            .any(|log| log.is_attached() || !log.is_closed())
+        self.logs.lock().iter().any(|log| log.is_attached() || !log.is_closed())
     }
 }

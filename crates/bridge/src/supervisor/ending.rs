@@ -21,11 +21,7 @@ impl Supervisor {
     /// DELETE: the client has done with the session.
     pub(crate) async fn delete(&self, who: &Principal, id: &str) -> Result<(), Refusal> {
         let session = self.find(who, id).await?;
-        let refusal = Refusal::in_band(
-            UNAVAILABLE,
-            "session_ended",
-            "the session was ended by its client",
-        );
+        let refusal = Refusal::in_band(UNAVAILABLE, "session_ended", "the session was ended by its client");
         self.forget(&session, refusal).await;
         Ok(())
     }
@@ -42,19 +38,14 @@ impl Supervisor {
     /// Everything that belongs to the grant ends, stored sessions included.
     pub(crate) async fn end_grant(&self, grant: &str) {
         let grant: Arc<str> = grant.into();
-        self.ended_grants
-            .lock()
-            .insert(grant.clone(), Instant::now());
+        self.ended_grants.lock().insert(grant.clone(), Instant::now());
         let sessions: Vec<Arc<Session>> = self
             .sessions
             .lock()
             .extract_if(|_, session| session.grant() == grant)
             .map(|(_, session)| session)
             .collect();
-        let refusal = Refusal {
-            status: 200,
-            ..grant_ended()
-        };
+        let refusal = Refusal { status: 200, ..grant_ended() };
         for session in sessions {
             session.end(refusal.clone());
         }
@@ -71,13 +62,8 @@ impl Supervisor {
     /// open streams are told and end.
     pub(crate) fn log_in_again(&self, user: &str) {
         let refusal = Refusal::in_band(UNAVAILABLE, "log_in_again", LOG_IN_AGAIN);
-        let sessions: Vec<Arc<Session>> = self
-            .sessions
-            .lock()
-            .values()
-            .filter(|session| **session.user() == *user)
-            .cloned()
-            .collect();
+        let sessions: Vec<Arc<Session>> =
+            self.sessions.lock().values().filter(|session| **session.user() == *user).cloned().collect();
         let shared = self
             .shared
             .lock()
@@ -85,10 +71,7 @@ impl Supervisor {
             .filter(|shared| *shared.who().user == *user)
             .map(|shared| shared.seat().clone())
             .collect::<Vec<_>>();
-        let seats = sessions
-            .iter()
-            .map(|session| session.seat().clone())
-            .chain(shared);
+        let seats = sessions.iter().map(|session| session.seat().clone()).chain(shared);
         for worker in seats.filter_map(|seat: Arc<Seat>| seat.running()) {
             worker.give_up_calls(|call| call.exchange.log_in_again(call.id.as_bytes(), &refusal));
         }
@@ -110,10 +93,7 @@ impl Supervisor {
         }
         self.each_session(|session| session.server_stream().hang_up());
         let _ = timeout_at(begun + grace / 2, self.shop.tally.quiet()).await;
-        let refusal = Refusal {
-            status: 200,
-            ..Refusal::draining()
-        };
+        let refusal = Refusal { status: 200, ..Refusal::draining() };
         for seat in self.shop.seats() {
             seat.close(refusal.clone());
         }
@@ -123,10 +103,7 @@ impl Supervisor {
             tracing::warn!(error = %error, "the last changes of some sessions could not be written");
         }
         self.shop.tasks.close();
-        if timeout_at(begun + grace, self.shop.tasks.wait())
-            .await
-            .is_err()
-        {
+        if timeout_at(begun + grace, self.shop.tasks.wait()).await.is_err() {
             tracing::warn!(
                 workers = self.shop.tasks.len(),
                 "workers were still stopping when the grace period was over"
@@ -136,6 +113,8 @@ impl Supervisor {
 
     fn each_session(&self, act: impl Fn(&Session)) {
         let sessions: Vec<Arc<Session>> = self.sessions.lock().values().cloned().collect();
-        sessions.iter().for_each(|session| act(session));
+        for session in sessions {
+            act(&session);
+        }
     }
 }

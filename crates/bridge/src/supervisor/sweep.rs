@@ -30,40 +30,29 @@ impl Supervisor {
         // Only the map still holds them, so nobody can be about to use them.
         let dormant: Vec<_> = {
             let mut sessions = self.sessions.lock();
-            sessions
-                .extract_if(|_, session| Arc::strong_count(session) == 1 && session.is_dormant())
-                .collect()
+            sessions.extract_if(|_, session| Arc::strong_count(session) == 1 && session.is_dormant()).collect()
         };
         drop(dormant);
         let unused: Vec<_> = {
             let mut shared = self.shared.lock();
-            shared
-                .extract_if(|_, shared| Arc::strong_count(shared) == 1 && shared.seat().is_empty())
-                .collect()
+            shared.extract_if(|_, shared| Arc::strong_count(shared) == 1 && shared.seat().is_empty()).collect()
         };
         drop(unused);
-        self.ended_grants
-            .lock()
-            .retain(|_, ended| now.duration_since(*ended) < REMEMBER_ENDED);
+        self.ended_grants.lock().retain(|_, ended| now.duration_since(*ended) < REMEMBER_ENDED);
     }
 
     fn stop_idle_workers(&self, now: Instant) {
         let config = &self.shop().config;
         let left: Vec<_> = {
             let sessions = self.sessions.lock();
-            sessions
-                .values()
-                .filter(|session| session.was_left())
-                .map(|session| session.seat().clone())
-                .collect()
+            sessions.values().filter(|session| session.was_left()).map(|session| session.seat().clone()).collect()
         };
         for seat in left {
             seat.hibernate();
         }
         let mut kept: HashMap<Arc<str>, usize> = HashMap::new();
         let idle = |seat: Arc<Seat>| Some((seat.idle_since()?, seat));
-        let mut idle: Vec<(Instant, Arc<Seat>)> =
-            self.shop().seats().into_iter().filter_map(idle).collect();
+        let mut idle: Vec<(Instant, Arc<Seat>)> = self.shop().seats().into_iter().filter_map(idle).collect();
         idle.retain(|(since, _)| now.duration_since(*since) >= config.session_idle_timeout);
         // Those idle for the shortest time keep their workers first.
         idle.sort_unstable_by_key(|(since, _)| std::cmp::Reverse(*since));

@@ -21,10 +21,7 @@ pub(super) enum ReadEnd {
     BadLines,
 }
 
-pub(super) async fn read(
-    worker: Arc<Worker>,
-    stdout: Box<dyn AsyncRead + Send + Unpin>,
-) -> ReadEnd {
+pub(super) async fn read(worker: Arc<Worker>, stdout: Box<dyn AsyncRead + Send + Unpin>) -> ReadEnd {
     let scrubber = Scrubber::new(&*worker.access);
     let mut lines = LineReader::new(stdout, worker.config.max_line_bytes);
     let mut bad_in_a_row = 0_usize;
@@ -38,9 +35,7 @@ pub(super) async fn read(
                     }
                     match incoming {
                         Incoming::One(message) => worker.take(message),
-                        Incoming::Batch(messages) => messages
-                            .into_iter()
-                            .for_each(|message| worker.take(message)),
+                        Incoming::Batch(messages) => messages.into_iter().for_each(|message| worker.take(message)),
                     }
                     continue;
                 }
@@ -67,12 +62,7 @@ impl Worker {
             Kind::Request => {
                 let Some(id) = message.id() else { return };
                 if message.method() == "ping" {
-                    let pong = [
-                        br#"{"jsonrpc":"2.0","id":"#,
-                        id.as_bytes(),
-                        br#","result":{}}"#,
-                    ]
-                    .concat();
+                    let pong = [br#"{"jsonrpc":"2.0","id":"#, id.as_bytes(), br#","result":{}}"#].concat();
                     self.note(pong.into());
                 } else if let Some(desk) = self.desk.upgrade() {
                     desk.asked(self, message, id);
@@ -80,7 +70,7 @@ impl Worker {
             }
             Kind::Notification => match message.method() {
                 "notifications/progress" => self.take_progress(&message),
-                "notifications/cancelled" => self.take_withdrawal(message),
+                "notifications/cancelled" => self.take_withdrawal(&message),
                 _ => {
                     if let Some(desk) = self.desk.upgrade() {
                         desk.notified(self, message);
@@ -100,13 +90,7 @@ impl Worker {
             Answered::Open(Waiter::Client(call)) => {
                 self.touch();
                 self.observer.call_answered();
-                let Call {
-                    exchange,
-                    id,
-                    after,
-                    ticket,
-                    ..
-                } = *call;
+                let Call { exchange, id, after, ticket, .. } = *call;
                 if !is_error
                     && after != After::Nothing
                     && let Some(desk) = self.desk.upgrade()
@@ -138,33 +122,23 @@ impl Worker {
             self.observer.message_dropped(DroppedMessage::StaleProgress);
             return;
         };
-        if exchange.push(
-            Weight::Notification,
-            splice(message.bytes(), vec![(range, &token)]),
-        ) == Pushed::Dropped
-        {
+        if exchange.push(Weight::Notification, splice(message.bytes(), vec![(range, &token)])) == Pushed::Dropped {
             self.observer.message_dropped(DroppedMessage::SlowClient);
         }
     }
 
     /// The worker cancels a question of its own.
-    fn take_withdrawal(self: &Arc<Self>, message: Message) {
+    fn take_withdrawal(self: &Arc<Self>, message: &Message) {
         let Some((range, raw)) = message.param("requestId") else {
             return;
         };
-        let Some(id) = std::str::from_utf8(&raw)
-            .ok()
-            .and_then(|raw| RawId::read(raw).ok())
-        else {
+        let Some(id) = std::str::from_utf8(&raw).ok().and_then(|raw| RawId::read(raw).ok()) else {
             return;
         };
         let Some(number) = self.questions.lock().withdraw(&id) else {
             return;
         };
-        let line = splice(
-            message.bytes(),
-            vec![(range, number.to_string().as_bytes())],
-        );
+        let line = splice(message.bytes(), vec![(range, number.to_string().as_bytes())]);
         if let Ok(Incoming::One(message)) = read_line(&line)
             && let Some(desk) = self.desk.upgrade()
         {

@@ -114,10 +114,7 @@ async fn watch_for_end(
 /// A process that closes a pipe is mostly about to exit, and its exit code says more.
 async fn exit_code_or(end: End, exit: &mut watch::Receiver<Option<ExitReport>>) -> End {
     let report = timeout(LAST_WORDS, exit.wait_for(Option::is_some)).await;
-    let report = report
-        .ok()
-        .and_then(Result::ok)
-        .and_then(|report| report.clone());
+    let report = report.ok().and_then(Result::ok).and_then(|report| report.clone());
     report.map_or(end, End::Exited)
 }
 
@@ -128,19 +125,14 @@ async fn exited(exit: &mut watch::Receiver<Option<ExitReport>>) -> ExitReport {
     }
 }
 
-const UNKNOWN_END: ExitReport = ExitReport {
-    code: None,
-    signal: None,
-    last_stderr_line: None,
-};
+const UNKNOWN_END: ExitReport = ExitReport { code: None, signal: None, last_stderr_line: None };
 
 /// Any answer will do: an error shows a living worker too.
 async fn ping(worker: Arc<Worker>) -> Result<(), ()> {
     let within = worker.config.ping_timeout;
     match worker.ask("ping", None, within).await {
-        Ok(_) => Ok(()),
         Err(refusal) if refusal.code == GONE => Err(()),
-        Err(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 
@@ -195,9 +187,7 @@ impl Worker {
         let mut unsent: Vec<Call> = Vec::new();
         for waiter in waiters {
             match waiter {
-                Waiter::Client(call) if call.unsent.is_some() && !call.is_cancelled() => {
-                    unsent.push(*call)
-                }
+                Waiter::Client(call) if call.unsent.is_some() && !call.is_cancelled() => unsent.push(*call),
                 Waiter::Client(call) => call.refuse(&refusal),
                 Waiter::Broker { answer, .. } => {
                     let _ = answer.send(Err(refusal.clone()));

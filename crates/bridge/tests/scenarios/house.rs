@@ -28,17 +28,11 @@ pub(crate) const GATEWAY: &str = "http://127.0.0.1:4001";
 pub(crate) const FORGEJO: &str = "https://forge.example";
 
 pub(crate) async fn soon<F: Future>(what: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, what)
-        .await
-        .expect("it never happened")
+    tokio::time::timeout(PATIENCE, what).await.expect("it never happened")
 }
 
 pub(crate) fn principal(user: &str) -> Principal {
-    Principal {
-        user: user.into(),
-        client: "client".into(),
-        grant: format!("grant of {user}").into(),
-    }
+    Principal { user: user.into(), client: "client".into(), grant: format!("grant of {user}").into() }
 }
 
 // === The bridge and its surroundings ===
@@ -67,27 +61,15 @@ impl House {
         change(&mut config);
         let (started, workers) = mpsc::unbounded_channel();
         let failures: Arc<Mutex<Vec<SpawnError>>> = Arc::default();
-        let starter = Starter {
-            started,
-            failures: failures.clone(),
-        };
+        let starter = Starter { started, failures: failures.clone() };
         let (issuer, seen): (Arc<Issuer>, Arc<Seen>) = (Arc::default(), Arc::default());
         let bridge = Bridge::start(config, starter, issuer.clone(), store.clone(), seen.clone());
-        Self {
-            bridge,
-            store,
-            issuer,
-            seen,
-            workers: workers.into(),
-            failures,
-        }
+        Self { bridge, store, issuer, seen, workers: workers.into(), failures }
     }
 
     /// The next worker that the bridge starts.
     pub(crate) async fn worker(&self) -> Puppet {
-        soon(async { self.workers.lock().await.recv().await })
-            .await
-            .expect("the bridge is gone")
+        soon(async { self.workers.lock().await.recv().await }).await.expect("the bridge is gone")
     }
 
     /// Whether the bridge has started a worker that the test has not taken yet.
@@ -111,29 +93,14 @@ impl House {
         worker.greet().await;
         let reply = soon(reply).await.expect("post");
         client.session = reply.session_id.clone();
-        assert!(
-            client.session.is_some(),
-            "initialize gave no session: {}",
-            status_and_text(reply)
-        );
-        assert_eq!(
-            client
-                .post(json!({"jsonrpc":"2.0","method":"notifications/initialized"}))
-                .await
-                .status,
-            202
-        );
+        assert!(client.session.is_some(), "initialize gave no session: {}", status_and_text(reply));
+        assert_eq!(client.post(json!({"jsonrpc":"2.0","method":"notifications/initialized"})).await.status, 202);
         assert_eq!(worker.next().await["method"], "notifications/initialized");
         (client, worker)
     }
 
     pub(crate) fn client(&self, user: &str) -> Client {
-        Client {
-            bridge: self.bridge.clone(),
-            who: principal(user),
-            session: None,
-            version: None,
-        }
+        Client { bridge: self.bridge.clone(), who: principal(user), session: None, version: None }
     }
 }
 
@@ -168,10 +135,7 @@ impl Client {
     }
 
     async fn post_future(&self, body: String) -> Reply {
-        let head = PostHead {
-            session_id: self.session.clone(),
-            protocol_version: self.version.clone(),
-        };
+        let head = PostHead { session_id: self.session.clone(), protocol_version: self.version.clone() };
         self.bridge.post(&self.who, head, Bytes::from(body)).await
     }
 
@@ -214,12 +178,7 @@ pub(crate) fn status_and_text(reply: Reply) -> String {
 /// The code of a JSON-RPC error, with the status.
 pub(crate) fn refusal(reply: Reply) -> (u16, i64) {
     let status = reply.status;
-    (
-        status,
-        body(reply)["error"]["code"]
-            .as_i64()
-            .expect("an error body"),
-    )
+    (status, body(reply)["error"]["code"].as_i64().expect("an error body"))
 }
 
 pub(crate) struct Events(EventStream);
@@ -246,17 +205,12 @@ impl Events {
         let text = std::str::from_utf8(&frame).expect("text");
         assert!(text.ends_with("\n\n"), "not a whole frame: {text:?}");
         let field = |name: &str| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(name))
-                .map(|value| value.trim_start().to_owned())
+            text.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim_start().to_owned())
         };
         Some(match (field("id:"), field("data:")) {
             (_, None) => Frame::Comment,
             (Some(id), Some(data)) if data.is_empty() => Frame::Priming(id),
-            (id, Some(data)) => Frame::Event {
-                id,
-                data: serde_json::from_str(&data).expect("JSON"),
-            },
+            (id, Some(data)) => Frame::Event { id, data: serde_json::from_str(&data).expect("JSON") },
         })
     }
 
@@ -313,24 +267,12 @@ impl StartWorker for Starter {
         let (stdin, their_stdin) = tokio::io::duplex(64 * 1024);
         let (their_stdout, stdout) = tokio::io::duplex(64 * 1024);
         let (exit, exited) = watch::channel(None);
-        let puppet = Puppet {
-            lines: BufReader::new(their_stdin).lines(),
-            out: their_stdout,
-            exit: exit.clone(),
-            request,
-        };
+        let puppet =
+            Puppet { lines: BufReader::new(their_stdin).lines(), out: their_stdout, exit: exit.clone(), request };
         let _ = self.started.send(puppet);
-        let handle = Box::new(Handle {
-            asked_to_stop: exit,
-        });
+        let handle = Box::new(Handle { asked_to_stop: exit });
         Box::pin(async move {
-            Ok(RunningWorker {
-                stdin: Box::new(stdin),
-                stdout: Box::new(stdout),
-                exit: exited,
-                pid: 1,
-                handle,
-            })
+            Ok(RunningWorker { stdin: Box::new(stdin), stdout: Box::new(stdout), exit: exited, pid: 1, handle })
         })
     }
 }
@@ -338,11 +280,7 @@ impl StartWorker for Starter {
 impl StopWorker for Handle {
     fn stop(&self, _: Duration) -> BoxFuture<'_, ExitReport> {
         Box::pin(async {
-            let stopped = ExitReport {
-                code: Some(0),
-                signal: None,
-                last_stderr_line: None,
-            };
+            let stopped = ExitReport { code: Some(0), signal: None, last_stderr_line: None };
             self.asked_to_stop.send_modify(|report| {
                 report.get_or_insert(stopped);
             });
@@ -370,33 +308,28 @@ impl Puppet {
 
     pub(crate) async fn say(&mut self, message: impl ToString) {
         let line = format!("{}\n", message.to_string());
-        self.out
-            .write_all(line.as_bytes())
-            .await
-            .expect("the broker reads");
+        self.out.write_all(line.as_bytes()).await.expect("the broker reads");
     }
 
     pub(crate) async fn answer(&mut self, request: &Value, result: Value) {
-        self.say(json!({"jsonrpc":"2.0","id":request["id"],"result":result}))
-            .await;
+        self.say(json!({"jsonrpc":"2.0","id":request["id"],"result":result})).await;
     }
 
     /// Answers `initialize` and gives back its params.
     pub(crate) async fn greet(&mut self) -> Value {
         let request = self.expect("initialize").await;
         let version = request["params"]["protocolVersion"].clone();
-        self.answer(&request, json!({"protocolVersion":version,"capabilities":{"tools":{}},"serverInfo":{"name":"puppet","version":"1"}}))
-            .await;
+        self.answer(
+            &request,
+            json!({"protocolVersion":version,"capabilities":{"tools":{}},"serverInfo":{"name":"puppet","version":"1"}}),
+        )
+        .await;
         request["params"].clone()
     }
 
     /// Exits with what it has printed so far.
     pub(crate) fn exit(self, code: i32) {
-        let report = ExitReport {
-            code: Some(code),
-            signal: None,
-            last_stderr_line: Some("last words".to_owned()),
-        };
+        let report = ExitReport { code: Some(code), signal: None, last_stderr_line: Some("last words".to_owned()) };
         self.exit.send_replace(Some(report));
     }
 
@@ -424,11 +357,7 @@ impl MemoryStore {
     }
 
     fn check(&self) -> Result<(), SessionStoreUnavailable> {
-        if self.broken.load(Ordering::SeqCst) {
-            Err(SessionStoreUnavailable("broken".to_owned()))
-        } else {
-            Ok(())
-        }
+        if self.broken.load(Ordering::SeqCst) { Err(SessionStoreUnavailable("broken".to_owned())) } else { Ok(()) }
     }
 }
 
@@ -436,18 +365,12 @@ impl SessionStore for MemoryStore {
     fn insert(&self, record: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(async move {
             self.check()?;
-            self.records
-                .lock()
-                .expect("lock")
-                .insert(record.id_hash, record);
+            self.records.lock().expect("lock").insert(record.id_hash, record);
             Ok(())
         })
     }
 
-    fn load(
-        &self,
-        id_hash: [u8; 32],
-    ) -> BoxFuture<'_, Result<Option<SessionRecord>, SessionStoreUnavailable>> {
+    fn load(&self, id_hash: [u8; 32]) -> BoxFuture<'_, Result<Option<SessionRecord>, SessionStoreUnavailable>> {
         Box::pin(async move {
             self.check()?;
             Ok(self.records.lock().expect("lock").get(&id_hash).cloned())
@@ -473,16 +396,10 @@ impl SessionStore for MemoryStore {
         })
     }
 
-    fn delete_of_grant(
-        &self,
-        grant: Arc<str>,
-    ) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+    fn delete_of_grant(&self, grant: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(async move {
             self.check()?;
-            self.records
-                .lock()
-                .expect("lock")
-                .retain(|_, record| record.grant != grant);
+            self.records.lock().expect("lock").retain(|_, record| record.grant != grant);
             Ok(())
         })
     }
@@ -507,11 +424,7 @@ impl AccessIssuer for Issuer {
     fn open(&self) -> Arc<dyn WorkerAccess> {
         let mut accesses = self.accesses.lock().expect("lock");
         let token = format!("capability-{}", accesses.len());
-        let access = Arc::new(Access {
-            token,
-            assigned: Mutex::default(),
-            ready: AtomicU64::new(0),
-        });
+        let access = Arc::new(Access { token, assigned: Mutex::default(), ready: AtomicU64::new(0) });
         accesses.push(access.clone());
         access
     }

@@ -50,15 +50,9 @@ pub(super) async fn answer(
     }
     for (id, answer) in own {
         match answer {
-            OwnAnswer::Empty => exchange.answer(
-                [
-                    br#"{"jsonrpc":"2.0","id":"#,
-                    id.as_bytes(),
-                    br#","result":{}}"#,
-                ]
-                .concat()
-                .into(),
-            ),
+            OwnAnswer::Empty => {
+                exchange.answer([br#"{"jsonrpc":"2.0","id":"#, id.as_bytes(), br#","result":{}}"#].concat().into());
+            }
             OwnAnswer::Refused(refusal) => exchange.refuse(id.as_bytes(), &refusal),
         }
     }
@@ -66,8 +60,7 @@ pub(super) async fn answer(
         caller.seat().send(calls);
     }
     let user = who.user.clone();
-    let streaming =
-        |exchange: &Arc<Exchange>| (shop.tally.unlimited_stream(&user), caller.streams(exchange));
+    let streaming = |exchange: &Arc<Exchange>| (shop.tally.unlimited_stream(&user), caller.streams(exchange));
     Ok(exchange.reply(shop.config.stream_after, streaming).await)
 }
 
@@ -78,7 +71,7 @@ fn call(
     exchange: &Arc<Exchange>,
     message: Message,
     id: RawId,
-) -> Result<Box<Call>, Refusal> {
+) -> Result<Call, Refusal> {
     let after = caller.after(&message)?;
     let open_id = match caller {
         Caller::Session(session) => Some(session.open_ids().open(id.key()).ok_or_else(|| {
@@ -87,17 +80,10 @@ fn call(
         // Without sessions several conversations may use the same ids.
         Caller::Shared(_) => None,
     };
-    let counted = shop
-        .tally
-        .call(&who.user, shop.config.max_calls_per_user)
-        .ok_or_else(|| {
-            Refusal::too_many(
-                "user_calls",
-                1,
-                "too many calls of this user are open; try again when one has ended",
-            )
-        })?;
-    Ok(Box::new(Call {
+    let counted = shop.tally.call(&who.user, shop.config.max_calls_per_user).ok_or_else(|| {
+        Refusal::too_many("user_calls", 1, "too many calls of this user are open; try again when one has ended")
+    })?;
+    Ok(Call {
         user: who.user.clone(),
         exchange: exchange.clone(),
         token: message.progress_token(),
@@ -107,7 +93,7 @@ fn call(
         after,
         attempts: 0,
         ticket: Ticket::new(counted, open_id),
-    }))
+    })
 }
 
 // === impl Caller ===
@@ -136,17 +122,12 @@ impl Caller {
 
     fn own_answer(&self, message: &Message) -> Option<OwnAnswer> {
         match (self, message.method()) {
-            // The broker is the server here, and a ping is no reason to wake a worker (T78).
-            (_, "ping") => Some(OwnAnswer::Empty),
-            // Process-wide in a worker that others use too (traps 10, 12).
-            (Self::Shared(_), "logging/setLevel") => Some(OwnAnswer::Empty),
+            // The broker is the server here, and a ping is no reason to wake a worker (T78). The level is process-wide in a worker that others use too (trap 10).
+            (_, "ping") | (Self::Shared(_), "logging/setLevel") => Some(OwnAnswer::Empty),
+            // So are subscriptions (trap 12).
             (Self::Shared(_), "resources/subscribe" | "resources/unsubscribe") => {
                 let text = "subscriptions need a session; send initialize and then the Mcp-Session-Id that it answers";
-                Some(OwnAnswer::Refused(Refusal::in_band(
-                    METHOD_NOT_FOUND,
-                    "needs_session",
-                    text,
-                )))
+                Some(OwnAnswer::Refused(Refusal::in_band(METHOD_NOT_FOUND, "needs_session", text)))
             }
             _ => None,
         }

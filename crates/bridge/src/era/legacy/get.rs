@@ -19,17 +19,11 @@ pub(crate) async fn get(supervisor: &Arc<Supervisor>, who: &Principal, head: Get
     }
 }
 
-async fn handle(
-    supervisor: &Arc<Supervisor>,
-    who: &Principal,
-    head: GetHead,
-) -> Result<Reply, Refusal> {
+async fn handle(supervisor: &Arc<Supervisor>, who: &Principal, head: GetHead) -> Result<Reply, Refusal> {
     check_version(head.protocol_version.as_deref())?;
     supervisor.admit(who)?;
     let Some(id) = &head.session_id else {
-        return Err(no_stream(
-            "there is a stream only for a session; send Mcp-Session-Id",
-        ));
+        return Err(no_stream("there is a stream only for a session; send Mcp-Session-Id"));
     };
     let session = supervisor.find(who, id).await?;
     let (log, after) = match head.last_event_id.as_deref() {
@@ -40,23 +34,14 @@ async fn handle(
             None if Session::is_of_server_stream(event) => (session.server_stream().clone(), None),
             // Not an empty stream: a client would come back for it again and again.
             _ => {
-                return Err(no_stream(
-                    "nothing follows this event; the call is answered or its answer is lost",
-                ));
+                return Err(no_stream("nothing follows this event; the call is answered or its answer is lost"));
             }
         },
     };
     let shop = supervisor.shop();
-    let guard = shop
-        .tally
-        .stream(&who.user, shop.config.max_streams_per_user)
-        .ok_or_else(|| {
-            Refusal::too_many(
-                "user_streams",
-                5,
-                "too many streams of this user are open; close one and try again",
-            )
-        })?;
+    let guard = shop.tally.stream(&who.user, shop.config.max_streams_per_user).ok_or_else(|| {
+        Refusal::too_many("user_streams", 5, "too many streams of this user are open; close one and try again")
+    })?;
     let tail = log.attach(after);
     let primed = session.protocol_version().as_str() >= WITH_PRIMING;
     Ok(Reply::events(events(tail, guard, log.first_frame(primed))))

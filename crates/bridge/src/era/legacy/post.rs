@@ -9,12 +9,7 @@ use crate::refusal::Refusal;
 use crate::reply::{PostHead, Principal, Reply};
 use crate::supervisor::Supervisor;
 
-pub(crate) async fn post(
-    supervisor: &Arc<Supervisor>,
-    who: &Principal,
-    head: PostHead,
-    incoming: Incoming,
-) -> Reply {
+pub(crate) async fn post(supervisor: &Arc<Supervisor>, who: &Principal, head: PostHead, incoming: Incoming) -> Reply {
     let id = only_id(&incoming);
     match handle(supervisor, who, head, incoming).await {
         Ok(reply) => reply,
@@ -69,15 +64,10 @@ fn check_batch(caller: &Caller, head: &PostHead, messages: &[Message]) -> Result
     let negotiated = match caller {
         Caller::Session(session) => session.protocol_version() == WITH_BATCHES,
         // Without a session and a header the revision is 2025-03-26 (T60).
-        Caller::Shared(_) => head
-            .protocol_version
-            .as_deref()
-            .is_none_or(|version| version == WITH_BATCHES),
+        Caller::Shared(_) => head.protocol_version.as_deref().is_none_or(|version| version == WITH_BATCHES),
     };
     if !negotiated {
-        return Err(Refusal::invalid(
-            "batches are only in revision 2025-03-26; send one message per request",
-        ));
+        return Err(Refusal::invalid("batches are only in revision 2025-03-26; send one message per request"));
     }
     if messages.iter().any(is_initialize) {
         return Err(Refusal::invalid("initialize can't be in a batch"));

@@ -19,6 +19,7 @@ use rustix::process::{Pid, Resource, Signal};
 use crate::cage::{Cage, basic};
 
 mod argv;
+mod descriptors;
 
 pub use argv::LauncherArgumentError;
 
@@ -56,8 +57,12 @@ enum LaunchError {
         step: &'static str,
         source: rustix::io::Errno,
     },
+    #[error("cannot list the open descriptors: {0}")]
+    Descriptors(io::Error),
     #[error("cannot run {program}: {source}")]
     Exec { program: String, source: io::Error },
+    #[error("cannot run {program}: the interpreter or loader that it names is missing")]
+    Interpreter { program: String },
 }
 
 /// The arguments that make the broker's binary a launcher, [`SUBCOMMAND`] first. [`run`] takes what follows that.
@@ -82,12 +87,22 @@ fn become_worker(launch: &Launch) -> LaunchError {
     match prepare(launch) {
         Ok(()) => {
             let source = Command::new(&launch.program).args(&launch.args).exec();
-            LaunchError::Exec {
-                program: launch.program.display().to_string(),
-                source,
-            }
+            exec_error(&launch.program, source)
         }
         Err(error) => error,
+    }
+}
+
+/// The system's word for a missing program is also its word for a missing interpreter.
+fn exec_error(program: &Path, source: io::Error) -> LaunchError {
+    let name = program.display().to_string();
+    if source.kind() == io::ErrorKind::NotFound && program.exists() {
+        LaunchError::Interpreter { program: name }
+    } else {
+        LaunchError::Exec {
+            program: name,
+            source,
+        }
     }
 }
 
@@ -100,6 +115,7 @@ fn prepare(launch: &Launch) -> Result<(), LaunchError> {
     if parent.and_then(|pid| u32::try_from(pid).ok()) != Some(launch.parent_pid) {
         return Err(LaunchError::Orphaned);
     }
+    descriptors::close_inherited().map_err(LaunchError::Descriptors)?;
     rustix::process::umask(Mode::from_raw_mode(0o077));
     rustix::process::chdir(Path::new("/")).map_err(failed("change to the root directory"))?;
     basic::lower(Resource::Core, 0).map_err(failed("turn off core dumps"))?;
@@ -116,7 +132,7 @@ impl LaunchError {
         match self {
             Self::Orphaned => EXIT_ORPHANED,
             Self::Exec { source, .. } if source.kind() == io::ErrorKind::NotFound => EXIT_NOT_FOUND,
-            Self::Arguments(_) | Self::Prepare { .. } | Self::Exec { .. } => EXIT_NOT_EXECUTABLE,
+            _ => EXIT_NOT_EXECUTABLE,
         }
     }
 }

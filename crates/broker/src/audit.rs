@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use oauth::clock::Clock;
-use store::{AuditEvent, Store};
+use store::Store;
+use store::audit::AuditEvent;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,19 +50,22 @@ impl Audit {
         let outcome = outcome.into();
         tracing::info!(
             target: "audit",
-            audit.event = event,
-            audit.outcome = outcome,
-            user.id = entry.actor,
-            client.id = entry.client,
-            audit.subject = entry.subject,
-            request.id = entry.request_id,
+            {
+                audit.event = event,
+                audit.outcome = outcome,
+                audit.subject = entry.subject,
+                user.id = entry.actor,
+                client.id = entry.client,
+                request.id = entry.request_id,
+            },
+            "audit"
         );
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let row = AuditEvent {
             at: self.clock.now(),
             actor: owned(entry.actor),
             client: owned(entry.client),
-            event,
+            event: event.into(),
             subject: owned(entry.subject),
             outcome,
             request_id: owned(entry.request_id),

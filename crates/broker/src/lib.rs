@@ -5,10 +5,21 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+mod audit;
+mod bearer;
+mod browser;
 pub mod build_info;
 pub mod cli;
 pub mod config;
+mod gateway_events;
+mod handlers;
+mod live_grants;
+mod login;
 pub mod middleware;
 pub mod pages;
+mod router;
 pub mod serve;
+mod storage;
 pub mod telemetry;
+mod token_pair;
+mod worker_access;

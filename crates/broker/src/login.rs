@@ -36,5 +36,5 @@ impl PendingLogin {
 }
 
 fn associated_data(state: &TokenHash) -> Vec<u8> {
-    store::row_aad("authorizations", "sealed_request", &hex::encode(state.as_bytes()))
+    store::seal::row_aad("authorizations", "sealed_request", &hex::encode(state.as_bytes()))
 }

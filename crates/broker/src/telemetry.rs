@@ -15,6 +15,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogConfig;
 
+#[cfg(test)]
+pub(crate) mod captured;
 pub mod never_logged;
 mod record;
 mod records;
@@ -31,5 +33,16 @@ pub fn install(config: &LogConfig, now: Now) -> Result<(), anyhow::Error> {
         // Nobody is left to be told if standard error is gone.
         let _ = std::io::stderr().lock().write_all(line);
     });
-    tracing_subscriber::registry().with(filter).with(records).try_init().context("the log is set up already")
+    tracing_subscriber::registry().with(filter).with(records).try_init().context("the log is set up already")?;
+    log_panics();
+    Ok(())
+}
+
+/// Panics become log lines like any other; the default would write free text between them.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("unknown");
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(panic.message = message, panic.location = location, "panic");
+    }));
 }

@@ -33,12 +33,12 @@ impl Successor {
             access_expires_at: pair.access_expires_at,
         };
         let json = zeroize::Zeroizing::new(serde_json::to_vec(&successor).ok()?);
-        store::seal_under_token(spent.expose(), &json, ASSOCIATED_DATA).ok()
+        store::seal::seal_under_token(spent.expose(), &json, ASSOCIATED_DATA).ok()
     }
 
     /// Opens a pair with the token that was spent for it.
     pub(crate) fn open(sealed: &SealedSuccessor, spent: &PlainToken) -> Option<TokenPair> {
-        let json = store::open_under_token(spent.expose(), &sealed.0, ASSOCIATED_DATA).ok()?;
+        let json = store::seal::open_under_token(spent.expose(), &sealed.0, ASSOCIATED_DATA).ok()?;
         let successor: Self = serde_json::from_slice(&json).ok()?;
         Some(TokenPair {
             access: PlainToken::presented(&successor.access),

@@ -44,6 +44,13 @@ impl Settings {
         self.0.push((name.to_owned(), value.into()));
     }
 
+    /// Adds or replaces all of `more`.
+    pub fn extend(&mut self, more: Self) {
+        for (name, value) in more.0 {
+            self.set(&name, value);
+        }
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

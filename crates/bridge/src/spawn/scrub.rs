@@ -67,6 +67,7 @@ fn plain_text(line: &[u8]) -> String {
                         .next_if(|char| !matches!(char, '\u{7}' | '\u{1b}'))
                         .is_some()
                     {}
+                    chars.next_if_eq(&'\u{7}');
                 }
                 _ => {}
             },

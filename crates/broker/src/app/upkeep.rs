@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oauth::id::GrantId;
+use store::sweep::Retention;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ const WRITE_USES_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
 
 /// Runs until `cancel`, then writes down what is left.
-pub(super) async fn run(app: Arc<App>, session_lifetime: Duration, cancel: CancellationToken) {
+pub(super) async fn run(app: Arc<App>, retention: Retention, cancel: CancellationToken) {
     let mut uses = tokio::time::interval(WRITE_USES_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     uses.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -22,7 +23,7 @@ pub(super) async fn run(app: Arc<App>, session_lifetime: Duration, cancel: Cance
         tokio::select! {
             () = cancel.cancelled() => break,
             _ = uses.tick() => write_uses(&app).await,
-            _ = sweep.tick() => sweep_store(&app, session_lifetime).await,
+            _ = sweep.tick() => sweep_store(&app, &retention).await,
         }
     }
     write_uses(&app).await;
@@ -40,14 +41,18 @@ async fn write_uses(app: &App) {
     }
 }
 
-async fn sweep_store(app: &App, session_lifetime: Duration) {
+async fn sweep_store(app: &App, retention: &Retention) {
     app.grants.prune();
-    let now = app.clock.now();
-    match app.store.sweep(now).await {
-        Ok(swept) => tracing::debug!(?swept, "swept the store"),
-        Err(error) => tracing::warn!(error = %error, "the sweep of the store failed; it is tried again in a few minutes"),
-    }
-    if let Err(error) = app.store.purge_sessions(now.minus(session_lifetime)).await {
-        tracing::warn!(error = %error, "old sessions could not be purged; it is tried again in a few minutes");
+    match app.store.sweep(app.clock.now(), retention).await {
+        Ok(swept) => {
+            for grant in &swept.lapsed_grants {
+                app.grants.end(grant);
+                app.bridge.end_grant(grant.as_str()).await;
+            }
+            tracing::debug!(?swept, "swept the store");
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "the sweep of the store failed; it is tried again in a few minutes");
+        }
     }
 }

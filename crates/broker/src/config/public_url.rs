@@ -109,6 +109,13 @@ impl BaseUrl {
         &self.0
     }
 
+    /// Its host, with the port if that is not the scheme's own; for people.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let authority = self.0.split_once("://").map_or(self.0.as_str(), |(_, rest)| rest);
+        authority.split('/').next().unwrap_or_default()
+    }
+
     /// Whether it is plain HTTP to another machine.
     pub(crate) fn is_exposed(&self) -> bool {
         Url::parse(&self.0).is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url))

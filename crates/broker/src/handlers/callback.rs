@@ -7,13 +7,16 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use forgejo::credential_store::IssuedPair;
-use forgejo::oauth_client::{ExchangeError, Identity, IdentityError};
+use forgejo::oauth_client::{ExchangeError, IdentityError};
 use oauth::error::ErrorCode;
 use oauth::grant::GrantLimits;
 use oauth::id::{GrantId, UserId};
 use oauth::random::NoRandomness;
 use oauth::token::{PlainToken, TokenHash, TokenKind};
-use store::{CompletedLogin, NewCode, NewGrant, StoreError};
+use store::StoreError;
+use store::authorizations::Purpose;
+use store::logins::{CompletedLogin, NewCode, NewGrant, UpstreamLogin};
+use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
@@ -21,7 +24,7 @@ use crate::browser::Cookies;
 use crate::handlers::authorize::{add_cookie, see_other};
 use crate::login::PendingLogin;
 use crate::middleware::RequestId;
-use crate::pages::{ErrorPage, MessagePage};
+use crate::pages::{ErrorPage, MessagePage, NamedLink};
 use crate::storage::credentials::new_credential;
 
 /// Why a login does not complete.
@@ -83,7 +86,7 @@ async fn finish(
     let now = app.clock.now();
     let authorization = app
         .store
-        .take_authorization(&state, &browser.hash(), store::Purpose::Authorize, now)
+        .take_authorization(&state, &browser.hash(), Purpose::Authorize, now)
         .await?
         .ok_or(Cause::UnknownState)?;
     let PendingLogin { request, verifier } =
@@ -102,14 +105,12 @@ async fn finish(
             let description = parameters.error_description.unwrap_or_default();
             return Err(Cause::Refused { code, description });
         }
-        let entry = Entry {
-            client: Some(request.client.as_str()),
-            request_id: Some(request_id.as_str()),
-            ..Entry::default()
-        };
+        let entry =
+            Entry { client: Some(request.client.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
         app.audit.record("login", "denied_at_forgejo", &entry);
         let denied = ErrorCode::AccessDenied.as_str();
-        let mut response = see_other(&respond(&[("error", denied), ("error_description", "the user did not allow it")]));
+        let mut response =
+            see_other(&respond(&[("error", denied), ("error_description", "the user did not allow it")]));
         add_cookie(&mut response, clear_cookie);
         return Ok(response);
     };
@@ -119,8 +120,35 @@ async fn finish(
     let missing = missing_scopes(app, &pair).await;
     let own_code = PlainToken::generate(TokenKind::Code, app.random.as_ref())?;
     let grant = GrantId::generate(app.random.as_ref())?;
-    let login = completed(app, &pair, &identity, &request, &grant, &own_code)?;
-    let completed = app.store.complete_login(&login).await?;
+    let user_id_if_new = UserId::generate(app.random.as_ref())?;
+    let now = app.clock.now();
+    let completed = app
+        .store
+        .complete_login(&CompletedLogin {
+            upstream: UpstreamLogin {
+                user_id_if_new: &user_id_if_new,
+                issuer: app.upstream.issuer(),
+                sub: &identity.sub,
+                login: &identity.login,
+                forgejo_id: identity.id,
+                credential: new_credential(&pair),
+                now,
+            },
+            grant: NewGrant {
+                id: grant.clone(),
+                client: &request.client,
+                scope: request.scope,
+                limits: &GrantLimits::default(),
+                resource: app.site.resource.as_str(),
+            },
+            code: NewCode {
+                hash: own_code.hash(),
+                code_challenge: &request.code_challenge,
+                redirect_uri: request.redirect_uri.as_str(),
+                expires_at: now.plus(app.policy.lifetimes.code),
+            },
+        })
+        .await?;
     app.login_completed(&completed).await;
     let entry = Entry {
         actor: Some(completed.user.as_str()),
@@ -131,46 +159,9 @@ async fn finish(
     app.audit.record("login", "ok", &entry);
 
     let target = respond(&[("code", own_code.expose())]);
-    let mut response = if missing.is_empty() {
-        see_other(&target)
-    } else {
-        narrower_grant(app, &missing, target, &request.redirect_uri.shown_host(), request_id)
-    };
+    let mut response = if missing.is_empty() { see_other(&target) } else { narrower_grant(app, &missing, &target) };
     add_cookie(&mut response, clear_cookie);
     Ok(response)
-}
-
-fn completed<'a>(
-    app: &App,
-    pair: &'a IssuedPair,
-    identity: &'a Identity,
-    request: &'a oauth::authorize::AuthorizationRequest,
-    grant: &GrantId,
-    code: &PlainToken,
-) -> Result<CompletedLogin<'a>, NoRandomness> {
-    let now = app.clock.now();
-    Ok(CompletedLogin {
-        user_id_if_new: UserId::generate(app.random.as_ref())?,
-        issuer: app.upstream.issuer().to_owned(),
-        sub: identity.sub.clone(),
-        login: identity.login.clone(),
-        forgejo_id: identity.id,
-        credential: new_credential(pair),
-        grant: NewGrant {
-            id: grant.clone(),
-            client: request.client.clone(),
-            scope: request.scope,
-            limits: GrantLimits::default(),
-            resource: app.site.resource.as_str().to_owned(),
-        },
-        code: NewCode {
-            hash: code.hash(),
-            code_challenge: request.code_challenge.clone(),
-            redirect_uri: request.redirect_uri.as_str().to_owned(),
-            expires_at: now.plus(app.policy.lifetimes.code),
-        },
-        now,
-    })
 }
 
 /// What Forgejo granted less than was asked: for a confidential application it keeps the scope of the first login (forgejo.md §4.2).
@@ -185,7 +176,7 @@ async fn missing_scopes(app: &App, pair: &IssuedPair) -> Vec<String> {
     }
 }
 
-fn narrower_grant(app: &App, missing: &[String], target: String, host: &str, request_id: &RequestId) -> Response {
+fn narrower_grant(app: &App, missing: &[String], target: &str) -> Response {
     MessagePage {
         title: "Forgejo granted less than is needed".to_owned(),
         text: format!(
@@ -194,8 +185,7 @@ fn narrower_grant(app: &App, missing: &[String], target: String, host: &str, req
             missing.join(", "),
             app.site.forgejo_host,
         ),
-        link: Some((target, host.to_owned())),
-        request_id: request_id.as_str().to_owned(),
+        link: Url::parse(target).ok().as_ref().and_then(NamedLink::to),
     }
     .into_response()
 }
@@ -224,7 +214,7 @@ impl IntoResponse for RouteError {
         let again = "Go back to your application and start the connection again.";
         let operator = "Tell the operator the request id below.";
         let text = self.cause.to_string();
-        let (status, title, reason, what_to_do) = match &self.cause {
+        let (status, title, reason, remedy) = match &self.cause {
             Cause::NoState | Cause::UnknownState => {
                 (StatusCode::BAD_REQUEST, "This login cannot be finished", format!("Reason: {text}."), again)
             }
@@ -267,12 +257,14 @@ impl IntoResponse for RouteError {
         } else {
             tracing::info!(login.refusal = text, request.id = self.request_id.as_str(), "a login was refused");
         }
-        let page = ErrorPage {
+        ErrorPage {
+            status,
             title: title.to_owned(),
-            what_was_wrong: reason,
-            what_to_do: what_to_do.to_owned(),
+            wrong: reason,
+            remedy: remedy.to_owned(),
             request_id: self.request_id.as_str().to_owned(),
-        };
-        (status, page.render()).into_response()
+            link: None,
+        }
+        .into_response()
     }
 }

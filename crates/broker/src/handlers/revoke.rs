@@ -26,11 +26,7 @@ pub(crate) enum RouteError {
 }
 
 /// Revokes a token of the client that asks.
-pub(crate) async fn post(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, RouteError> {
+pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, RouteError> {
     let request = RevocationRequest::read(url::form_urlencoded::parse(&body), authorization(&headers))?;
     let client = authenticate(&app, &request.client).await.map_err(RouteError::Client)?;
     let hash = request.token.hash();
@@ -38,7 +34,7 @@ pub(crate) async fn post(
         if record.grant.client == client.id {
             app.end_grant(&record.grant, "revoked_by_client").await?;
         }
-    } else if let Some(record) = app.store.access_token(&hash).await?
+    } else if let Some(record) = app.store.access_token(&hash).await?.map(|bearer| bearer.record)
         && record.grant.client == client.id
     {
         app.store.revoke_access_token(&hash, app.clock.now()).await?;

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use forgejo::token_source::CredentialError;
 use oauth::client::Client;
 use oauth::clock::Timestamp;
 use oauth::code;
@@ -18,7 +19,9 @@ use oauth::resource::InvalidTarget;
 use oauth::token::{PlainToken, TokenKind};
 use oauth::token_request::{Malformed, PresentedClient, PresentedGrant, TokenRequest};
 use serde::Serialize;
-use store::{NewTokens, Redeemed, Rotated, StoreError};
+use store::StoreError;
+use store::codes::Redeemed;
+use store::tokens::{NewTokens, Rotated};
 
 use crate::app::App;
 use crate::audit::Entry;
@@ -44,6 +47,8 @@ pub(crate) enum RouteError {
     Replayed,
     #[error("the login at Forgejo has ended; authorize again")]
     CredentialDead,
+    #[error("{reason}")]
+    Unavailable { reason: String, retry_after: u32 },
     #[error(transparent)]
     Target(#[from] InvalidTarget),
     #[error(transparent)]
@@ -62,11 +67,7 @@ struct TokenResponse<'a> {
 }
 
 /// Issues tokens for a code or a refresh token.
-pub(crate) async fn post(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, RouteError> {
+pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, RouteError> {
     let request = TokenRequest::read(url::form_urlencoded::parse(&body), authorization(&headers))?;
     let client = authenticate(&app, &request.client).await.map_err(RouteError::Client)?;
     app.site.resource.judge(request.resources.iter().map(String::as_str))?;
@@ -119,11 +120,12 @@ async fn redeem(app: &App, code: &PlainToken, presented: code::Presented<'_>) ->
         }
         code::Verdict::Redeem => {}
     }
-    refuse_dead(app, &record.grant)?;
+    refuse_dead(app, &record.grant).await?;
     let (pair, tokens) = mint(app, &record.grant, now)?;
     match app.store.redeem_code(&hash, now, &tokens).await? {
         Redeemed::Issued => {}
         Redeemed::AlreadyUsed { .. } => return Err(RouteError::Code(code::Refusal::Used)),
+        Redeemed::Lapsed => return Err(RouteError::UnknownCode),
     }
     app.store.touch_client(&record.grant.client, now).await?;
     app.audit.record("tokens_issued", "ok", &entry(&record.grant));
@@ -150,16 +152,17 @@ async fn rotate(app: &App, client: &Client, token: &PlainToken) -> Result<Respon
             refresh::Verdict::Repeat(sealed) => return repeat(app, &record, token, &sealed, now),
             refresh::Verdict::Rotate => {}
         }
-        refuse_dead(app, &record.grant)?;
+        refuse_dead(app, &record.grant).await?;
         let (pair, tokens) = mint(app, &record.grant, now)?;
         let successor = if app.policy.replay_window.is_zero() { None } else { Successor::seal(&pair, token) };
-        match app.store.rotate(&hash, now, &tokens, successor).await? {
+        match app.store.rotate(&hash, now, &tokens, successor.as_deref()).await? {
             Rotated::Won => {
                 app.store.touch_client(&client.id, now).await?;
                 app.audit.record("tokens_refreshed", "ok", &entry(&record.grant));
                 return Ok(answer(&pair, &record.grant, now));
             }
-            Rotated::Lost(state) => record.state = state,
+            Rotated::Lost(left) => record = left,
+            Rotated::Gone => return Err(RouteError::UnknownRefreshToken),
         }
     }
     Err(RouteError::Refresh(refresh::Refusal::Spent))
@@ -178,8 +181,14 @@ fn repeat(
 }
 
 /// While the upstream login is dead nothing is consumed: after the user's next login the same token serves again.
-fn refuse_dead(app: &App, grant: &Grant) -> Result<(), RouteError> {
-    if app.credentials.is_dead(grant.user.as_str()) { Err(RouteError::CredentialDead) } else { Ok(()) }
+async fn refuse_dead(app: &App, grant: &Grant) -> Result<(), RouteError> {
+    match app.credentials.is_dead(&grant.user.to_shared()).await {
+        Ok(false) => Ok(()),
+        Ok(true) | Err(CredentialError::Dead(_) | CredentialError::Unknown) => Err(RouteError::CredentialDead),
+        Err(CredentialError::Unavailable { reason, retry_after }) => {
+            Err(RouteError::Unavailable { reason, retry_after })
+        }
+    }
 }
 
 fn mint(app: &App, grant: &Grant, now: Timestamp) -> Result<(TokenPair, NewTokens), RouteError> {
@@ -238,6 +247,10 @@ impl IntoResponse for RouteError {
             | Self::CredentialDead => {
                 tracing::info!(oauth.refusal = %self, "no tokens issued");
                 OAuthError::bad_request(ErrorCode::InvalidGrant, self.to_string())
+            }
+            Self::Unavailable { reason, retry_after } => {
+                tracing::warn!(error = reason, "no tokens issued: the login of the user cannot be looked up");
+                OAuthError::unavailable("the server is not ready; nothing was consumed, try again", retry_after)
             }
             Self::Store(error) => {
                 tracing::error!(error = %error, "tokens could not be stored");

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use forgejo::credential_store::{CredentialStore, CredentialStoreUnavailable, IssuedPair, StoredCredential};
+use forgejo::oauth_client::TokenHints;
 use forgejo::token_source::KnownIdentity;
 use futures_util::future::BoxFuture;
 use oauth::clock::Timestamp;
 use oauth::id::UserId;
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{CredentialRow, NewCredential, Store, StoreError};
+use store::credentials::{CredentialRow, Due, NewCredential};
+use store::{Store, StoreError};
 
 /// [`CredentialStore`] on [`Store`].
 pub(crate) struct StoredCredentials(pub(crate) Store);
@@ -52,24 +54,27 @@ impl CredentialStore for StoredCredentials {
         limit: u32,
     ) -> Answer<'_, Vec<Arc<str>>> {
         Box::pin(async move {
-            let users = self
-                .0
-                .due_credentials(Timestamp(refreshed_before), Timestamp(expires_before), Timestamp(active_since), limit)
-                .await
-                .map_err(unavailable)?;
+            let due = Due {
+                refreshed_before: Timestamp(refreshed_before),
+                expires_before: Timestamp(expires_before),
+                active_since: Timestamp(active_since),
+                limit,
+            };
+            let users = self.0.due_credentials(&due).await.map_err(unavailable)?;
             Ok(users.iter().map(UserId::to_shared).collect())
         })
     }
 }
 
 /// A pair from Forgejo in the form that the store seals.
-pub(crate) fn new_credential(pair: &IssuedPair) -> NewCredential {
+pub(crate) fn new_credential(pair: &IssuedPair) -> NewCredential<'_> {
     NewCredential {
-        access_token: pair.access_token.expose_secret().to_owned().into(),
-        refresh_token: pair.refresh_token.expose_secret().to_owned().into(),
+        access_token: pair.access_token.expose_secret(),
+        refresh_token: pair.refresh_token.expose_secret(),
         expires_at: Timestamp(pair.expires_at),
         refreshed_at: Timestamp(pair.refreshed_at),
         grant_id: pair.grant_id,
+        counter: TokenHints::of(&pair.refresh_token).counter,
         scope: None,
     }
 }
@@ -84,7 +89,7 @@ fn credential(row: CredentialRow) -> StoredCredential {
         refreshed_at: row.refreshed_at.0,
         grant_id: row.grant_id,
         dead: row.dead,
-        lease: row.lease,
+        lease: row.lease.map(|(owner, until)| (owner, until.0)),
     }
 }
 

@@ -6,8 +6,8 @@ use bridge::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable
 use futures_util::future::BoxFuture;
 use oauth::clock::{Clock, Timestamp};
 use oauth::id::GrantId;
-use oauth::token::TokenHash;
-use store::{SessionRow, Store, StoreError};
+use store::sessions::SessionRow;
+use store::{Store, StoreError};
 
 /// [`SessionStore`] on [`Store`].
 pub(crate) struct StoredSessions {
@@ -19,26 +19,34 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, SessionStoreUnavailable>>;
 
 impl SessionStore for StoredSessions {
     fn insert(&self, record: SessionRecord) -> Answer<'_, ()> {
-        Box::pin(async move { self.store.insert_session(&row(record)).await.map_err(unavailable) })
+        Box::pin(async move {
+            let written = self.store.insert_session(&row(record)).await.map_err(unavailable)?;
+            written.then_some(()).ok_or_else(grant_ended)
+        })
     }
 
     fn load(&self, id_hash: [u8; 32]) -> Answer<'_, Option<SessionRecord>> {
         Box::pin(async move {
-            let row = self.store.session(&TokenHash::from_bytes(id_hash)).await.map_err(unavailable)?;
+            let row = self.store.session(&id_hash).await.map_err(unavailable)?;
             Ok(row.map(record))
         })
     }
 
     fn update(&self, record: SessionRecord) -> Answer<'_, ()> {
-        Box::pin(async move { self.store.update_session(&row(record)).await.map_err(unavailable) })
+        Box::pin(async move {
+            let written = self.store.update_session(&row(record)).await.map_err(unavailable)?;
+            written.then_some(()).ok_or_else(grant_ended)
+        })
     }
 
     fn delete(&self, id_hash: [u8; 32]) -> Answer<'_, ()> {
-        Box::pin(async move { self.store.delete_session(&TokenHash::from_bytes(id_hash)).await.map_err(unavailable) })
+        Box::pin(async move { self.store.delete_session(&id_hash).await.map_err(unavailable) })
     }
 
     fn delete_of_grant(&self, grant: Arc<str>) -> Answer<'_, ()> {
-        Box::pin(async move { self.store.delete_sessions_of_grant(&GrantId::from(grant)).await.map_err(unavailable) })
+        Box::pin(async move {
+            self.store.delete_sessions_of_grant(&GrantId::from(grant)).await.map(drop).map_err(unavailable)
+        })
     }
 
     fn now(&self) -> i64 {
@@ -48,7 +56,7 @@ impl SessionStore for StoredSessions {
 
 fn row(record: SessionRecord) -> SessionRow {
     SessionRow {
-        id_hash: TokenHash::from_bytes(record.id_hash),
+        id_hash: record.id_hash,
         user: record.user.into(),
         client: record.client.into(),
         grant: record.grant.into(),
@@ -64,7 +72,7 @@ fn row(record: SessionRecord) -> SessionRow {
 
 fn record(row: SessionRow) -> SessionRecord {
     SessionRecord {
-        id_hash: *row.id_hash.as_bytes(),
+        id_hash: row.id_hash,
         user: row.user.to_shared(),
         client: row.client.to_shared(),
         grant: row.grant.to_shared(),
@@ -76,6 +84,10 @@ fn record(row: SessionRow) -> SessionRecord {
         created_at: row.created_at.0,
         last_seen: row.last_seen.0,
     }
+}
+
+fn grant_ended() -> SessionStoreUnavailable {
+    SessionStoreUnavailable("the grant of this session has ended, or the session has been deleted".to_owned())
 }
 
 fn unavailable(error: StoreError) -> SessionStoreUnavailable {

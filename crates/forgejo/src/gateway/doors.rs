@@ -113,6 +113,7 @@ fn fixed_words<'w>(words: &'w [&'w str]) -> &'w [&'w str] {
         ["repos", ..] => 3..words.len(),
         ["orgs" | "users" | "teams", _, "actions", ..] => 2..words.len().min(4),
         ["orgs" | "users" | "teams", _, _, ..] => 2..3,
+        ["orgs" | "users" | "teams" | "packages", ..] => 0..0,
         ["user", _, ..] => 1..2,
         _ => 0..words.len(),
     };

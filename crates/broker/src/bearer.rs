@@ -98,8 +98,7 @@ impl Bearers {
 
 fn presented(headers: &HeaderMap) -> Result<&str, NotAuthorized> {
     let value = headers.get(header::AUTHORIZATION).ok_or(NotAuthorized::Missing)?;
-    let (scheme, token) =
-        value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(NotAuthorized::Malformed)?;
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(NotAuthorized::Malformed)?;
     let token = token.trim();
     let sane = !token.is_empty() && token.len() <= 512 && scheme.eq_ignore_ascii_case("bearer");
     if sane { Ok(token) } else { Err(NotAuthorized::Malformed) }

@@ -39,6 +39,7 @@ pub(crate) struct Canned {
     pub(crate) kind: &'static str,
     pub(crate) body: String,
     pub(crate) location: Option<&'static str>,
+    pub(crate) retry_after: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -90,6 +91,7 @@ impl Canned {
             kind: "application/json;charset=utf-8",
             body: body.to_string(),
             location: None,
+            retry_after: None,
         }
     }
 
@@ -99,6 +101,7 @@ impl Canned {
             kind: "text/html; charset=utf-8",
             body: "<!DOCTYPE html><title>Forgejo</title>".to_owned(),
             location: None,
+            retry_after: None,
         }
     }
 
@@ -122,6 +125,9 @@ impl Canned {
             .header(header::CONTENT_TYPE, self.kind);
         if let Some(location) = self.location {
             builder = builder.header(header::LOCATION, location);
+        }
+        if let Some(seconds) = self.retry_after {
+            builder = builder.header(header::RETRY_AFTER, seconds);
         }
         builder.body(Body::from(self.body.clone())).unwrap()
     }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use bridge::bridge::{Bridge, BridgeConfig};
+use bridge::bridge::Bridge;
 use bridge::cage;
+use bridge::config::BridgeConfig;
+use bridge::observer::NoObserver;
 use bridge::orphans::OrphanReaper;
 use bridge::profile::{Preset, WorkerProfile};
 use bridge::spawn::{SpawnConfig, Spawner};
@@ -31,11 +33,10 @@ use super::{App, Policy, Site, upkeep};
 use crate::audit::Audit;
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
-use crate::build_info;
+use crate::build_info::BUILD;
 use crate::config::{CageMode, Config, Keys, WorkerConfig};
 use crate::gateway_events::GatewayEvents;
 use crate::live_grants::LiveGrants;
-use crate::middleware;
 use crate::router;
 use crate::serve::{Limits, Server, Stop};
 use crate::storage::credentials::StoredCredentials;
@@ -57,7 +58,7 @@ pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     let server = Server::bind(config.http.listen, limits).await?;
     let background = Background::default();
     let (app, spawner) = build(&config, &background).await?;
-    let router = middleware::wrap(router::routes(Arc::clone(&app)), &config.http);
+    let router = router::build(Arc::clone(&app), &config.http)?;
 
     let grace = config.shutdown_grace;
     let drained = Arc::clone(&app);
@@ -122,11 +123,11 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let spawner = Spawner::start(profile(&config.worker)?, spawn_config(config))?;
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge =
-        Bridge::start(bridge_config(config), spawner.clone(), Arc::new(issue), Arc::new(sessions), Arc::default());
+        Bridge::start(bridge_config(config), spawner.clone(), Arc::new(issue), Arc::new(sessions), Arc::new(NoObserver));
     *bridge_cell.lock() = Some(bridge.clone());
 
     let app = Arc::new(App {
-        site: Site::new(issuer, &forgejo_host(config)),
+        site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config)),
         policy: policy(config),
         cookies: Cookies::of_issuer(issuer),
         bearers: Bearers::new(store.clone(), grants.clone(), Arc::clone(&clock), issuer),
@@ -180,7 +181,7 @@ fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow::Result<OA
         client_secret: forgejo.client_secret.clone(),
         redirect_uri: Url::parse(&config.http.public_url.join("/oauth/callback"))?,
         scopes: forgejo.scopes.parse().context("forgejo-oauth-scopes")?,
-        user_agent: format!("fjmcp-broker/{}", build_info::VERSION),
+        user_agent: format!("fjmcp-broker/{}", BUILD.version),
     };
     settings.build(outbound.clone(), now).context("Forgejo")
 }
@@ -225,7 +226,9 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
                 bridge.log_in_again(&user);
             }
         }
-        CredentialEvent::Revived { user } => tracing::info!(user.id = %user, "a user's login at Forgejo is alive again"),
+        CredentialEvent::Revived { user } => {
+            tracing::info!(user.id = %user, "a user's login at Forgejo is alive again")
+        }
     })
 }
 
@@ -266,6 +269,7 @@ fn bridge_config(config: &Config) -> BridgeConfig {
         max_sessions_per_user: config.sessions.max_sessions_per_user,
         session_idle_timeout: config.sessions.idle_timeout,
         call_deadline: config.sessions.call_deadline,
+        broker_version: BUILD.version.to_owned(),
         ..BridgeConfig::default()
     }
 }
@@ -283,7 +287,6 @@ fn policy(config: &Config) -> Policy {
         replay_window: lifetimes.refresh_replay_window,
         login_lifetime: lifetimes.login,
         max_clients: u32::try_from(lifetimes.max_clients).unwrap_or(u32::MAX),
-        max_body_bytes: config.http.max_body_bytes,
     }
 }
 

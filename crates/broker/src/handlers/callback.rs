@@ -16,6 +16,7 @@ use oauth::token::{PlainToken, TokenHash, TokenKind};
 use store::StoreError;
 use store::authorizations::Purpose;
 use store::logins::{CompletedLogin, NewCode, NewGrant, UpstreamLogin};
+use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
@@ -23,7 +24,7 @@ use crate::browser::Cookies;
 use crate::handlers::authorize::{add_cookie, see_other};
 use crate::login::PendingLogin;
 use crate::middleware::RequestId;
-use crate::pages::{ErrorPage, MessagePage};
+use crate::pages::{ErrorPage, MessagePage, NamedLink};
 use crate::storage::credentials::new_credential;
 
 /// Why a login does not complete.
@@ -104,14 +105,12 @@ async fn finish(
             let description = parameters.error_description.unwrap_or_default();
             return Err(Cause::Refused { code, description });
         }
-        let entry = Entry {
-            client: Some(request.client.as_str()),
-            request_id: Some(request_id.as_str()),
-            ..Entry::default()
-        };
+        let entry =
+            Entry { client: Some(request.client.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
         app.audit.record("login", "denied_at_forgejo", &entry);
         let denied = ErrorCode::AccessDenied.as_str();
-        let mut response = see_other(&respond(&[("error", denied), ("error_description", "the user did not allow it")]));
+        let mut response =
+            see_other(&respond(&[("error", denied), ("error_description", "the user did not allow it")]));
         add_cookie(&mut response, clear_cookie);
         return Ok(response);
     };
@@ -160,11 +159,7 @@ async fn finish(
     app.audit.record("login", "ok", &entry);
 
     let target = respond(&[("code", own_code.expose())]);
-    let mut response = if missing.is_empty() {
-        see_other(&target)
-    } else {
-        narrower_grant(app, &missing, target, &request.redirect_uri.shown_host(), request_id)
-    };
+    let mut response = if missing.is_empty() { see_other(&target) } else { narrower_grant(app, &missing, &target) };
     add_cookie(&mut response, clear_cookie);
     Ok(response)
 }
@@ -181,7 +176,7 @@ async fn missing_scopes(app: &App, pair: &IssuedPair) -> Vec<String> {
     }
 }
 
-fn narrower_grant(app: &App, missing: &[String], target: String, host: &str, request_id: &RequestId) -> Response {
+fn narrower_grant(app: &App, missing: &[String], target: &str) -> Response {
     MessagePage {
         title: "Forgejo granted less than is needed".to_owned(),
         text: format!(
@@ -190,8 +185,7 @@ fn narrower_grant(app: &App, missing: &[String], target: String, host: &str, req
             missing.join(", "),
             app.site.forgejo_host,
         ),
-        link: Some((target, host.to_owned())),
-        request_id: request_id.as_str().to_owned(),
+        link: Url::parse(target).ok().as_ref().and_then(NamedLink::to),
     }
     .into_response()
 }
@@ -220,7 +214,7 @@ impl IntoResponse for RouteError {
         let again = "Go back to your application and start the connection again.";
         let operator = "Tell the operator the request id below.";
         let text = self.cause.to_string();
-        let (status, title, reason, what_to_do) = match &self.cause {
+        let (status, title, reason, remedy) = match &self.cause {
             Cause::NoState | Cause::UnknownState => {
                 (StatusCode::BAD_REQUEST, "This login cannot be finished", format!("Reason: {text}."), again)
             }
@@ -263,12 +257,14 @@ impl IntoResponse for RouteError {
         } else {
             tracing::info!(login.refusal = text, request.id = self.request_id.as_str(), "a login was refused");
         }
-        let page = ErrorPage {
+        ErrorPage {
+            status,
             title: title.to_owned(),
-            what_was_wrong: reason,
-            what_to_do: what_to_do.to_owned(),
+            wrong: reason,
+            remedy: remedy.to_owned(),
             request_id: self.request_id.as_str().to_owned(),
-        };
-        (status, page.render()).into_response()
+            link: None,
+        }
+        .into_response()
     }
 }

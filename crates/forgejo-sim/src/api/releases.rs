@@ -1,0 +1,2 @@
+use super::route::Route;
+pub(crate) const ROUTES: &[Route] = &[];

@@ -124,11 +124,11 @@ impl Browser {
         self.open(url, stop).await?.page()
     }
 
-    /// Names and values of all cookies.
+    /// Names and values of the cookies that it would send.
     #[must_use]
     pub fn cookies(&self) -> Vec<(String, String)> {
         let jar = self.cookies.lock();
-        jar.iter_any().map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
+        jar.iter_unexpired().map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
     }
 
     /// Plays a whole login: consent page, Forgejo's login page, Forgejo's grant page, in whatever order they come.

@@ -72,14 +72,13 @@ impl Bearers {
     pub(crate) async fn check(&self, headers: &HeaderMap) -> Result<(Arc<LiveGrant>, Timestamp), NotAuthorized> {
         let token = presented(headers)?;
         let hash = TokenHash::of(token);
-        let known = match self.known.get(&hash) {
-            Some(known) => known,
-            None => {
-                let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
-                let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at };
-                self.known.insert(hash, known.clone());
-                known
-            }
+        let known = if let Some(known) = self.known.get(&hash) {
+            known
+        } else {
+            let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
+            let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at };
+            self.known.insert(hash, known.clone());
+            known
         };
         if known.grant.has_ended() {
             return Err(NotAuthorized::Invalid("revoked"));
@@ -122,13 +121,13 @@ impl Challenge {
     }
 
     fn header(&self, error: Option<(ErrorCode, &str)>) -> HeaderValue {
-        let mut text =
-            format!("Bearer resource_metadata=\"{}\", scope=\"{}\"", self.resource_metadata, ScopeSet::READ_WRITE);
+        let (metadata, scope) = (&self.resource_metadata, ScopeSet::READ_WRITE);
+        let mut text = format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scope}\"");
         if let Some((code, description)) = error {
             // OAuth 2.1 §5.3.1: neither quotes nor backslashes in attribute values.
             let description: String =
                 description.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
-            text.push_str(&format!(", error=\"{code}\", error_description=\"{description}\""));
+            text = format!("{text}, error=\"{code}\", error_description=\"{description}\"");
         }
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
     }

@@ -185,13 +185,16 @@ impl Page {
     pub fn form(&self) -> Option<Form> {
         let html = Html::parse_document(&self.body);
         let (forms, inputs) = (Selector::parse("form").ok()?, Selector::parse("input[type=hidden]").ok()?);
-        let form = html.select(&forms).find(|form| {
-            form.value().attr("method").is_some_and(|method| method.eq_ignore_ascii_case("post"))
-        })?;
+        let form = html
+            .select(&forms)
+            .find(|form| form.value().attr("method").is_some_and(|method| method.eq_ignore_ascii_case("post")))?;
         let fields = form
             .select(&inputs)
             .filter_map(|input| {
-                Some((input.value().attr("name")?.to_owned(), input.value().attr("value").unwrap_or_default().to_owned()))
+                Some((
+                    input.value().attr("name")?.to_owned(),
+                    input.value().attr("value").unwrap_or_default().to_owned(),
+                ))
             })
             .collect();
         let action = self.url.join(form.value().attr("action").unwrap_or_default()).ok()?;

@@ -154,7 +154,9 @@ impl Words {
                 Call { tool: "get_issue_by_index", arguments: repo(json!({"index": 1})), expect: "title" },
                 Call {
                     tool: "list_repo_issues",
-                    arguments: repo(json!({"state": "open", "type": "issues", "page": 1, "limit": 10, "labels": "", "milestones": ""})),
+                    arguments: repo(
+                        json!({"state": "open", "type": "issues", "page": 1, "limit": 10, "labels": "", "milestones": ""}),
+                    ),
                     expect: "title",
                 },
                 Call {

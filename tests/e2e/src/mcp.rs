@@ -60,7 +60,7 @@ impl Mcp {
         let params = json!({
             "protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "e2e", "version": "1"},
         });
-        let answer = self.post(&request(json!("init"), "initialize", &params)).await?;
+        let answer = self.post(&request(&json!("init"), "initialize", &params)).await?;
         ensure!(answer.status == StatusCode::OK, "initialize: {} {}", answer.status, answer.body);
         self.session = answer.header("mcp-session-id");
         let result = answer.result()?;
@@ -103,7 +103,7 @@ impl Mcp {
     /// # Errors
     /// When the answer is not a result.
     pub async fn request(&self, method: &str, params: &Value) -> Result<Value> {
-        let answer = self.post(&request(json!(1), method, params)).await?;
+        let answer = self.post(&request(&json!(1), method, params)).await?;
         ensure!(answer.status == StatusCode::OK, "{method}: {} {}", answer.status, answer.body);
         answer.result()
     }
@@ -212,6 +212,6 @@ impl Answer {
 
 /// A request as text.
 #[must_use]
-pub fn request(id: Value, method: &str, params: &Value) -> String {
+pub fn request(id: &Value, method: &str, params: &Value) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
 }

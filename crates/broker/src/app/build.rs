@@ -122,8 +122,13 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     };
     let spawner = Spawner::start(profile(&config.worker)?, spawn_config(config))?;
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
-    let bridge =
-        Bridge::start(bridge_config(config), spawner.clone(), Arc::new(issue), Arc::new(sessions), Arc::new(NoObserver));
+    let bridge = Bridge::start(
+        bridge_config(config),
+        spawner.clone(),
+        Arc::new(issue),
+        Arc::new(sessions),
+        Arc::new(NoObserver),
+    );
     *bridge_cell.lock() = Some(bridge.clone());
 
     let app = Arc::new(App {

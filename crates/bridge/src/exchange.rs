@@ -74,8 +74,10 @@ impl Exchange {
 
     /// Something that goes before the answer.
     pub(crate) fn push(&self, weight: Weight, data: Bytes) -> Pushed {
-        self.state.lock().plain = false;
-        self.log.push(weight, data)
+        let mut state = self.state.lock();
+        let pushed = self.log.push(weight, data);
+        state.plain &= pushed == Pushed::Closed;
+        pushed
     }
 
     /// One of the answers.
@@ -102,18 +104,16 @@ impl Exchange {
     }
 
     fn finish_one(&self, outcome: Outcome, data: Option<Bytes>) {
-        let last = {
-            let mut state = self.state.lock();
-            if !matches!(state.outcome, Outcome::LogInAgain) {
-                state.outcome = outcome;
-            }
-            state.missing = state.missing.saturating_sub(1);
-            state.missing == 0
-        };
+        // Held throughout: the last answer must not close the log before the one before it is in.
+        let mut state = self.state.lock();
+        if !matches!(state.outcome, Outcome::LogInAgain) {
+            state.outcome = outcome;
+        }
+        state.missing = state.missing.saturating_sub(1);
         if let Some(data) = data {
             self.log.push(Weight::Needed, data);
         }
-        if last {
+        if state.missing == 0 {
             self.log.close();
         }
     }

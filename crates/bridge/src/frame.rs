@@ -7,6 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 const START_CAPACITY: usize = 2 * 1024;
 const READ_CAPACITY: usize = 16 * 1024;
+/// A line longer than this takes its memory along instead of leaving it to the next ones.
+const LONG_LINE: usize = 256 * 1024;
 
 /// Splits a byte stream into lines.
 pub(crate) struct LineReader<R> {
@@ -42,6 +44,9 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             if let Some(end) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
                 let mut line = self.buffer.split_to(self.searched + end + 1);
                 self.searched = 0;
+                if line.len() > LONG_LINE {
+                    self.buffer = BytesMut::from(&self.buffer[..]);
+                }
                 if std::mem::take(&mut self.skipping) || line.len() - 1 > self.cap {
                     return Ok(Line::TooLong);
                 }
@@ -54,7 +59,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             }
             if self.skipping || self.buffer.len() > self.cap {
                 self.skipping = true;
-                self.buffer.clear();
+                self.buffer = BytesMut::with_capacity(READ_CAPACITY);
             }
             self.searched = self.buffer.len();
             if self.buffer.capacity() == self.buffer.len() {

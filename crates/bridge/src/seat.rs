@@ -194,7 +194,7 @@ impl Seat {
     pub(crate) fn send(self: &Arc<Self>, calls: Vec<Call>) {
         let mut waiting = calls;
         if let Some(worker) = self.running() {
-            waiting = waiting.into_iter().filter_map(|call| give(&worker, call)).collect();
+            waiting = waiting.into_iter().filter_map(|call| self.give(&worker, call)).collect();
         }
         if waiting.is_empty() {
             return;
@@ -204,7 +204,7 @@ impl Seat {
             while !waiting.is_empty() {
                 match seat.worker().await {
                     Ok(worker) => {
-                        waiting = waiting.into_iter().filter_map(|call| give(&worker, call)).collect();
+                        waiting = waiting.into_iter().filter_map(|call| seat.give(&worker, call)).collect();
                         // One that has ended but has not left yet must not be found again.
                         if !waiting.is_empty() {
                             seat.clear(&worker);
@@ -212,11 +212,41 @@ impl Seat {
                     }
                     Err(failure) => {
                         let refusal = failure.refusal();
+                        seat.shop.observer.refused(refusal.label);
                         waiting.drain(..).for_each(|call| call.refuse(&refusal));
                     }
                 }
             }
         });
+    }
+
+    /// `None` if the call is taken care of.
+    fn give(&self, worker: &Worker, mut call: Call) -> Option<Call> {
+        if call.is_cancelled() {
+            call.cancelled();
+            return None;
+        }
+        call.attempts += 1;
+        let attempts = call.attempts;
+        let (call, why) = worker.call(Box::new(call)).err()?;
+        let refusal = match why {
+            NotTaken::Ended if attempts < MAX_ATTEMPTS => return Some(*call),
+            NotTaken::Ended => {
+                Refusal::unavailable("worker_ended", 1, "workers end as soon as they are started; try again later")
+            }
+            NotTaken::TooManyCalls => Refusal::unavailable(
+                "worker_calls",
+                1,
+                "too many calls are open in this session; try again when one has ended",
+            ),
+            NotTaken::QueueFull => {
+                Refusal::unavailable("worker_queue", 1, "the worker does not take calls fast enough; try again")
+            }
+            NotTaken::ForeignUser => Refusal::no_such_session(),
+        };
+        self.shop.observer.refused(refusal.label);
+        call.refuse(&refusal);
+        None
     }
 
     /// Binds the seat, and the worker in it, to another grant of the same user.
@@ -318,34 +348,6 @@ impl Drop for Seat {
             worker.stop(Refusal::in_band(UNAVAILABLE, "seat_gone", "the session is gone"));
         }
     }
-}
-
-/// `None` if the call is taken care of.
-fn give(worker: &Worker, mut call: Call) -> Option<Call> {
-    if call.is_cancelled() {
-        call.cancelled();
-        return None;
-    }
-    call.attempts += 1;
-    let attempts = call.attempts;
-    let (call, why) = worker.call(Box::new(call)).err()?;
-    let refusal = match why {
-        NotTaken::Ended if attempts < MAX_ATTEMPTS => return Some(*call),
-        NotTaken::Ended => {
-            Refusal::unavailable("worker_ended", 1, "workers end as soon as they are started; try again later")
-        }
-        NotTaken::TooManyCalls => Refusal::unavailable(
-            "worker_calls",
-            1,
-            "too many calls are open in this session; try again when one has ended",
-        ),
-        NotTaken::QueueFull => {
-            Refusal::unavailable("worker_queue", 1, "the worker does not take calls fast enough; try again")
-        }
-        NotTaken::ForeignUser => Refusal::no_such_session(),
-    };
-    call.refuse(&refusal);
-    None
 }
 
 // === impl Inner ===

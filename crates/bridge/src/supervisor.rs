@@ -81,7 +81,12 @@ impl Supervisor {
         let known = self.sessions.lock().get(&key).cloned();
         let session = match known {
             Some(session) => session,
-            None => self.revive(key).await?,
+            None => {
+                let session = self.revive(key).await?;
+                // Whoever ended the grant meanwhile did not see this session.
+                self.admit(who)?;
+                session
+            }
         };
         match session.admit(who) {
             Admission::Owner => {}
@@ -161,9 +166,11 @@ impl Supervisor {
     }
 
     /// The worker for requests without a session.
-    pub(crate) fn shared(&self, who: &Principal) -> Arc<Shared> {
+    pub(crate) fn shared(&self, who: &Principal) -> Result<Arc<Shared>, Refusal> {
         let mut shared = self.shared.lock();
-        shared.entry(who.grant.clone()).or_insert_with(|| Shared::new(&self.shop, who)).clone()
+        // Whoever ends the grant from here on waits for the lock.
+        self.admit(who)?;
+        Ok(shared.entry(who.grant.clone()).or_insert_with(|| Shared::new(&self.shop, who)).clone())
     }
 
     pub(crate) fn figures(&self) -> Figures {

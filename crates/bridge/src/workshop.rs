@@ -40,6 +40,7 @@ pub(crate) struct Workshop {
 /// The seats that have a worker, or are getting one. No seat is looked into or dropped while this is locked.
 #[derive(Default)]
 struct Roster {
+    closed: bool,
     last: u64,
     places: HashMap<u64, (Arc<str>, Weak<Seat>)>,
 }
@@ -80,6 +81,9 @@ impl Workshop {
         for _ in 0..ATTEMPTS {
             let (own, seats) = {
                 let mut roster = self.roster.lock();
+                if roster.closed {
+                    return Err(Refusal::draining());
+                }
                 let of_user = roster.places.values().filter(|(owner, _)| owner == user).count();
                 let own = of_user >= self.config.max_sessions_per_user;
                 if !own && roster.places.len() < self.config.max_sessions {
@@ -110,6 +114,11 @@ impl Workshop {
             }
         }
         Err(Refusal::unavailable("worker_limit", 1, "all workers are busy; try again in a few seconds"))
+    }
+
+    /// No worker is started any more.
+    pub(crate) fn close(&self) {
+        self.roster.lock().closed = true;
     }
 
     /// All seats that have a worker.

@@ -65,6 +65,35 @@ pub(crate) fn any(value: &Value) -> Option<String> {
     })
 }
 
+/// JSON text in which escapes of half a surrogate pair have become U+FFFD, as Go's decoder reads them.
+pub(crate) fn without_lone_surrogates(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let length = match (unit(escape), escape.get(6..).and_then(unit)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                out.push_str("\\ufffd");
+                rest = &escape[6..];
+                continue;
+            }
+            (Some(_), _) => 6,
+            (None, _) => 1 + escape.chars().nth(1).map_or(0, char::len_utf8),
+        };
+        out.push_str(&escape[..length]);
+        rest = &escape[length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The UTF-16 unit that a `\uXXXX` escape at the start of the text stands for.
+fn unit(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +118,17 @@ mod tests {
     #[test]
     fn strings_escape_html_as_go_does() {
         assert_eq!(string("a<b>&é"), "\"a\\u003cb\\u003e\\u0026é\"");
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_becomes_the_replacement_character() {
+        for (given, expected) in [
+            (r#""\ud800""#, r#""\ufffd""#),
+            (r#""\ud83d\ude00\ude00x""#, r#""\ud83d\ude00\ufffdx""#),
+            (r#""\\ud800 \"é\u0041""#, r#""\\ud800 \"é\u0041""#),
+        ] {
+            assert_eq!(without_lone_surrogates(given), expected);
+        }
     }
 
     #[test]

@@ -42,12 +42,25 @@ impl Habits {
         self == Self::V2_34_1
     }
 
-    /// The Go type that decoding errors of tools/call name.
-    pub(crate) fn call_params_type(self) -> &'static str {
+    /// How decoding errors of tools/call name the params.
+    pub(crate) fn call_params_field(self) -> &'static str {
         match self {
-            Self::V2_18_0 => "mcp.CallToolParams",
-            Self::V2_34_1 => "mcp.params",
+            Self::V2_18_0 => "CallToolRequest.params of type mcp.CallToolParams",
+            Self::V2_34_1 => "CallToolRequest.params of type mcp.params",
         }
+    }
+
+    /// How decoding errors of tools/call name the tool's name.
+    pub(crate) fn call_name_field(self) -> &'static str {
+        match self {
+            Self::V2_18_0 => "CallToolParams.params.name of type string",
+            Self::V2_34_1 => "CallToolRequest.params.name of type string",
+        }
+    }
+
+    /// Whether repeated params of tools/call are merged (mcp-go 0.44) or the last ones count (0.58).
+    pub(crate) fn merges_call_params(self) -> bool {
+        self == Self::V2_18_0
     }
 
     /// Measured length of the tools/list line, newline included.

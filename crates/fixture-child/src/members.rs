@@ -6,9 +6,11 @@
 
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use crate::go;
 
 /// The members of an object in the order of the text, repeated ones included.
 #[derive(Debug, Default, Clone)]
@@ -91,6 +93,16 @@ impl Members {
         Ok(merged)
     }
 
+    /// An object field of which the last occurrence counts.
+    pub(crate) fn last_object_field(&self, name: &str) -> Result<Members, WrongKind> {
+        self.object_field(name)?;
+        let last = self
+            .fitting(name)
+            .filter(|raw| Kind::of(raw) == Kind::Object)
+            .last();
+        Ok(last.map(members_of).unwrap_or_default())
+    }
+
     /// The last member of exactly this name: how a Go map, such as a tool's arguments, is read.
     pub(crate) fn entry(&self, name: &str) -> Option<&RawValue> {
         self.0
@@ -130,14 +142,19 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// The text of a JSON string; empty for anything else, and for escapes that are no characters.
+/// The text of a JSON string; empty for anything else.
 pub(crate) fn text_of(raw: &RawValue) -> String {
-    serde_json::from_str(raw.get()).unwrap_or_default()
+    read(raw).unwrap_or_default()
 }
 
 /// The members of a JSON object; none for anything else.
 pub(crate) fn members_of(raw: &RawValue) -> Members {
-    serde_json::from_str(raw.get()).unwrap_or_default()
+    read(raw).unwrap_or_default()
+}
+
+fn read<T: DeserializeOwned>(raw: &RawValue) -> serde_json::Result<T> {
+    serde_json::from_str(raw.get())
+        .or_else(|_| serde_json::from_str(&go::without_lone_surrogates(raw.get())))
 }
 
 fn fits(key: &str, field: &str) -> bool {

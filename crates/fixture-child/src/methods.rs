@@ -1,7 +1,5 @@
 //! The methods that are answered by the thread that reads, one after the other.
 
-use serde_json::json;
-
 use crate::members::{Kind, Members, WrongKind};
 use crate::output::Answer;
 use crate::resources;
@@ -24,7 +22,7 @@ const LEVELS: [&str; 8] = [
 pub(crate) async fn answer(fixture: &Fixture, method: &str, message: &Members) -> Answer {
     let params = match message.object_field("params") {
         Ok(params) => params,
-        Err(WrongKind(kind)) => return unparsable(method, kind),
+        Err(WrongKind(kind)) => return unparsable(method, kind, &params_field(method)),
     };
     let uri = || {
         params
@@ -40,7 +38,11 @@ pub(crate) async fn answer(fixture: &Fixture, method: &str, message: &Members) -
         "logging/setLevel" => set_level(fixture, &params),
         "tools/list" => match params.string_field("cursor") {
             Ok(cursor) => fixture.catalogue.page(cursor.as_deref()),
-            Err(WrongKind(kind)) => unparsable(method, kind),
+            Err(WrongKind(kind)) => unparsable(
+                method,
+                kind,
+                "PaginatedParams.PaginatedRequest.params.cursor of type mcp.Cursor",
+            ),
         },
         "resources/list" if with_resources => resources::list(fixture),
         "resources/templates/list" if with_resources => resources::templates(fixture),
@@ -71,11 +73,11 @@ pub(crate) async fn answer(fixture: &Fixture, method: &str, message: &Members) -
     }
 }
 
-/// mcp-go's answer to params of another type.
-pub(crate) fn unparsable(method: &str, kind: Kind) -> Answer {
+/// mcp-go's answer to a member of another type than `field`, which is described in Go's words.
+pub(crate) fn unparsable(method: &str, kind: Kind, field: &str) -> Answer {
     let name = kind.go_name();
     Answer::invalid_request(format!(
-        "unparsable {method} request: json: cannot unmarshal {name} into Go struct field .params of that type"
+        "unparsable {method} request: json: cannot unmarshal {name} into Go struct field {field}"
     ))
 }
 
@@ -84,10 +86,24 @@ pub(crate) fn severity(level: &str) -> Option<usize> {
     LEVELS.iter().position(|known| *known == level)
 }
 
+fn params_field(method: &str) -> String {
+    let name: String = match method {
+        "ping" => "PingRequest.Request".into(),
+        other => format!("{}Request.Request", other.replace('/', ".")),
+    };
+    format!("{name}.params of type mcp.RequestParams")
+}
+
 fn initialize(fixture: &Fixture, params: &Members) -> Answer {
     let asked = match params.string_field("protocolVersion") {
         Ok(asked) => asked.unwrap_or_default(),
-        Err(WrongKind(kind)) => return unparsable("initialize", kind),
+        Err(WrongKind(kind)) => {
+            return unparsable(
+                "initialize",
+                kind,
+                "InitializeParams.params.protocolVersion of type string",
+            );
+        }
     };
     let asked = if asked.is_empty() {
         "2025-03-26"
@@ -99,21 +115,18 @@ fn initialize(fixture: &Fixture, params: &Members) -> Answer {
         .find(|known| **known == asked)
         .unwrap_or(&REVISIONS[3]);
     let habits = fixture.options.habits;
-    let mut capabilities = json!({ "logging": {}, "tools": { "listChanged": true } });
-    if fixture.options.subscribe {
-        capabilities["resources"] = json!({ "subscribe": true, "listChanged": true });
+    let resources = if fixture.options.subscribe {
+        r#""resources":{"listChanged":true,"subscribe":true},"#
     } else if habits.has_resources() {
-        capabilities["resources"] = json!({});
-    }
+        r#""resources":{},"#
+    } else {
+        ""
+    };
     fixture.open_session();
-    Answer::Result(
-        json!({
-            "protocolVersion": revision,
-            "capabilities": capabilities,
-            "serverInfo": { "name": "Forgejo MCP Server", "version": habits.version() },
-        })
-        .to_string(),
-    )
+    let version = habits.version();
+    Answer::Result(format!(
+        r#"{{"protocolVersion":"{revision}","capabilities":{{"logging":{{}},{resources}"tools":{{"listChanged":true}}}},"serverInfo":{{"name":"Forgejo MCP Server","version":"{version}"}}}}"#
+    ))
 }
 
 fn set_level(fixture: &Fixture, params: &Members) -> Answer {
@@ -129,6 +142,10 @@ fn set_level(fixture: &Fixture, params: &Members) -> Answer {
             fixture.set_level(&level);
             Answer::empty()
         }
-        Err(WrongKind(kind)) => unparsable("logging/setLevel", kind),
+        Err(WrongKind(kind)) => unparsable(
+            "logging/setLevel",
+            kind,
+            "SetLevelParams.params.level of type mcp.LoggingLevel",
+        ),
     }
 }

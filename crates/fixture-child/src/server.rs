@@ -216,7 +216,12 @@ impl Fixture {
         if self.options.exact_ids {
             return Some(raw.get().to_owned());
         }
-        go::any(&serde_json::from_str::<Value>(raw.get()).ok()?)
+        let value = serde_json::from_str::<Value>(raw.get());
+        go::any(
+            &value
+                .or_else(|_| serde_json::from_str(&go::without_lone_surrogates(raw.get())))
+                .ok()?,
+        )
     }
 
     /// Reads stdin to its end. A last line without newline is dropped.
@@ -244,15 +249,17 @@ impl Fixture {
             self.output.answer("null", &parse_error("Parse error"));
             return;
         }
-        let message: Members = match serde_json::from_str(line) {
-            Ok(message) => message,
-            Err(_) if line.trim() == "null" => Members::default(),
-            Err(_) => {
-                self.output
-                    .answer("null", &parse_error("Failed to parse message"));
-                return;
-            }
-        };
+        let read = serde_json::from_str(line);
+        let message: Members =
+            match read.or_else(|_| serde_json::from_str(&go::without_lone_surrogates(line))) {
+                Ok(message) => message,
+                Err(_) if line.trim() == "null" => Members::default(),
+                Err(_) => {
+                    self.output
+                        .answer("null", &parse_error("Failed to parse message"));
+                    return;
+                }
+            };
         if self.settles(&message, line) {
             return;
         }
@@ -345,20 +352,23 @@ impl Fixture {
     }
 
     async fn call(&self, id: &str, message: &Members) -> Answer {
-        let params = match message.object_field("params") {
+        let habits = self.options.habits;
+        let read = if habits.merges_call_params() {
+            message.object_field("params")
+        } else {
+            message.last_object_field("params")
+        };
+        let params = match read {
             Ok(params) => params,
             Err(WrongKind(kind)) => {
-                let field = self.options.habits.call_params_type();
-                return Answer::invalid_request(format!(
-                    "unparsable tools/call request: json: cannot unmarshal {} into Go struct field \
-                     CallToolRequest.params of type {field}",
-                    kind.go_name()
-                ));
+                return methods::unparsable("tools/call", kind, habits.call_params_field());
             }
         };
         let name = match params.string_field("name") {
             Ok(name) => name.unwrap_or_default(),
-            Err(WrongKind(kind)) => return methods::unparsable("tools/call", kind),
+            Err(WrongKind(kind)) => {
+                return methods::unparsable("tools/call", kind, habits.call_name_field());
+            }
         };
         let arguments = params
             .field("arguments")

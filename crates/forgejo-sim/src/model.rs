@@ -113,11 +113,6 @@ impl State {
         self.repos.values().find(|repo| repo.owner == owner && repo.name.eq_ignore_ascii_case(name))
     }
 
-    pub(crate) fn repo_mut(&mut self, owner: &str, name: &str) -> Option<&mut Repo> {
-        let id = self.repo(owner, name)?.id;
-        self.repos.get_mut(&id)
-    }
-
     pub(crate) fn full_name(&self, repo: &Repo) -> String {
         format!("{}/{}", self.owner_name(repo.owner), repo.name)
     }

@@ -79,7 +79,10 @@ pub(crate) struct FakeForgejo {
     levers: Arc<Mutex<Levers>>,
     /// Each refresh takes a permit before it is answered; plenty unless a test takes them away.
     pub(crate) gate: Arc<Semaphore>,
+    /// The same for the questions who a user is.
+    pub(crate) user_gate: Arc<Semaphore>,
     arrived: Arc<Notify>,
+    user_arrived: Arc<Notify>,
 }
 
 // === impl Canned ===
@@ -160,7 +163,9 @@ impl FakeForgejo {
             clock: Arc::new(AtomicI64::new(START)),
             levers: Arc::new(Mutex::new(levers)),
             gate: Arc::new(Semaphore::new(1000)),
+            user_gate: Arc::new(Semaphore::new(1000)),
             arrived: Arc::new(Notify::new()),
+            user_arrived: Arc::new(Notify::new()),
         };
         let routes = Router::new()
             .route("/login/oauth/access_token", post(token))
@@ -190,6 +195,11 @@ impl FakeForgejo {
     /// A refresh has reached the server since the last call of this.
     pub(crate) async fn arrival(&self) {
         self.arrived.notified().await;
+    }
+
+    /// The same for the questions who a user is.
+    pub(crate) async fn user_arrival(&self) {
+        self.user_arrived.notified().await;
     }
 
     pub(crate) fn set<T>(&self, change: impl FnOnce(&mut Levers) -> T) -> T {
@@ -356,6 +366,9 @@ async fn token(
 }
 
 async fn user(State(fake): State<FakeForgejo>, headers: HeaderMap) -> Reply {
+    fake.user_arrived.notify_one();
+    fake.user_gate.acquire().await.unwrap().forget();
+    fake.user_gate.add_permits(1);
     fake.set(|levers| {
         levers.seen.users += 1;
         if let Some(canned) = &levers.user {

@@ -34,7 +34,9 @@ struct Put {
 impl Desk for Session {
     fn notified(&self, worker: &Arc<Worker>, message: Message) {
         let with_call = message.method() == "notifications/message";
-        let put = self.put(worker, with_call, Weight::Notification, message.bytes().clone());
+        // A copy: what waits here must not keep the whole buffer that it was read into.
+        let line = Bytes::copy_from_slice(message.bytes());
+        let put = self.put(worker, with_call, Weight::Notification, line);
         if put.pushed == Pushed::Dropped {
             worker.observer().message_dropped(DroppedMessage::SlowClient);
         }
@@ -59,7 +61,7 @@ impl Desk for Session {
     }
 
     fn question_withdrawn(&self, worker: &Arc<Worker>, message: Message) {
-        self.put(worker, true, Weight::Notification, message.bytes().clone());
+        self.put(worker, true, Weight::Notification, Bytes::copy_from_slice(message.bytes()));
     }
 
     fn answered(&self, after: After, result: &Message) {

@@ -93,6 +93,7 @@ impl Supervisor {
         }
         self.each_session(|session| session.server_stream().hang_up());
         let _ = timeout_at(begun + grace / 2, self.shop.tally.quiet()).await;
+        self.shop.close();
         let refusal = Refusal { status: 200, ..Refusal::draining() };
         for seat in self.shop.seats() {
             seat.close(refusal.clone());
@@ -111,7 +112,7 @@ impl Supervisor {
         }
     }
 
-    fn each_session(&self, act: impl Fn(&Session)) {
+    pub(super) fn each_session(&self, act: impl Fn(&Session)) {
         let sessions: Vec<Arc<Session>> = self.sessions.lock().values().cloned().collect();
         for session in sessions {
             act(&session);

@@ -27,6 +27,12 @@ impl Supervisor {
     pub(super) fn sweep(&self) {
         let now = Instant::now();
         self.stop_idle_workers(now);
+        // A client that holds a stream uses the session, even if it asks nothing.
+        self.each_session(|session| {
+            if session.server_stream().is_attached() {
+                session.touch();
+            }
+        });
         // Only the map still holds them, so nobody can be about to use them.
         let dormant: Vec<_> = {
             let mut sessions = self.sessions.lock();

@@ -38,6 +38,10 @@ pub(crate) async fn a_worker_outlives_the_thread_that_asked_for_it() {
 
 pub(crate) async fn a_hardened_broker_still_starts_workers() {
     let output = roles::command("hardened").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(output.stdout, b"hello\n");
 }

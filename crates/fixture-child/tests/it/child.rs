@@ -18,7 +18,12 @@ pub(crate) fn start(url: &str, arguments: &[&str]) -> Running {
 }
 
 pub(crate) fn start_with_token(url: &str, token: &str, arguments: &[&str]) -> Running {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_fixture-child"))
+    start_program(env!("CARGO_BIN_EXE_fixture-child"), url, token, arguments)
+}
+
+/// Another program in the fixture's place.
+pub(crate) fn start_program(program: &str, url: &str, token: &str, arguments: &[&str]) -> Running {
+    let mut process = Command::new(program)
         .args(arguments)
         .env_clear()
         .env("FORGEJO_URL", url)

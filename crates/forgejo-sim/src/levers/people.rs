@@ -114,6 +114,7 @@ impl RunningSim {
             created: self.site.now(),
             state: UserState::Active,
             keys: Vec::new(),
+            hooks: Vec::new(),
             starred: BTreeSet::new(),
             runner_token: None,
         };

@@ -32,6 +32,7 @@ pub(crate) struct User {
     pub(crate) state: UserState,
     /// SSH keys as the API shows them.
     pub(crate) keys: Vec<serde_json::Value>,
+    pub(crate) hooks: Vec<serde_json::Value>,
     pub(crate) starred: BTreeSet<i64>,
     pub(crate) runner_token: Option<String>,
 }
@@ -47,6 +48,7 @@ pub(crate) struct Org {
     pub(crate) created: i64,
     pub(crate) teams: Vec<Team>,
     pub(crate) labels: Vec<Label>,
+    pub(crate) hooks: Vec<serde_json::Value>,
     pub(crate) runner_token: Option<String>,
 }
 
@@ -97,6 +99,7 @@ impl Org {
             created: now,
             teams: vec![owners],
             labels: Vec::new(),
+            hooks: Vec::new(),
             runner_token: None,
         }
     }

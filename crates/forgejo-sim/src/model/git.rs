@@ -98,12 +98,6 @@ impl Git {
         self.changes(before, commit).iter().any(|change| inside(&change.path))
     }
 
-    /// The newest commit that both reach.
-    pub(crate) fn merge_base(&self, one: &str, other: &str) -> Option<&Commit> {
-        let theirs: Vec<&str> = self.log(other, None).iter().map(|commit| commit.sha.as_str()).collect();
-        self.log(one, None).into_iter().find(|commit| theirs.contains(&commit.sha.as_str()))
-    }
-
     /// What differs between two commits' trees.
     pub(crate) fn changes(&self, before: Option<&Commit>, after: &Commit) -> Vec<Change> {
         let nothing = Tree::new();
@@ -236,7 +230,6 @@ mod tests {
         let changes = git.changes(git.resolve(&one), git.resolve(&two).unwrap());
         assert_eq!(changes[0].counts(), (1, 1));
         assert!(changes[0].diff().ends_with("@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"), "{}", changes[0].diff());
-        assert_eq!(git.merge_base(&two, &one).unwrap().sha, one);
         assert_eq!(git.log(&two, Some("f")).len(), 2);
     }
 }

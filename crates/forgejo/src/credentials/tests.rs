@@ -299,6 +299,7 @@ async fn sixteen_calls_at_expiry_make_one_refresh() {
     let bench = Bench::start().await;
     let old = bench.token().await.unwrap();
     bench.fake.advance(3600);
+    let loads = bench.store.loads.load(Ordering::SeqCst);
     let tokens = futures_util::future::join_all((0..16).map(|_| bench.token())).await;
     let new = bench.stored_token();
     assert!(
@@ -307,6 +308,11 @@ async fn sixteen_calls_at_expiry_make_one_refresh() {
     );
     assert_ne!(new, old);
     assert_eq!(bench.fake.seen().refreshes, 1);
+    assert_eq!(
+        bench.store.loads.load(Ordering::SeqCst),
+        loads + 1,
+        "all share one flight"
+    );
     assert_eq!(bench.store.row("alice").lease, None);
 }
 

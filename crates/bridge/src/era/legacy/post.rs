@@ -36,7 +36,7 @@ async fn handle(
     }
     let caller = match &head.session_id {
         Some(id) => Caller::Session(supervisor.find(who, id).await?),
-        None => Caller::Shared(supervisor.shared(who)),
+        None => Caller::Shared(supervisor.shared(who)?),
     };
     let (messages, batch) = match incoming {
         Incoming::One(message) => (vec![message], false),

@@ -190,3 +190,20 @@ async fn a_pair_in_memory_outlives_a_death_mark_that_others_wrote_over_its_prede
     bench.fake.advance(5);
     assert_eq!(other.token().await.unwrap(), token);
 }
+
+#[tokio::test]
+async fn a_flight_that_lands_after_a_login_does_not_bring_its_older_token_into_the_cache() {
+    let bench = Bench::start().await;
+    bench.fake.advance(3600);
+    bench.fake.user_gate.forget_permits(usize::MAX >> 4);
+    let (older, ()) = tokio::join!(bench.token(), async {
+        // Refreshed and stored; only the check of the user is still under way.
+        bench.fake.user_arrival().await;
+        bench.fake.advance(5);
+        bench.login().await;
+        bench.credentials.replaced("alice");
+        bench.fake.user_gate.add_permits(100);
+    });
+    assert_ne!(older.unwrap(), bench.stored_token());
+    assert_eq!(bench.token().await.unwrap(), bench.stored_token());
+}

@@ -291,7 +291,9 @@ fn without_a_key_the_broker_says_how_to_make_one() {
     operator.unset("ENCRYPTION_KEYS");
     assert!(operator.problems()[0].remedy.contains("keys generate"));
     operator.flag("ephemeral-key", "true");
-    assert!(matches!(operator.config().store.keys, Keys::Ephemeral));
+    let config = operator.config();
+    assert!(matches!(config.store.keys, Keys::Ephemeral));
+    assert!(config.warnings[0].contains("after a restart"), "{:?}", config.warnings);
     operator.variable("ENCRYPTION_KEYS", KEY);
     assert_eq!(operator.settings_with_problems(), ["ephemeral-key"]);
 }

@@ -10,6 +10,7 @@ use bridge::bridge::Bridge;
 use bridge::config::BridgeConfig;
 use bridge::observer::{DroppedMessage, Observer, SkippedLine};
 use bridge::process::{ExitReport, ProcessRequest, SpawnError};
+use bridge::profile::RepeatCall;
 use bridge::reply::{EventStream, GetHead, PostHead, Principal, Reply, ReplyBody};
 use bridge::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::starter::{RunningWorker, StartWorker, StopWorker};
@@ -57,11 +58,20 @@ impl House {
 
     /// A bridge on a store that another one may have used.
     pub(crate) fn on(store: Arc<MemoryStore>, change: impl FnOnce(&mut BridgeConfig)) -> Self {
+        Self::build(store, Vec::new(), change)
+    }
+
+    /// With a profile that has one tool called after each handshake.
+    pub(crate) fn repeating(params: Value) -> Self {
+        Self::build(Arc::default(), vec![RepeatCall { method: "tools/call".to_owned(), params }], |_| {})
+    }
+
+    fn build(store: Arc<MemoryStore>, repeat_calls: Vec<RepeatCall>, change: impl FnOnce(&mut BridgeConfig)) -> Self {
         let mut config = BridgeConfig::default();
         change(&mut config);
         let (started, workers) = mpsc::unbounded_channel();
         let failures: Arc<Mutex<Vec<SpawnError>>> = Arc::default();
-        let starter = Starter { started, failures: failures.clone() };
+        let starter = Starter { started, failures: failures.clone(), repeat_calls };
         let (issuer, seen): (Arc<Issuer>, Arc<Seen>) = (Arc::default(), Arc::default());
         let bridge = Bridge::start(config, starter, issuer.clone(), store.clone(), seen.clone());
         Self { bridge, store, issuer, seen, workers: workers.into(), failures }
@@ -245,6 +255,7 @@ impl Events {
 struct Starter {
     started: mpsc::UnboundedSender<Puppet>,
     failures: Arc<Mutex<Vec<SpawnError>>>,
+    repeat_calls: Vec<RepeatCall>,
 }
 
 /// A worker that the test plays.
@@ -260,6 +271,10 @@ struct Handle {
 }
 
 impl StartWorker for Starter {
+    fn repeat_calls(&self) -> &[RepeatCall] {
+        &self.repeat_calls
+    }
+
     fn start(&self, request: ProcessRequest) -> BoxFuture<'_, Result<RunningWorker, SpawnError>> {
         if let Some(error) = self.failures.lock().expect("lock").pop() {
             return Box::pin(async { Err(error) });
@@ -327,10 +342,21 @@ impl Puppet {
         request["params"].clone()
     }
 
+    /// Returns when the broker has read everything that was said.
+    pub(crate) async fn heard(&mut self) {
+        self.say(json!({"jsonrpc":"2.0","id":"heard","method":"ping"})).await;
+        assert_eq!(self.next().await, json!({"jsonrpc":"2.0","id":"heard","result":{}}));
+    }
+
     /// Exits with what it has printed so far.
     pub(crate) fn exit(self, code: i32) {
         let report = ExitReport { code: Some(code), signal: None, last_stderr_line: Some("last words".to_owned()) };
         self.exit.send_replace(Some(report));
+    }
+
+    /// Closes stdout and lives on.
+    pub(crate) fn close_output(self) -> Lines<BufReader<DuplexStream>> {
+        self.lines
     }
 
     /// Waits until the broker has closed its stdin. Lines still in it are read over.

@@ -10,5 +10,4 @@ mod limits;
 mod sessionless;
 mod sessions;
 mod streams;
-mod traps;
 mod workers;

@@ -3,9 +3,48 @@
 //! Knows no OAuth, no SQL and no HTTP framework.
 #![forbid(unsafe_code)]
 
+// The face.
 pub mod access;
-pub mod process;
-pub mod profile;
+pub mod bridge;
+pub mod config;
+pub mod observer;
 pub mod reply;
 pub mod session_store;
+pub mod starter;
+
+// Running programs.
+pub mod cage;
+pub mod launcher;
+pub mod orphans;
+pub mod process;
+mod procfs;
+pub mod profile;
 pub mod spawn;
+
+// Messages.
+mod call;
+mod envelope;
+mod event_log;
+mod exchange;
+mod frame;
+mod pending;
+mod questions;
+mod refusal;
+mod scrub;
+mod sse;
+
+// Workers.
+mod breaker;
+mod desk;
+mod seat;
+mod tally;
+mod worker;
+mod workshop;
+
+// Sessions and eras.
+mod era;
+mod ledger;
+mod session;
+mod session_id;
+mod shared;
+mod supervisor;

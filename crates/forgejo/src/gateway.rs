@@ -1,1 +1,163 @@
-//! Stub.
+//! The gateway: an untrusted worker's only way to Forgejo's API.
+//!
+//! Goal: what a grant does not give is not reachable, whatever the worker sends. An HTTP server on 127.0.0.1 takes the
+//! worker's requests, puts the user's current Forgejo token in the place of the worker's capability, and **builds every
+//! request anew** from what it judged: path, query, headers by allow-list, forms. Rejected: a reverse proxy with filters,
+//! since Forgejo's router and parsers understand many spellings of one request, and a filter sees only the one it knows.
+//!
+//! A request walks `listener` → `exchange` (`capability` → `path` → `policy` with `doors` → `limits` → `body`) →
+//! `upstream` → `answer` (`redirect`, `rewrite`). Whatever stops on that way becomes a [`Refusal`] in Forgejo's error
+//! shape. The listener serves only processes of its own user where the kernel tells (`peer`).
+
+use std::{
+    fmt, io,
+    net::Ipv4Addr,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::token_source::TokenSource;
+
+mod answer;
+mod body;
+mod capability;
+mod config;
+mod doors;
+mod event;
+mod exchange;
+mod grant;
+mod headers;
+mod limits;
+mod listener;
+mod multipart;
+mod path;
+mod peer;
+mod policy;
+mod probes;
+mod query;
+mod redirect;
+mod refusal;
+mod rewrite;
+mod shared;
+mod upstream;
+
+pub use capability::Capability;
+pub use config::{GatewayConfig, GatewayLimits, GatewayTimeouts};
+pub use doors::{DoorGroup, DoorGroups, UnknownDoorGroup};
+pub use event::{GatewayEvent, GatewayObserver};
+pub use grant::{GatewayAssignment, GrantAccess, GrantLookup};
+pub use limits::LimitKind;
+pub use multipart::{Boundary, MultipartError, Scanner};
+pub use path::{PathError, Place, RepositoryName, TargetPath};
+pub use policy::{RequestClass, judge};
+pub use query::{identity_field, rebuild as rebuild_query};
+pub use refusal::Refusal;
+
+use shared::Shared;
+
+/// The gateway, bound to a port of 127.0.0.1. A cheap handle.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    /// Until it is served.
+    listener: Arc<Mutex<Option<TcpListener>>>,
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Binds to a random port of 127.0.0.1. Nothing is accepted before [`Self::serve`].
+    ///
+    /// `client` talks to Forgejo and to the storage origins; it must follow no redirects, decode no compression, and have
+    /// its own connect timeout. It must have no total timeout, since bodies may flow for as long as they move.
+    ///
+    /// # Errors
+    /// When no port can be bound, or an address of the configuration is not http or https.
+    pub async fn bind(
+        config: GatewayConfig,
+        client: reqwest::Client,
+        tokens: Arc<dyn TokenSource>,
+        grants: Arc<dyn GrantLookup>,
+        observer: Arc<dyn GatewayObserver>,
+    ) -> io::Result<Self> {
+        let addresses = [&config.forgejo, &config.forgejo_public].into_iter().chain(&config.storage_origins);
+        for address in addresses {
+            if !matches!(address.scheme(), "http" | "https") || !address.has_host() {
+                let problem =
+                    format!("{} is not an http or https address with a host", address.origin().ascii_serialization());
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+            }
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let shared = Shared {
+            url,
+            origins: redirect::Origins::new(&config.forgejo, &config.forgejo_public, &config.storage_origins),
+            open_doors: config.open_doors,
+            config: config.limits,
+            timeouts: config.timeouts,
+            limits: limits::Limits::new(config.limits, config.timeouts.queue),
+            client,
+            tokens,
+            grants,
+            observer,
+            capabilities: Arc::default(),
+            version: probes::VersionMemory::default(),
+            wrong_capabilities: AtomicU64::new(0),
+        };
+        Ok(Self { shared: Arc::new(shared), listener: Arc::new(Mutex::new(Some(listener))) })
+    }
+
+    /// What workers take for Forgejo's address, without a trailing slash.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.shared.url
+    }
+
+    /// Forgejo's public base as in the configuration, without a trailing slash: what stands for [`Self::url`] outside.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        self.shared.origins.public().as_str().trim_end_matches('/')
+    }
+
+    /// Accepts workers until cancelled; then closes the port and ends when the requests under way have ended. To be called
+    /// once: the listener goes with the first call, a second one ends at once.
+    pub fn serve(&self, cancel: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        let listener = self.listener.lock().take();
+        let shared = Arc::clone(&self.shared);
+        async move {
+            if let Some(listener) = listener {
+                listener::serve(shared, listener, cancel).await;
+            }
+        }
+    }
+
+    /// Makes the capability of one worker. Until it is assigned, only start-up probes are answered.
+    #[must_use]
+    pub fn open(&self) -> Capability {
+        self.shared.capabilities.open()
+    }
+
+    /// Forgejo's version as last seen with a living credential.
+    #[must_use]
+    pub fn forgejo_version(&self) -> Option<String> {
+        self.shared.version.seen()
+    }
+
+    /// Tells the version seen in an earlier run, so that start-up probes need not answer with a placeholder.
+    pub fn remember_forgejo_version(&self, version: &str) {
+        self.shared.version.keep(version);
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Gateway").field("url", &self.shared.url).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

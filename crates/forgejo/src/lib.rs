@@ -5,6 +5,8 @@
 
 pub mod credential_store;
 pub mod credentials;
+#[cfg(test)]
+mod fake_forgejo;
 pub mod gateway;
 pub mod oauth_client;
 pub mod scope;

@@ -1,1 +1,36 @@
-//! Stub.
+//! What has to outlive the process: clients, logins under way, users with their Forgejo credential, grants with their tokens, MCP
+//! sessions, the audit log. SQLite, one file.
+//!
+//! Every method of [`Store`] is one transaction, the sweep excepted. Whatever may happen only once (redeeming a code, rotating a refresh token,
+//! taking a login or a lease) is one conditional statement, so that of any number of callers exactly one wins. The store holds no
+//! clock and makes no ids: both come in as parameters.
+//!
+//! The texts of all queries are such that PostgreSQL takes them too: `$1` placeholders, times as integers, no functions in which the
+//! two differ.
+#![forbid(unsafe_code)]
+
+pub mod audit;
+pub mod authorizations;
+pub mod clients;
+pub mod codes;
+pub mod credentials;
+mod database;
+pub mod error;
+pub mod grants;
+pub mod key_ring;
+pub mod logins;
+mod migrations;
+pub mod revocations;
+pub mod seal;
+pub mod sessions;
+pub mod store;
+pub mod sweep;
+pub mod tokens;
+pub mod users;
+
+pub use error::StoreError;
+pub use key_ring::KeyRing;
+pub use store::{OpenError, Store};
+
+#[cfg(test)]
+mod testing;

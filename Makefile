@@ -1,0 +1,35 @@
+# The front door. `make` alone says what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help prepare children clients demo test lint clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+prepare: ## install what this machine lacks (compiler, Node.js, Python), by its package manager
+	@scripts/prepare.sh
+
+children: prepare ## find or install the MCP servers that run as workers, into .children/
+	@scripts/children.sh
+
+clients: prepare ## install the MCP clients of the end-to-end tests, into .clients/
+	@scripts/clients.sh
+
+demo: children ## a broker, a Forgejo stand-in and a real MCP server; a client logs in and calls a tool (ONCE=1: then stop)
+	@$(CARGO) build --quiet --bins
+	@$(CARGO) run --quiet -p e2e --bin demo -- $(if $(filter 1,$(ONCE)),--once)
+
+test: children clients ## everything: unit, property and end-to-end tests
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --workspace
+
+lint: prepare ## format, clippy, dependency rules
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@scripts/deny.sh
+
+clean: ## remove what was built and installed here
+	$(CARGO) clean
+	rm -rf .children .clients

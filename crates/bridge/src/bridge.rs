@@ -1,0 +1,104 @@
+//! The bridge as the HTTP endpoint sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::access::AccessIssuer;
+pub use crate::config::BridgeConfig;
+use crate::envelope::{Bounds, RawId, read_post};
+use crate::era::{Era, legacy, modern};
+use crate::observer::{Figures, Observer};
+use crate::refusal::{INVALID_REQUEST, Refusal};
+use crate::reply::{GetHead, PostHead, Principal, Reply};
+use crate::session_store::SessionStore;
+use crate::starter::StartWorker;
+use crate::supervisor::Supervisor;
+use crate::workshop::Workshop;
+
+/// Everything between an authenticated request and the workers. A cheap handle; when the last one is dropped, the workers end.
+#[derive(Clone)]
+pub struct Bridge {
+    supervisor: Arc<Supervisor>,
+    bounds: Bounds,
+}
+
+// === impl Bridge ===
+
+impl Bridge {
+    /// Begins. Has to be called within a tokio runtime, because idle workers are looked for in the background.
+    pub fn start(
+        config: BridgeConfig,
+        starter: impl StartWorker,
+        access: Arc<dyn AccessIssuer>,
+        sessions: Arc<dyn SessionStore>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let bounds = Bounds { depth: config.max_depth, batch: config.max_batch };
+        let shop = Workshop::new(Arc::new(config), Box::new(starter), access, observer);
+        Self { supervisor: Supervisor::start(shop, sessions), bounds }
+    }
+
+    /// Answers a POST. If the returned future is dropped, calls that have begun go on: in the legacy era a lost connection is
+    /// not a cancellation.
+    pub async fn post(&self, who: &Principal, head: PostHead, body: Bytes) -> Reply {
+        let incoming = match read_post(&body, self.bounds) {
+            Ok(incoming) => incoming,
+            Err(malformed) => {
+                let refusal = malformed.refusal();
+                self.supervisor.shop().observer.refused(refusal.label);
+                return refusal.reply(malformed.id.as_ref().map(RawId::as_bytes));
+            }
+        };
+        match Era::of(&incoming, head.session_id.is_some()) {
+            Era::Legacy => legacy::post(&self.supervisor, who, head, incoming).await,
+            Era::Modern => modern::refuse(&incoming),
+        }
+    }
+
+    /// Answers a GET: the server stream of a session, or what a client missed of another stream.
+    pub async fn get(&self, who: &Principal, head: GetHead) -> Reply {
+        legacy::get(&self.supervisor, who, head).await
+    }
+
+    /// Ends a session: 204; 400 without an id, 404 for an unknown one.
+    pub async fn delete(&self, who: &Principal, session_id: Option<&str>) -> Reply {
+        let Some(id) = session_id else {
+            return Refusal::new(
+                400,
+                INVALID_REQUEST,
+                "no_session_id",
+                "DELETE ends a session; send its Mcp-Session-Id",
+            )
+            .reply(None);
+        };
+        match self.supervisor.delete(who, id).await {
+            Ok(()) => Reply::empty(204),
+            Err(refusal) => refusal.reply(None),
+        }
+    }
+
+    /// The grant has been revoked: its sessions (the stored ones too) and workers end, open calls are answered with an error,
+    /// streams end.
+    pub async fn end_grant(&self, grant: &str) {
+        self.supervisor.end_grant(grant).await;
+    }
+
+    /// The user's upstream credential has died: calls whose answer has not begun become 401, streams are told to log in again
+    /// and end. The sessions stay.
+    pub fn log_in_again(&self, user: &str) {
+        self.supervisor.log_in_again(user);
+    }
+
+    /// No new work from now on. Returns when all workers have ended, or after `grace`.
+    pub async fn drain(&self, grace: Duration) {
+        self.supervisor.drain(grace).await;
+    }
+
+    /// How much there is of everything.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.supervisor.figures()
+    }
+}

@@ -1,0 +1,377 @@
+//! JSON-RPC envelopes over bytes that stay as they are.
+//!
+//! Goal: know of a message exactly what routing needs (its kind, its id, its method, its progress token), and forward the
+//! rest untouched: unknown members, big numbers, key order and spelling survive. Choice: one validating pass that remembers
+//! byte ranges; ids and tokens are spliced into the original bytes. Rejected: typed models of the protocol, which drop what
+//! they do not know and rewrite numbers.
+//!
+//! Strict where two readers could disagree: the broker must never see one method and the worker another. Go's decoder takes
+//! `"Method"` for `"method"` and the later of two, so a known member that is doubled or misspelt by case is refused.
+
+mod id;
+mod members;
+mod scan;
+mod splice;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+pub(crate) use self::id::{IdKey, RawId};
+use self::members::{Strictness, members};
+pub(crate) use self::splice::splice;
+use crate::refusal::{INVALID_REQUEST, PARSE_ERROR, Refusal};
+
+/// The `_meta` key by which a request of 2026-07-28 names its revision.
+const MODERN_CLAIM: &str = "io.modelcontextprotocol/protocolVersion";
+
+const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+
+/// Every member that some method's `params` has in any revision.
+const PARAMS: [&str; 38] = [
+    "_meta",
+    "argument",
+    "arguments",
+    "capabilities",
+    "clientInfo",
+    "context",
+    "cursor",
+    "data",
+    "elicitationId",
+    "includeContext",
+    "inputResponses",
+    "level",
+    "logger",
+    "maxTokens",
+    "message",
+    "messages",
+    "metadata",
+    "mode",
+    "modelPreferences",
+    "name",
+    "notifications",
+    "progress",
+    "progressToken",
+    "protocolVersion",
+    "reason",
+    "ref",
+    "requestId",
+    "requestState",
+    "requestedSchema",
+    "stopSequences",
+    "systemPrompt",
+    "task",
+    "taskId",
+    "temperature",
+    "toolChoice",
+    "tools",
+    "total",
+    "uri",
+];
+
+const META: [&str; 9] = [
+    "progressToken",
+    MODERN_CLAIM,
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/clientInfo",
+    "io.modelcontextprotocol/logLevel",
+    "io.modelcontextprotocol/subscriptionId",
+    "traceparent",
+    "tracestate",
+    "baggage",
+];
+
+/// What a message is; decided by the presence of `method`, never by the id alone (mcp.md, trap 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Request,
+    Notification,
+    Response { error: bool },
+}
+
+/// One message: its bytes and where its parts are.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    bytes: Bytes,
+    kind: Kind,
+    method: Option<Box<str>>,
+    id: Option<Range<usize>>,
+    params: Option<Range<usize>>,
+    payload: Option<Range<usize>>,
+    progress_token: Option<Range<usize>>,
+    modern: bool,
+}
+
+/// One message, or a batch of 2025-03-26.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    One(Message),
+    Batch(Vec<Message>),
+}
+
+/// Bounds for what a client sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) depth: usize,
+    pub(crate) batch: usize,
+}
+
+/// Not a message that may be forwarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    /// [`PARSE_ERROR`] or [`INVALID_REQUEST`].
+    pub(crate) code: i32,
+    /// What is wrong.
+    pub(crate) reason: String,
+    /// The id, if it could be read all the same (trap 25).
+    pub(crate) id: Option<RawId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Worker,
+}
+
+/// Reads what a client posted. CR and LF outside strings are gone from the messages that come back, so that each is one line.
+pub(crate) fn read_post(body: &Bytes, bounds: Bounds) -> Result<Incoming, Malformed> {
+    let scan = scan::scan(body);
+    if scan.break_in_string {
+        return Err(Malformed::syntax("a line break inside a string"));
+    }
+    if scan.depth > bounds.depth {
+        return Err(Malformed::invalid(format!("nested deeper than {} levels", bounds.depth)));
+    }
+    if scan.breaks {
+        return read(&scan::without_breaks(body), Side::Client, bounds.batch);
+    }
+    read(body, Side::Client, bounds.batch)
+}
+
+/// Reads a line that a worker printed. Unlike a client's it may hold members twice; the envelope alone has to be clear.
+pub(crate) fn read_line(line: &Bytes) -> Result<Incoming, Malformed> {
+    // Inside a valid JSON string there is no raw CR, and an event stream takes one for the end of its line.
+    if memchr::memchr(b'\r', line).is_some() && !scan::scan(line).break_in_string {
+        return read(&scan::without_breaks(line), Side::Worker, usize::MAX);
+    }
+    read(line, Side::Worker, usize::MAX)
+}
+
+fn read(bytes: &Bytes, side: Side, max_batch: usize) -> Result<Incoming, Malformed> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Malformed::syntax("not UTF-8"))?;
+    if !text.trim_ascii_start().starts_with('[') {
+        return Message::read(bytes, text, side).map(Incoming::One);
+    }
+    let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| Malformed::json(&error))?;
+    if elements.is_empty() {
+        return Err(Malformed::invalid("an empty batch"));
+    }
+    if elements.len() > max_batch {
+        return Err(Malformed::invalid(format!("a batch of more than {max_batch} messages")));
+    }
+    let read = |element: &&RawValue| {
+        let text = element.get();
+        Message::read(&bytes.slice_ref(text.as_bytes()), text, side)
+    };
+    elements.iter().map(read).collect::<Result<_, _>>().map(Incoming::Batch)
+}
+
+fn range_in(text: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr() - text.as_ptr().addr();
+    start..start + part.len()
+}
+
+// === impl Message ===
+
+impl Message {
+    fn read(bytes: &Bytes, text: &str, side: Side) -> Result<Self, Malformed> {
+        if !text.trim_ascii_start().starts_with('{') {
+            // Told apart here, because "not JSON" and "JSON, but no message" have different codes.
+            serde_json::from_str::<&RawValue>(text).map_err(|error| Malformed::json(&error))?;
+            return Err(Malformed::invalid("a message is a JSON object"));
+        }
+        let envelope = members(text, &ENVELOPE, Strictness::Strict).map_err(|error| Malformed::json(&error))?;
+        let [jsonrpc, id, method, params, result, error] = envelope.values;
+        let doubled_id = envelope.fault.as_ref().is_some_and(|fault| fault.known == "id");
+        let readable = id.filter(|_| !doubled_id).and_then(|raw| RawId::read(raw.get()).ok());
+        let invalid = |reason: String| Malformed { code: INVALID_REQUEST, reason, id: readable.clone() };
+        if let Some(fault) = envelope.fault {
+            return Err(invalid(fault.to_string()));
+        }
+        if jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
+            return Err(invalid("\"jsonrpc\" has to be \"2.0\"".to_owned()));
+        }
+        let method = match method {
+            None => None,
+            Some(raw) => Some(
+                serde_json::from_str::<Box<str>>(raw.get())
+                    .map_err(|_| invalid("\"method\" has to be a string".to_owned()))?,
+            ),
+        };
+        let kind = match (&method, id, result, error) {
+            (Some(_), Some(_), None, None) => Kind::Request,
+            (Some(_), None, None, None) => Kind::Notification,
+            (None, Some(_), Some(_), None) => Kind::Response { error: false },
+            (None, Some(_), None, Some(_)) => Kind::Response { error: true },
+            (Some(_), ..) => {
+                return Err(invalid("a request has neither \"result\" nor \"error\"".to_owned()));
+            }
+            (None, ..) => {
+                return Err(invalid(
+                    "neither a request (\"method\") nor a response (\"id\" and \"result\" or \"error\")".to_owned(),
+                ));
+            }
+        };
+        if let Some(raw) = id
+            && !(matches!(kind, Kind::Response { .. }) && raw.get() == "null")
+        {
+            RawId::read(raw.get()).map_err(|reason| invalid(reason.to_owned()))?;
+        }
+        let mut message = Self {
+            bytes: bytes.clone(),
+            kind,
+            method,
+            id: id.map(|raw| range_in(text, raw.get())),
+            params: params.map(|raw| range_in(text, raw.get())),
+            payload: result.or(error).map(|raw| range_in(text, raw.get())),
+            progress_token: None,
+            modern: false,
+        };
+        if let Some(raw) = params
+            && side == Side::Client
+        {
+            message.read_params(text, raw.get()).map_err(invalid)?;
+        }
+        Ok(message)
+    }
+
+    fn read_params(&mut self, text: &str, params: &str) -> Result<(), String> {
+        if params == "null" {
+            return Ok(());
+        }
+        if !params.starts_with('{') {
+            return Err("\"params\" has to be an object".to_owned());
+        }
+        let found = members(params, &PARAMS, Strictness::Strict).map_err(|error| error.to_string())?;
+        if let Some(fault) = found.fault {
+            return Err(format!("params: {fault}"));
+        }
+        let Some(meta) = found.values[0].map(RawValue::get).filter(|meta| *meta != "null") else {
+            return Ok(());
+        };
+        if !meta.starts_with('{') {
+            return Err("\"_meta\" has to be an object".to_owned());
+        }
+        let found = members(meta, &META, Strictness::Strict).map_err(|error| error.to_string())?;
+        if let Some(fault) = found.fault {
+            return Err(format!("_meta: {fault}"));
+        }
+        self.modern = found.values[1].is_some();
+        if let Some(token) = found.values[0].map(RawValue::get).filter(|token| *token != "null") {
+            if !(token.starts_with('"') || token.starts_with(|first: char| first == '-' || first.is_ascii_digit())) {
+                return Err("\"progressToken\" has to be a string or a number".to_owned());
+            }
+            self.progress_token = Some(range_in(text, token));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Empty for a response.
+    pub(crate) fn method(&self) -> &str {
+        self.method.as_deref().unwrap_or_default()
+    }
+
+    /// The message as it came.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Whether `params._meta` names a revision: what only requests of 2026-07-28 do.
+    pub(crate) fn claims_modern(&self) -> bool {
+        self.modern
+    }
+
+    /// The id as it came. `null` in a response counts as none.
+    pub(crate) fn id(&self) -> Option<RawId> {
+        let range = self.id.clone()?;
+        RawId::read(std::str::from_utf8(&self.bytes[range]).ok()?).ok()
+    }
+
+    /// The raw `params`.
+    pub(crate) fn params(&self) -> Option<Bytes> {
+        self.params.clone().map(|range| self.bytes.slice(range))
+    }
+
+    /// The raw `result` or `error`.
+    pub(crate) fn payload(&self) -> Option<Bytes> {
+        self.payload.clone().map(|range| self.bytes.slice(range))
+    }
+
+    /// The raw `result` of a good answer.
+    pub(crate) fn result(&self) -> Option<Bytes> {
+        self.payload().filter(|_| self.kind == Kind::Response { error: false })
+    }
+
+    /// The raw `params._meta.progressToken` of a client's message.
+    pub(crate) fn progress_token(&self) -> Option<Bytes> {
+        self.progress_token.clone().map(|range| self.bytes.slice(range))
+    }
+
+    /// A raw member of `params`, with its range in the message.
+    pub(crate) fn param(&self, name: &'static str) -> Option<(Range<usize>, Bytes)> {
+        self.member_of(self.params.clone()?, name)
+    }
+
+    /// A raw member of `result` or `error`.
+    pub(crate) fn payload_member(&self, name: &'static str) -> Option<Bytes> {
+        self.member_of(self.payload.clone()?, name).map(|(_, raw)| raw)
+    }
+
+    fn member_of(&self, within: Range<usize>, name: &'static str) -> Option<(Range<usize>, Bytes)> {
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        let part = text.get(within)?;
+        let [value] = members(part, &[name], Strictness::Lenient).ok()?.values;
+        let range = range_in(text, value?.get());
+        Some((range.clone(), self.bytes.slice(range)))
+    }
+
+    /// The message under another id, and under another progress token if it has one and `token` is given.
+    pub(crate) fn with_id(&self, id: &[u8], token: Option<&[u8]>) -> Bytes {
+        let mut edits: Vec<(Range<usize>, &[u8])> = Vec::with_capacity(2);
+        if let Some(range) = self.id.clone() {
+            edits.push((range, id));
+        }
+        if let (Some(range), Some(token)) = (self.progress_token.clone(), token) {
+            edits.push((range, token));
+        }
+        splice(&self.bytes, edits)
+    }
+}
+
+// === impl Malformed ===
+
+impl Malformed {
+    fn syntax(reason: impl Into<String>) -> Self {
+        Self { code: PARSE_ERROR, reason: reason.into(), id: None }
+    }
+
+    fn json(error: &serde_json::Error) -> Self {
+        Self::syntax(format!("not JSON: {error}"))
+    }
+
+    fn invalid(reason: impl Into<String>) -> Self {
+        Self { code: INVALID_REQUEST, reason: reason.into(), id: None }
+    }
+
+    pub(crate) fn refusal(&self) -> Refusal {
+        let label = if self.code == PARSE_ERROR { "parse_error" } else { "invalid_request" };
+        Refusal::new(400, self.code, label, self.reason.clone())
+    }
+}

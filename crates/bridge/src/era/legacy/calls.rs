@@ -1,0 +1,160 @@
+//! The requests of one POST: answered here where the broker can, given to the worker else.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::WITH_PRIMING;
+use crate::call::{After, Call, Ticket};
+use crate::config::BridgeConfig;
+use crate::envelope::{Message, RawId};
+use crate::event_log::EventLog;
+use crate::exchange::Exchange;
+use crate::refusal::{METHOD_NOT_FOUND, Refusal};
+use crate::reply::{Principal, Reply};
+use crate::seat::Seat;
+use crate::session::Session;
+use crate::shared::Shared;
+use crate::workshop::Workshop;
+
+/// On whose behalf a POST is served.
+pub(super) enum Caller {
+    Session(Arc<Session>),
+    /// Without a session id.
+    Shared(Arc<Shared>),
+}
+
+/// What the broker itself says to a request.
+enum OwnAnswer {
+    Empty,
+    Refused(Refusal),
+}
+
+/// Sends the requests on their way and waits for what becomes of them.
+pub(super) async fn answer(
+    shop: &Arc<Workshop>,
+    who: &Principal,
+    caller: &Caller,
+    requests: Vec<Message>,
+    batch: bool,
+) -> Result<Reply, Refusal> {
+    let exchange = Exchange::new(caller.log(&shop.config), requests.len(), batch);
+    let mut calls = Vec::with_capacity(requests.len());
+    let mut own = Vec::new();
+    for message in requests {
+        let Some(id) = message.id() else { continue };
+        match caller.own_answer(&message) {
+            Some(answer) => own.push((id, answer)),
+            None => calls.push(call(shop, who, caller, &exchange, message, id)?),
+        }
+    }
+    for (id, answer) in own {
+        match answer {
+            OwnAnswer::Empty => {
+                exchange.answer([br#"{"jsonrpc":"2.0","id":"#, id.as_bytes(), br#","result":{}}"#].concat().into());
+            }
+            OwnAnswer::Refused(refusal) => exchange.refuse(id.as_bytes(), &refusal),
+        }
+    }
+    if !calls.is_empty() {
+        caller.seat().send(calls);
+    }
+    let user = who.user.clone();
+    let streaming = |exchange: &Arc<Exchange>| (shop.tally.unlimited_stream(&user), caller.streams(exchange));
+    Ok(exchange.reply(shop.config.stream_after, streaming).await)
+}
+
+fn call(
+    shop: &Arc<Workshop>,
+    who: &Principal,
+    caller: &Caller,
+    exchange: &Arc<Exchange>,
+    message: Message,
+    id: RawId,
+) -> Result<Call, Refusal> {
+    let after = caller.after(&message)?;
+    let open_id = match caller {
+        Caller::Session(session) => Some(session.open_ids().open(id.key()).ok_or_else(|| {
+            Refusal::invalid("a request with this id is open already; ids may be used again only after their answer")
+        })?),
+        // Without sessions several conversations may use the same ids.
+        Caller::Shared(_) => None,
+    };
+    let counted = shop.tally.call(&who.user, shop.config.max_calls_per_user).ok_or_else(|| {
+        Refusal::too_many("user_calls", 1, "too many calls of this user are open; try again when one has ended")
+    })?;
+    Ok(Call {
+        user: who.user.clone(),
+        exchange: exchange.clone(),
+        token: message.progress_token(),
+        id,
+        unsent: Some(message),
+        deadline: Instant::now() + shop.config.call_deadline,
+        after,
+        attempts: 0,
+        ticket: Ticket::new(counted, open_id),
+    })
+}
+
+// === impl Caller ===
+
+impl Caller {
+    fn seat(&self) -> &Arc<Seat> {
+        match self {
+            Self::Session(session) => session.seat(),
+            Self::Shared(shared) => shared.seat(),
+        }
+    }
+
+    pub(super) fn take_notification(&self, message: &Message) {
+        match self {
+            Self::Session(session) => session.take_notification(message),
+            Self::Shared(shared) => shared.take_notification(message),
+        }
+    }
+
+    /// A client's answer to a question. Without a session nobody was asked.
+    pub(super) fn take_answer(&self, message: &Message) {
+        if let Self::Session(session) = self {
+            session.take_answer(message);
+        }
+    }
+
+    fn own_answer(&self, message: &Message) -> Option<OwnAnswer> {
+        match (self, message.method()) {
+            // The broker is the server here, and a ping is no reason to wake a worker (T78). The level is process-wide in a worker that others use too (trap 10).
+            (_, "ping") | (Self::Shared(_), "logging/setLevel") => Some(OwnAnswer::Empty),
+            // So are subscriptions (trap 12).
+            (Self::Shared(_), "resources/subscribe" | "resources/unsubscribe") => {
+                let text = "subscriptions need a session; send initialize and then the Mcp-Session-Id that it answers";
+                Some(OwnAnswer::Refused(Refusal::in_band(METHOD_NOT_FOUND, "needs_session", text)))
+            }
+            _ => None,
+        }
+    }
+
+    fn after(&self, message: &Message) -> Result<After, Refusal> {
+        match self {
+            Self::Session(session) => session.after(message),
+            Self::Shared(_) => Ok(After::Nothing),
+        }
+    }
+
+    fn log(&self, config: &BridgeConfig) -> Arc<EventLog> {
+        match self {
+            Self::Session(session) => session.post_log(),
+            Self::Shared(_) => EventLog::without_ids(config.stream.clone()),
+        }
+    }
+
+    /// The exchange becomes a stream. Whether its client knows what to do with an event that has only an id.
+    fn streams(&self, exchange: &Arc<Exchange>) -> bool {
+        match self {
+            Self::Session(session) => {
+                session.keep_post(exchange);
+                session.protocol_version().as_str() >= WITH_PRIMING
+            }
+            Self::Shared(_) => false,
+        }
+    }
+}

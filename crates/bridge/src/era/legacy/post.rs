@@ -1,0 +1,88 @@
+//! POST: one message, or a batch of 2025-03-26.
+
+use std::sync::Arc;
+
+use super::calls::{Caller, answer};
+use super::{WITH_BATCHES, check_version};
+use crate::envelope::{Incoming, Kind, Message, RawId};
+use crate::refusal::Refusal;
+use crate::reply::{PostHead, Principal, Reply};
+use crate::supervisor::Supervisor;
+
+pub(crate) async fn post(supervisor: &Arc<Supervisor>, who: &Principal, head: PostHead, incoming: Incoming) -> Reply {
+    let id = only_id(&incoming);
+    match handle(supervisor, who, head, incoming).await {
+        Ok(reply) => reply,
+        Err(refusal) => {
+            supervisor.shop().observer.refused(refusal.label);
+            refusal.reply(id.as_ref().map(RawId::as_bytes))
+        }
+    }
+}
+
+async fn handle(
+    supervisor: &Arc<Supervisor>,
+    who: &Principal,
+    head: PostHead,
+    incoming: Incoming,
+) -> Result<Reply, Refusal> {
+    check_version(head.protocol_version.as_deref())?;
+    supervisor.admit(who)?;
+    if let Incoming::One(message) = &incoming
+        && is_initialize(message)
+    {
+        // Whatever session the client had: this begins another.
+        return supervisor.create(who, message).await;
+    }
+    let caller = match &head.session_id {
+        Some(id) => Caller::Session(supervisor.find(who, id).await?),
+        None => Caller::Shared(supervisor.shared(who)?),
+    };
+    let (messages, batch) = match incoming {
+        Incoming::One(message) => (vec![message], false),
+        Incoming::Batch(messages) => {
+            check_batch(&caller, &head, &messages)?;
+            (messages, true)
+        }
+    };
+    let mut requests = Vec::with_capacity(messages.len());
+    for message in messages {
+        match message.kind() {
+            Kind::Request => requests.push(message),
+            Kind::Notification => caller.take_notification(&message),
+            Kind::Response { .. } => caller.take_answer(&message),
+        }
+    }
+    if requests.is_empty() {
+        return Ok(Reply::accepted());
+    }
+    answer(supervisor.shop(), who, &caller, requests, batch).await
+}
+
+/// Trap 18.
+fn check_batch(caller: &Caller, head: &PostHead, messages: &[Message]) -> Result<(), Refusal> {
+    let negotiated = match caller {
+        Caller::Session(session) => session.protocol_version() == WITH_BATCHES,
+        // Without a session and a header the revision is 2025-03-26 (T60).
+        Caller::Shared(_) => head.protocol_version.as_deref().is_none_or(|version| version == WITH_BATCHES),
+    };
+    if !negotiated {
+        return Err(Refusal::invalid("batches are only in revision 2025-03-26; send one message per request"));
+    }
+    if messages.iter().any(is_initialize) {
+        return Err(Refusal::invalid("initialize can't be in a batch"));
+    }
+    Ok(())
+}
+
+fn is_initialize(message: &Message) -> bool {
+    message.kind() == Kind::Request && message.method() == "initialize"
+}
+
+/// The id that a refusal of the whole POST answers to.
+fn only_id(incoming: &Incoming) -> Option<RawId> {
+    match incoming {
+        Incoming::One(message) if message.kind() == Kind::Request => message.id(),
+        _ => None,
+    }
+}

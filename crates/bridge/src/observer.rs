@@ -1,0 +1,82 @@
+//! What happens in the bridge, told to whoever counts it.
+
+use crate::process::ExitReport;
+
+/// Told of what happens. Called on the forwarding path: implementations only count.
+pub trait Observer: Send + Sync + 'static {
+    /// A worker answered `initialize`.
+    fn worker_started(&self) {}
+    /// A worker could not be started, or did not answer `initialize`.
+    fn worker_start_failed(&self) {}
+    /// A worker ended. `expected` if the broker stopped it.
+    fn worker_ended(&self, report: &ExitReport, expected: bool) {
+        let _ = (report, expected);
+    }
+    /// A line of a worker was skipped.
+    fn line_skipped(&self, why: SkippedLine) {
+        let _ = why;
+    }
+    /// A call got its answer from the worker.
+    fn call_answered(&self) {}
+    /// A request was refused by the bridge itself.
+    fn refused(&self, why: &'static str) {
+        let _ = why;
+    }
+    /// A session was created.
+    fn session_created(&self) {}
+    /// A session got a fresh worker without its client noticing.
+    fn session_revived(&self) {}
+    /// A worker was stopped while its session lives on.
+    fn session_hibernated(&self) {}
+    /// A message for a client was dropped.
+    fn message_dropped(&self, why: DroppedMessage) {
+        let _ = why;
+    }
+}
+
+/// Why a worker's line was skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkippedLine {
+    /// Longer than the cap.
+    TooLong,
+    /// Not a JSON-RPC message.
+    NotAMessage,
+    /// An answer to something that nobody asked.
+    UnknownId,
+    /// The late answer to a cancelled or timed-out call.
+    Late,
+}
+
+/// Why a message for a client was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DroppedMessage {
+    /// The client does not take its events fast enough.
+    SlowClient,
+    /// No stream is there that it belongs on.
+    NoStream,
+    /// Progress for a call that is over.
+    StaleProgress,
+}
+
+/// An [`Observer`] that counts nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {}
+
+/// How much there is of everything, for metrics and health pages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Sessions held in memory, hibernated ones with an open stream included.
+    pub sessions: usize,
+    /// Event streams that a client is reading.
+    pub streams: usize,
+    /// Workers, starting ones included.
+    pub workers: usize,
+    /// Calls without an answer.
+    pub calls: usize,
+    /// Workers started since the broker's start.
+    pub starts: u64,
+    /// Starts that failed since the broker's start.
+    pub failed_starts: u64,
+}

@@ -1,0 +1,173 @@
+//! The calls that a worker has not answered yet, under the worker's own small ids.
+//!
+//! Ids are rewritten always: forgejo-mcp passes them through float64 (2^60 comes back damaged), and two clients of a shared
+//! worker use the same ones (mcp.md, trap 1). A cancelled or timed-out call leaves a tombstone, because most workers answer
+//! it all the same (trap 8).
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::call::Call;
+use crate::envelope::{IdKey, Message};
+use crate::exchange::Exchange;
+use crate::refusal::Refusal;
+
+/// Tombstones that are kept; older ones go first. Ids are never used twice, so one too few only blurs the statistics.
+const MAX_TOMBSTONES: usize = 1024;
+
+#[derive(Default)]
+pub(crate) struct Pending {
+    last: u64,
+    open: HashMap<u64, Entry>,
+    tombstones: HashSet<u64>,
+    burial_order: VecDeque<u64>,
+    closed: bool,
+}
+
+struct Entry {
+    deadline: Instant,
+    waiter: Waiter,
+}
+
+/// Who waits for an answer.
+pub(crate) enum Waiter {
+    /// A client.
+    Client(Box<Call>),
+    /// The broker.
+    Broker { answer: oneshot::Sender<Result<Message, Refusal>>, method: Box<str> },
+}
+
+/// What an id in an answer means.
+pub(crate) enum Answered {
+    Open(Waiter),
+    /// Cancelled or timed out before.
+    Late,
+    Unknown,
+}
+
+// === impl Pending ===
+
+impl Pending {
+    /// The id for a call, or the call back if the worker has ended.
+    pub(crate) fn open(&mut self, waiter: Waiter, deadline: Instant) -> Result<u64, Waiter> {
+        if self.closed {
+            return Err(waiter);
+        }
+        self.last += 1;
+        self.open.insert(self.last, Entry { deadline, waiter });
+        Ok(self.last)
+    }
+
+    /// Takes the waiter of an answered call.
+    pub(crate) fn answer(&mut self, id: u64) -> Answered {
+        if let Some(entry) = self.open.remove(&id) {
+            return Answered::Open(entry.waiter);
+        }
+        if self.tombstones.remove(&id) { Answered::Late } else { Answered::Unknown }
+    }
+
+    /// Forgets a call that never was.
+    pub(crate) fn withdraw(&mut self, id: u64) -> Option<Waiter> {
+        self.open.remove(&id).map(|entry| entry.waiter)
+    }
+
+    /// Takes the waiter of a call that is given up; its answer may still come.
+    pub(crate) fn bury(&mut self, id: u64) -> Option<Waiter> {
+        let entry = self.open.remove(&id)?;
+        self.tombstones.insert(id);
+        self.burial_order.push_back(id);
+        if self.burial_order.len() > MAX_TOMBSTONES
+            && let Some(oldest) = self.burial_order.pop_front()
+        {
+            self.tombstones.remove(&oldest);
+        }
+        Some(entry.waiter)
+    }
+
+    /// Buries what has taken too long.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<(u64, Waiter)> {
+        let due: Vec<u64> = self.open.iter().filter(|(_, entry)| entry.deadline <= now).map(|(id, _)| *id).collect();
+        due.into_iter().filter_map(|id| Some((id, self.bury(id)?))).collect()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.open.values().map(|entry| entry.deadline).min()
+    }
+
+    /// Whether progress for this token (which is the call's id) has somewhere to go, and the client's own token.
+    pub(crate) fn call(&self, id: u64) -> Option<&Call> {
+        match &self.open.get(&id)?.waiter {
+            Waiter::Client(call) => Some(call),
+            Waiter::Broker { .. } => None,
+        }
+    }
+
+    pub(crate) fn call_mut(&mut self, id: u64) -> Option<&mut Call> {
+        match &mut self.open.get_mut(&id)?.waiter {
+            Waiter::Client(call) => Some(call),
+            Waiter::Broker { .. } => None,
+        }
+    }
+
+    /// The open calls that a client knows under this id.
+    pub(crate) fn known_as(&self, key: &IdKey) -> Vec<u64> {
+        let known = |entry: &Entry| matches!(&entry.waiter, Waiter::Client(call) if call.id.key() == *key);
+        self.open.iter().filter(|(_, entry)| known(entry)).map(|(id, _)| *id).collect()
+    }
+
+    /// The newest call whose client is listening: where a message goes that names no call.
+    pub(crate) fn newest_attended(&self) -> Option<Arc<Exchange>> {
+        let mut attended: Vec<(u64, &Arc<Exchange>)> = self.attended().collect();
+        attended.sort_unstable_by_key(|(id, _)| *id);
+        attended.pop().map(|(_, exchange)| exchange.clone())
+    }
+
+    /// The ids of all open calls of clients.
+    pub(crate) fn call_ids(&self) -> Vec<u64> {
+        let is_call = |entry: &Entry| matches!(entry.waiter, Waiter::Client(_));
+        self.open.iter().filter(|(_, entry)| is_call(entry)).map(|(id, _)| *id).collect()
+    }
+
+    /// The one call whose client is listening, if there is exactly one open call.
+    pub(crate) fn only_attended(&self) -> Option<Arc<Exchange>> {
+        let (_, exchange) = self.attended().next()?;
+        (self.calls() == 1).then(|| exchange.clone())
+    }
+
+    fn attended(&self) -> impl Iterator<Item = (u64, &Arc<Exchange>)> {
+        self.open.iter().filter_map(|(id, entry)| match &entry.waiter {
+            Waiter::Client(call) if call.exchange.is_attended() => Some((*id, &call.exchange)),
+            _ => None,
+        })
+    }
+
+    /// Open calls of clients.
+    pub(crate) fn calls(&self) -> usize {
+        self.open.values().filter(|entry| matches!(entry.waiter, Waiter::Client(_))).count()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Takes no more calls, if no client waits for an answer.
+    pub(crate) fn close_if_idle(&mut self) -> bool {
+        let idle = self.calls() == 0;
+        self.closed |= idle;
+        idle
+    }
+
+    /// The worker has ended: no more calls, and all waiters back.
+    pub(crate) fn close(&mut self) -> Vec<Waiter> {
+        self.closed = true;
+        let mut open: Vec<(u64, Entry)> = self.open.drain().collect();
+        open.sort_unstable_by_key(|(id, _)| *id);
+        open.into_iter().map(|(_, entry)| entry.waiter).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! What a session does with the messages of its worker that belong to no call.
+//!
+//! Each goes to exactly one stream (T32). A log message and a question most likely come from the running call, so they go on
+//! its POST; a change of a list or resource goes on the server stream. What finds neither waits on the server stream, within
+//! its bounds, for the client's next GET.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{Session, State};
+use crate::call::{After, Call};
+use crate::desk::{Desk, Opening, Replay};
+use crate::envelope::{Message, RawId};
+use crate::event_log::{EventLog, Pushed, Weight};
+use crate::observer::DroppedMessage;
+use crate::refusal::UNAVAILABLE;
+use crate::session_id::sha256;
+use crate::worker::{End, Worker};
+
+const TOOLS_CHANGED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+
+/// Where a message has been put.
+struct Put {
+    pushed: Pushed,
+    log: Arc<EventLog>,
+    /// Whether the client is reading there.
+    heard: bool,
+}
+
+// === impl Session ===
+
+impl Desk for Session {
+    fn notified(&self, worker: &Arc<Worker>, message: Message) {
+        let with_call = message.method() == "notifications/message";
+        // A copy: what waits here must not keep the whole buffer that it was read into.
+        let line = Bytes::copy_from_slice(message.bytes());
+        let put = self.put(worker, with_call, Weight::Notification, line);
+        if put.pushed == Pushed::Dropped {
+            worker.observer().message_dropped(DroppedMessage::SlowClient);
+        }
+    }
+
+    fn asked(&self, worker: &Arc<Worker>, message: Message, id: RawId) {
+        let heard = worker.newest_attended().is_some() || self.server_stream.is_attached();
+        // Nobody has to think about his roots; a person may have to about anything else.
+        let quick = !heard || message.method() == "roots/list";
+        let patience = if quick { self.config.question_timeout } else { self.config.call_deadline };
+        let Some(number) = worker.register_question(id.clone(), Instant::now() + patience) else {
+            worker.refuse_question(&id, UNAVAILABLE, "too many requests to the client are open");
+            return;
+        };
+        let line = message.with_id(number.to_string().as_bytes(), None);
+        let put = self.put(worker, true, Weight::Needed, line);
+        if let Pushed::Kept(event) = put.pushed
+            && !put.heard
+        {
+            worker.questions().lock().placed(number, put.log, event);
+        }
+    }
+
+    fn question_withdrawn(&self, worker: &Arc<Worker>, message: Message) {
+        self.put(worker, true, Weight::Notification, Bytes::copy_from_slice(message.bytes()));
+    }
+
+    fn answered(&self, after: After, result: &Message) {
+        let mut state = self.state.lock();
+        let State { record, tools, .. } = &mut *state;
+        match after {
+            After::Nothing => return,
+            After::ToolsListed => {
+                *tools = result.payload().map(|list| sha256(&list));
+                return;
+            }
+            After::LevelSet(level) => record.log_level = Some(level),
+            After::Subscribed(uri) if record.subscriptions.contains(&uri) => return,
+            After::Subscribed(uri) => record.subscriptions.push(uri),
+            After::Unsubscribed(uri) => record.subscriptions.retain(|present| *present != uri),
+        }
+        self.ledger.mark(record.clone());
+    }
+
+    fn opening(&self) -> Opening {
+        let state = self.state.lock();
+        let record = &state.record;
+        // Without a version nothing has been negotiated yet: the client itself is initializing.
+        let replay = (!record.protocol_version.is_empty()).then(|| Replay {
+            initialized: record.initialized,
+            log_level: record.log_level.clone(),
+            subscriptions: record.subscriptions.clone(),
+        });
+        Opening { initialize: record.initialize.clone(), replay }
+    }
+
+    fn opened(&self, worker: &Arc<Worker>, again: bool) {
+        let (initialized, tools) = {
+            let state = self.state.lock();
+            (state.record.initialized, state.tools)
+        };
+        if initialized {
+            worker.note_initialized();
+        }
+        if !again {
+            return;
+        }
+        worker.observer().session_revived();
+        if let Some(seen) = tools {
+            let (worker, server_stream, within) =
+                (worker.clone(), self.server_stream.clone(), self.config.call_deadline);
+            tokio::spawn(async move {
+                let listed = worker.ask("tools/list", None, within).await;
+                let tools = listed.ok().and_then(|answer| answer.result()).map(|list| sha256(&list));
+                if tools.is_some_and(|tools| tools != seen) {
+                    server_stream.push(Weight::Notification, Bytes::from_static(TOOLS_CHANGED));
+                }
+            });
+        }
+    }
+
+    fn needs_worker(&self) -> bool {
+        self.has_live_subscriptions()
+    }
+
+    fn ended(&self, worker: &Arc<Worker>, end: &End, unsent: Vec<Call>) {
+        self.seat.vacated(worker, end, unsent);
+    }
+}
+
+impl Session {
+    fn put(&self, worker: &Worker, with_call: bool, weight: Weight, data: Bytes) -> Put {
+        let server_stream = || self.server_stream.is_attached();
+        if (with_call || !server_stream())
+            && let Some(exchange) = worker.newest_attended()
+        {
+            let pushed = exchange.push(weight, data.clone());
+            // The call may have been answered this moment.
+            if pushed != Pushed::Closed {
+                return Put { pushed, log: exchange.log().clone(), heard: true };
+            }
+        }
+        let heard = server_stream();
+        Put { pushed: self.server_stream.push(weight, data), log: self.server_stream.clone(), heard }
+    }
+}

@@ -1,0 +1,146 @@
+//! What is the same for every worker, worked out once: the program, its arguments, its environment.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::fs::{Access, access};
+
+use super::Environment;
+use crate::cage::Cage;
+use crate::launcher::{self, Launch};
+use crate::process::{ProcessRequest, SpawnError};
+use crate::profile::WorkerProfile;
+
+pub(super) struct Plan {
+    profile: WorkerProfile,
+    program: PathBuf,
+    launcher: PathBuf,
+    launcher_args: Vec<OsString>,
+    /// Fixed and inherited variables; URL and tokens come with each request.
+    environment: Environment,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// `inherited` reads the broker's environment.
+    pub(super) fn new(
+        profile: WorkerProfile,
+        launcher: PathBuf,
+        cage: Cage,
+        inherited: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, SpawnError> {
+        let program = find(&profile.command, inherited("PATH").as_deref()).map_err(|reason| {
+            SpawnError::Program {
+                program: profile.command.clone(),
+                reason,
+            }
+        })?;
+        let launcher_args = launcher::arguments(&Launch {
+            parent_pid: std::process::id(),
+            cage,
+            program: program.clone(),
+            args: profile.args.iter().map(OsString::from).collect(),
+        });
+        let fixed = profile
+            .env
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let passed = profile
+            .passthrough
+            .iter()
+            .filter_map(|name| Some((name.into(), inherited(name)?)));
+        let environment = fixed.chain(passed).collect();
+        Ok(Self {
+            profile,
+            program,
+            launcher,
+            launcher_args,
+            environment,
+        })
+    }
+
+    pub(super) fn profile(&self) -> &WorkerProfile {
+        &self.profile
+    }
+
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The command that starts a worker with this access. The program is looked at again: it may have been replaced or
+    /// removed since the start, and that is better said here than by a launcher that can't run it.
+    pub(super) fn command(&self, request: &ProcessRequest) -> Result<Command, SpawnError> {
+        executable(&self.program).map_err(|reason| self.program_error(reason))?;
+        let mut command = Command::new(&self.launcher);
+        command
+            .args(&self.launcher_args)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .env(&self.profile.url_var, &request.url)
+            .env(&self.profile.token_var, &request.token)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for var in &self.profile.extra_token_vars {
+            let end = if var.distinct { " " } else { "" };
+            command.env(&var.name, format!("{}{end}", request.token));
+        }
+        Ok(command)
+    }
+
+    /// What an error of the spawn itself means. The system's limits pass; anything else has to do with the launcher.
+    pub(super) fn spawn_error(&self, error: &io::Error) -> SpawnError {
+        use rustix::io::Errno;
+        let limits =
+            [Errno::AGAIN, Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error);
+        match error.raw_os_error() {
+            Some(errno) if limits.contains(&errno) => SpawnError::Exhausted(error.to_string()),
+            _ => self.program_error(format!(
+                "its launcher {} does not start: {error}",
+                self.launcher.display()
+            )),
+        }
+    }
+
+    fn program_error(&self, reason: String) -> SpawnError {
+        SpawnError::Program {
+            program: self.program.display().to_string(),
+            reason,
+        }
+    }
+}
+
+/// The absolute path of a command. One with a slash is a path; any other name is looked up in `search`.
+fn find(command: &str, search: Option<&OsStr>) -> Result<PathBuf, String> {
+    let absolute = |path: &Path| std::path::absolute(path).map_err(|error| error.to_string());
+    if command.contains('/') {
+        let path = absolute(Path::new(command))?;
+        executable(&path)?;
+        return Ok(path);
+    }
+    let search = search
+        .ok_or_else(|| "the broker has no PATH to look it up in; give its full path".to_owned())?;
+    let directories =
+        std::env::split_paths(search).filter(|directory| !directory.as_os_str().is_empty());
+    let found = directories
+        .map(|directory| directory.join(command))
+        .find(|path| executable(path).is_ok());
+    absolute(&found.ok_or_else(|| "it is in no directory of the broker's PATH".to_owned())?)
+}
+
+fn executable(path: &Path) -> Result<(), String> {
+    let metadata = path.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    access(path, Access::EXEC_OK)
+        .map_err(|_| "it is not executable for the broker's user".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! How the protocol half gets a worker: the seam behind which tests put an in-memory one.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use crate::process::{ExitReport, Process, ProcessRequest, SpawnError};
+use crate::profile::RepeatCall;
+use crate::spawn::Spawner;
+
+/// Starts workers.
+pub trait StartWorker: Send + Sync + 'static {
+    /// Starts one. Dropping what it returns ends it.
+    fn start(&self, request: ProcessRequest) -> BoxFuture<'_, Result<RunningWorker, SpawnError>>;
+
+    /// What the broker itself asks of every worker after the handshake, in this order.
+    fn repeat_calls(&self) -> &[RepeatCall] {
+        &[]
+    }
+}
+
+/// A worker that has been started and not yet spoken to.
+pub struct RunningWorker {
+    /// Lines to the worker. Dropping it is the first rung of the stop ladder.
+    pub stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Lines from the worker.
+    pub stdout: Box<dyn AsyncRead + Send + Unpin>,
+    /// `None` while it runs.
+    pub exit: watch::Receiver<Option<ExitReport>>,
+    /// Its process id, for the log.
+    pub pid: u32,
+    /// The way to end it.
+    pub handle: Box<dyn StopWorker>,
+}
+
+/// Ends a worker.
+pub trait StopWorker: Send + Sync {
+    /// SIGTERM after `grace`, SIGKILL after another; returns when it has ended.
+    fn stop(&self, grace: Duration) -> BoxFuture<'_, ExitReport>;
+}
+
+// === impl Spawner ===
+
+impl StartWorker for Spawner {
+    fn start(&self, request: ProcessRequest) -> BoxFuture<'_, Result<RunningWorker, SpawnError>> {
+        Box::pin(async move { self.spawn(request).await?.try_into() })
+    }
+
+    fn repeat_calls(&self) -> &[RepeatCall] {
+        &self.profile().repeat_calls
+    }
+}
+
+// === impl Process ===
+
+impl StopWorker for Process {
+    fn stop(&self, grace: Duration) -> BoxFuture<'_, ExitReport> {
+        Box::pin(Self::stop(self, grace))
+    }
+}
+
+impl TryFrom<Process> for RunningWorker {
+    type Error = SpawnError;
+
+    /// Fails only if the pipes have been taken already.
+    fn try_from(mut process: Process) -> Result<Self, SpawnError> {
+        let (Some(stdin), Some(stdout)) = (process.stdin.take(), process.stdout.take()) else {
+            return Err(SpawnError::Exhausted("the process came without its pipes".to_owned()));
+        };
+        Ok(Self {
+            stdin: Box::new(stdin),
+            stdout: Box::new(stdout),
+            exit: process.exit.clone(),
+            pid: process.pid,
+            handle: Box::new(process),
+        })
+    }
+}

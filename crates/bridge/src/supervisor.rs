@@ -1,0 +1,205 @@
+//! All sessions and shared workers of this process: finding, making, reviving and ending them.
+
+mod ending;
+mod sweep;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::envelope::Message;
+use crate::ledger::Ledger;
+use crate::observer::Figures;
+use crate::refusal::Refusal;
+use crate::reply::{Principal, Reply};
+use crate::seat::StartFailure;
+use crate::session::{Admission, Seed, Session};
+use crate::session_id::{self, SessionKey};
+use crate::session_store::{SessionRecord, SessionStore};
+use crate::shared::Shared;
+use crate::workshop::Workshop;
+
+pub(crate) struct Supervisor {
+    shop: Arc<Workshop>,
+    ledger: Arc<Ledger>,
+    random: SystemRandom,
+    sessions: Mutex<HashMap<SessionKey, Arc<Session>>>,
+    shared: Mutex<HashMap<Arc<str>, Arc<Shared>>>,
+    /// Grants that have ended of late: whoever was let in just before must not begin anything after.
+    ended_grants: Mutex<HashMap<Arc<str>, Instant>>,
+    draining: AtomicBool,
+    /// Ends the background tasks.
+    background: CancellationToken,
+    _end_background: DropGuard,
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    /// Begins the background tasks, so it has to be called within a runtime.
+    pub(crate) fn start(shop: Arc<Workshop>, store: Arc<dyn SessionStore>) -> Arc<Self> {
+        let background = CancellationToken::new();
+        let supervisor = Arc::new(Self {
+            ledger: Ledger::new(store),
+            shop,
+            random: SystemRandom::new(),
+            sessions: Mutex::default(),
+            shared: Mutex::default(),
+            ended_grants: Mutex::default(),
+            draining: AtomicBool::new(false),
+            _end_background: background.clone().drop_guard(),
+            background,
+        });
+        supervisor.begin_sweeping();
+        supervisor
+    }
+
+    pub(crate) fn shop(&self) -> &Arc<Workshop> {
+        &self.shop
+    }
+
+    /// Whether new work may begin for this principal.
+    pub(crate) fn admit(&self, who: &Principal) -> Result<(), Refusal> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(Refusal::draining());
+        }
+        if self.ended_grants.lock().contains_key(&who.grant) {
+            return Err(grant_ended());
+        }
+        Ok(())
+    }
+
+    /// The session with this id, from memory or from the store. Unknown, ended and foreign ones are the same (T53, T54).
+    pub(crate) async fn find(&self, who: &Principal, id: &str) -> Result<Arc<Session>, Refusal> {
+        let key = session_id::key(id);
+        let known = self.sessions.lock().get(&key).cloned();
+        let session = match known {
+            Some(session) => session,
+            None => {
+                let session = self.revive(key).await?;
+                // Whoever ended the grant meanwhile did not see this session.
+                self.admit(who)?;
+                session
+            }
+        };
+        match session.admit(who) {
+            Admission::Owner => {}
+            Admission::Moved(record) => {
+                if let Err(error) = self.ledger.update(SessionRecord::clone(&record)).await {
+                    tracing::warn!(error = %error, "the move of a session to a newer grant could not be written; will try again");
+                    self.ledger.mark(*record);
+                }
+            }
+            Admission::Stranger => return Err(Refusal::no_such_session()),
+        }
+        session.touch();
+        Ok(session)
+    }
+
+    async fn revive(&self, key: SessionKey) -> Result<Arc<Session>, Refusal> {
+        let record = self.ledger.load(key).await.map_err(|error| {
+            tracing::warn!(error = %error, "a session could not be loaded");
+            Refusal::unavailable("store_unavailable", 2, "the session store does not answer; try again")
+        })?;
+        let record = record.ok_or_else(Refusal::no_such_session)?;
+        let session = Session::new(&self.shop, &self.ledger, Seed { record, again: true, nonce: self.nonce()? });
+        // Of two that were made at the same time the first one stays.
+        Ok(self.sessions.lock().entry(key).or_insert(session).clone())
+    }
+
+    /// `initialize`: a new session with a worker of its own.
+    pub(crate) async fn create(&self, who: &Principal, message: &Message) -> Result<Reply, Refusal> {
+        let client_id = message.id().ok_or_else(|| Refusal::invalid("initialize is a request"))?;
+        let id = session_id::generate(&self.random).ok_or_else(no_random)?;
+        let now = self.ledger.now();
+        let record = SessionRecord {
+            id_hash: session_id::key(&id),
+            user: who.user.clone(),
+            client: who.client.clone(),
+            grant: who.grant.clone(),
+            protocol_version: String::new(),
+            initialize: message.params().unwrap_or_default(),
+            initialized: false,
+            log_level: None,
+            subscriptions: Vec::new(),
+            created_at: now,
+            last_seen: now,
+        };
+        let session = Session::new(&self.shop, &self.ledger, Seed { record, again: false, nonce: self.nonce()? });
+        let worker = match session.seat().worker().await {
+            Ok(worker) => worker,
+            Err(StartFailure::Refused(refusal)) => return Err(refusal),
+            Err(StartFailure::Declined(answer)) => {
+                return Ok(Reply::json(answer.with_id(client_id.as_bytes(), None)));
+            }
+        };
+        let unusable = || {
+            Refusal::unavailable(
+                "bad_greeting",
+                5,
+                "the MCP server behind this broker answered initialize without a protocol version",
+            )
+        };
+        let greeting = worker.greeting().ok_or_else(unusable)?;
+        let version = greeting.payload_member("protocolVersion").ok_or_else(unusable)?;
+        let version: String = serde_json::from_slice(&version).map_err(|_| unusable())?;
+        let record = session.negotiated(version);
+        self.ledger.insert(record).await.map_err(|error| {
+            tracing::warn!(error = %error, "a new session could not be stored");
+            Refusal::unavailable("store_unavailable", 2, "the session store does not answer; try again")
+        })?;
+        self.sessions.lock().insert(session.key(), session.clone());
+        // The grant may have ended while the worker started; whoever ended it did not see this session yet.
+        if let Err(refusal) = self.admit(who) {
+            self.forget(&session, refusal.clone()).await;
+            return Err(refusal);
+        }
+        self.shop.observer.session_created();
+        let body: Bytes = greeting.with_id(client_id.as_bytes(), None);
+        Ok(Reply { session_id: Some(id), ..Reply::json(body) })
+    }
+
+    /// The worker for requests without a session.
+    pub(crate) fn shared(&self, who: &Principal) -> Result<Arc<Shared>, Refusal> {
+        let mut shared = self.shared.lock();
+        // Whoever ends the grant from here on waits for the lock.
+        self.admit(who)?;
+        Ok(shared.entry(who.grant.clone()).or_insert_with(|| Shared::new(&self.shop, who)).clone())
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        Figures {
+            sessions: self.sessions.lock().len(),
+            streams: self.shop.tally.streams(),
+            workers: self.shop.workers(),
+            calls: self.shop.tally.calls(),
+            starts: self.shop.starts.load(Ordering::Relaxed),
+            failed_starts: self.shop.failed_starts.load(Ordering::Relaxed),
+        }
+    }
+
+    fn nonce(&self) -> Result<u32, Refusal> {
+        let mut bytes = [0_u8; 4];
+        self.random.fill(&mut bytes).map_err(|_| no_random())?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+}
+
+fn no_random() -> Refusal {
+    Refusal::unavailable("no_random", 5, "the system gives no random numbers")
+}
+
+fn grant_ended() -> Refusal {
+    Refusal::new(
+        404,
+        crate::refusal::GONE,
+        "grant_ended",
+        "the authorization of this client has been revoked; connect it again",
+    )
+}

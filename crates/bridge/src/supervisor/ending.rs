@@ -1,0 +1,121 @@
+//! Endings: of a session, of a grant, of a user's credential, of the process.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Supervisor, grant_ended};
+use crate::event_log::Weight;
+use crate::refusal::{Refusal, UNAVAILABLE, error_body};
+use crate::reply::Principal;
+use crate::seat::Seat;
+use crate::session::Session;
+
+const LOG_IN_AGAIN: &str = "Forgejo no longer accepts this connection: log in again";
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    /// DELETE: the client has done with the session.
+    pub(crate) async fn delete(&self, who: &Principal, id: &str) -> Result<(), Refusal> {
+        let session = self.find(who, id).await?;
+        let refusal = Refusal::in_band(UNAVAILABLE, "session_ended", "the session was ended by its client");
+        self.forget(&session, refusal).await;
+        Ok(())
+    }
+
+    /// Ends a session, and its record with it.
+    pub(super) async fn forget(&self, session: &Arc<Session>, refusal: Refusal) {
+        self.sessions.lock().remove(&session.key());
+        session.end(refusal);
+        if let Err(error) = self.ledger.delete(session.key()).await {
+            tracing::warn!(error = %error, "an ended session is still in the store");
+        }
+    }
+
+    /// Everything that belongs to the grant ends, stored sessions included.
+    pub(crate) async fn end_grant(&self, grant: &str) {
+        let grant: Arc<str> = grant.into();
+        self.ended_grants.lock().insert(grant.clone(), Instant::now());
+        let sessions: Vec<Arc<Session>> = self
+            .sessions
+            .lock()
+            .extract_if(|_, session| session.grant() == grant)
+            .map(|(_, session)| session)
+            .collect();
+        let refusal = Refusal { status: 200, ..grant_ended() };
+        for session in sessions {
+            session.end(refusal.clone());
+        }
+        let shared = self.shared.lock().remove(&grant);
+        if let Some(shared) = shared {
+            shared.seat().close(refusal);
+        }
+        if let Err(error) = self.ledger.delete_of_grant(&grant).await {
+            tracing::error!(error = %error, grant.id = %grant, "the sessions of an ended grant are still in the store");
+        }
+    }
+
+    /// The user's credential has died. His sessions stay: a login revives them. Calls that are not answered yet are given up;
+    /// open streams are told and end.
+    pub(crate) fn log_in_again(&self, user: &str) {
+        let refusal = Refusal::in_band(UNAVAILABLE, "log_in_again", LOG_IN_AGAIN);
+        let sessions: Vec<Arc<Session>> =
+            self.sessions.lock().values().filter(|session| **session.user() == *user).cloned().collect();
+        let shared = self
+            .shared
+            .lock()
+            .values()
+            .filter(|shared| *shared.who().user == *user)
+            .map(|shared| shared.seat().clone())
+            .collect::<Vec<_>>();
+        let seats = sessions.iter().map(|session| session.seat().clone()).chain(shared);
+        for worker in seats.filter_map(|seat: Arc<Seat>| seat.running()) {
+            worker.give_up_calls(|call| call.exchange.log_in_again(call.id.as_bytes(), &refusal));
+        }
+        for session in &sessions {
+            let stream = session.server_stream();
+            if stream.is_attached() {
+                stream.push(Weight::Needed, error_body(None, UNAVAILABLE, LOG_IN_AGAIN));
+                stream.hang_up();
+            }
+        }
+    }
+
+    /// No new work; calls in flight get half of `grace`; then streams end and workers stop. Sessions stay in the store.
+    pub(crate) async fn drain(&self, grace: Duration) {
+        self.draining.store(true, Ordering::Relaxed);
+        let begun = Instant::now();
+        for seat in self.shop.seats() {
+            seat.hibernate();
+        }
+        self.each_session(|session| session.server_stream().hang_up());
+        let _ = timeout_at(begun + grace / 2, self.shop.tally.quiet()).await;
+        self.shop.close();
+        let refusal = Refusal { status: 200, ..Refusal::draining() };
+        for seat in self.shop.seats() {
+            seat.close(refusal.clone());
+        }
+        self.each_session(|session| session.server_stream().close());
+        self.background.cancel();
+        if let Err(error) = self.ledger.flush().await {
+            tracing::warn!(error = %error, "the last changes of some sessions could not be written");
+        }
+        self.shop.tasks.close();
+        if timeout_at(begun + grace, self.shop.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                workers = self.shop.tasks.len(),
+                "workers were still stopping when the grace period was over"
+            );
+        }
+    }
+
+    pub(super) fn each_session(&self, act: impl Fn(&Session)) {
+        let sessions: Vec<Arc<Session>> = self.sessions.lock().values().cloned().collect();
+        for session in sessions {
+            act(&session);
+        }
+    }
+}

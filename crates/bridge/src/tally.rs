@@ -1,0 +1,152 @@
+//! Who has how much: per user and in total, counted by guards that give back what they took when they are dropped.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Counts of one user.
+#[derive(Default)]
+struct Counts {
+    calls: AtomicUsize,
+    streams: AtomicUsize,
+}
+
+/// The counts of all users. Cheap to share.
+#[derive(Default)]
+pub(crate) struct Tally {
+    users: Mutex<HashMap<Arc<str>, Weak<Counts>>>,
+    total: Arc<Total>,
+}
+
+#[derive(Default)]
+struct Total {
+    counts: Counts,
+    /// No call is open any more.
+    quiet: Notify,
+}
+
+/// One open call.
+pub(crate) struct CallGuard(Guard);
+
+/// One stream that a client reads.
+pub(crate) struct StreamGuard(Guard);
+
+struct Guard {
+    of_user: Arc<Counts>,
+    total: Arc<Total>,
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// `None` if the user has `limit` calls open already.
+    pub(crate) fn call(&self, user: &Arc<str>, limit: usize) -> Option<CallGuard> {
+        let guard = self.guard(user);
+        let open = guard.of_user.calls.fetch_add(1, Ordering::Relaxed);
+        guard.total.counts.calls.fetch_add(1, Ordering::Relaxed);
+        let guard = CallGuard(guard);
+        (open < limit).then_some(guard)
+    }
+
+    /// `None` if the user has `limit` streams open already.
+    pub(crate) fn stream(&self, user: &Arc<str>, limit: usize) -> Option<StreamGuard> {
+        let guard = self.guard(user);
+        let open = guard.of_user.streams.fetch_add(1, Ordering::Relaxed);
+        guard.total.counts.streams.fetch_add(1, Ordering::Relaxed);
+        let guard = StreamGuard(guard);
+        (open < limit).then_some(guard)
+    }
+
+    /// A stream that is bounded elsewhere: that of a POST, by its call.
+    pub(crate) fn unlimited_stream(&self, user: &Arc<str>) -> StreamGuard {
+        let guard = self.guard(user);
+        guard.of_user.streams.fetch_add(1, Ordering::Relaxed);
+        guard.total.counts.streams.fetch_add(1, Ordering::Relaxed);
+        StreamGuard(guard)
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.total.counts.calls.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn streams(&self) -> usize {
+        self.total.counts.streams.load(Ordering::Relaxed)
+    }
+
+    /// Returns when no call is open.
+    pub(crate) async fn quiet(&self) {
+        loop {
+            let quiet = self.total.quiet.notified();
+            tokio::pin!(quiet);
+            quiet.as_mut().enable();
+            if self.calls() == 0 {
+                return;
+            }
+            quiet.await;
+        }
+    }
+
+    fn guard(&self, user: &Arc<str>) -> Guard {
+        let mut users = self.users.lock();
+        let known = users.get(user).and_then(Weak::upgrade);
+        let of_user = known.unwrap_or_else(|| {
+            // Users who have nothing open any more leave when the map would grow.
+            if users.len() == users.capacity() {
+                users.retain(|_, counts| counts.strong_count() > 0);
+            }
+            let counts = Arc::new(Counts::default());
+            users.insert(user.clone(), Arc::downgrade(&counts));
+            counts
+        });
+        Guard { of_user, total: self.total.clone() }
+    }
+}
+
+// === impl CallGuard ===
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        self.0.of_user.calls.fetch_sub(1, Ordering::Relaxed);
+        if self.0.total.counts.calls.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.total.quiet.notify_waiters();
+        }
+    }
+}
+
+// === impl StreamGuard ===
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        self.0.of_user.streams.fetch_sub(1, Ordering::Relaxed);
+        self.0.total.counts.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_at_the_limit_is_refused_and_others_are_not() {
+        let tally = Tally::default();
+        let (alice, bob): (Arc<str>, Arc<str>) = ("alice".into(), "bob".into());
+        let held = tally.call(&alice, 1);
+        assert!(held.is_some() && tally.call(&alice, 1).is_none());
+        assert!(tally.call(&bob, 1).is_some());
+        drop(held);
+        assert!(tally.call(&alice, 1).is_some());
+        assert_eq!(tally.calls(), 0);
+    }
+
+    #[test]
+    fn users_with_nothing_open_take_no_room() {
+        let tally = Tally::default();
+        for user in 0..10_000 {
+            drop(tally.stream(&format!("user {user}").into(), 5));
+        }
+        assert!(tally.users.lock().len() < 100);
+    }
+}

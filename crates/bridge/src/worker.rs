@@ -1,0 +1,364 @@
+//! A live worker: one reader task, one writer task, one task that watches deadlines and the end.
+//!
+//! The handle takes calls and notes; nothing here waits for a worker. Dropping all handles does not end it: [`Worker::stop`]
+//! does, or its own end.
+
+mod reader;
+#[cfg(test)]
+mod tests;
+mod warden;
+mod writer;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::WorkerAccess;
+use crate::call::Call;
+use crate::config::BridgeConfig;
+use crate::desk::Desk;
+use crate::envelope::{IdKey, Message, RawId};
+use crate::exchange::Exchange;
+use crate::observer::Observer;
+use crate::pending::{Pending, Waiter};
+use crate::process::ExitReport;
+use crate::questions::Questions;
+use crate::refusal::{Refusal, UNAVAILABLE, error_body};
+use crate::starter::RunningWorker;
+
+pub(crate) struct Worker {
+    /// Tells workers apart in the log.
+    pub(crate) label: Arc<str>,
+    /// The one user it ever works for.
+    user: Arc<str>,
+    access: Arc<dyn WorkerAccess>,
+    config: Arc<BridgeConfig>,
+    observer: Arc<dyn Observer>,
+    desk: Weak<dyn Desk>,
+    outgoing: mpsc::Sender<Outgoing>,
+    pending: Mutex<Pending>,
+    questions: Mutex<Questions>,
+    last_used: Mutex<Instant>,
+    /// A deadline came in that may be nearer than the one the warden sleeps for.
+    sooner: Notify,
+    stop: CancellationToken,
+    stop_reason: OnceLock<Refusal>,
+    /// Whether a message has come from it.
+    spoken: AtomicBool,
+    /// Whether it knows that initialization is over.
+    initialized: AtomicBool,
+    /// Its answer to `initialize`.
+    greeting: OnceLock<Message>,
+}
+
+/// What a worker needs to begin.
+pub(crate) struct Parts {
+    pub(crate) label: Arc<str>,
+    pub(crate) user: Arc<str>,
+    pub(crate) access: Arc<dyn WorkerAccess>,
+    pub(crate) config: Arc<BridgeConfig>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) desk: Weak<dyn Desk>,
+    /// The numbers under which the client is asked; the session's, so that they outlive a worker.
+    pub(crate) question_numbers: Arc<AtomicU64>,
+}
+
+/// Why a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The broker wanted it.
+    Stopped(Refusal),
+    /// The process ended by itself.
+    Exited(ExitReport),
+    /// It closed its stdout.
+    OutputClosed,
+    /// It takes no more input.
+    InputClosed,
+    /// It printed too much that was no message.
+    BadLines,
+    /// It answered no `ping` any more.
+    Wedged,
+}
+
+/// Why a worker did not take a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    Ended,
+    TooManyCalls,
+    QueueFull,
+    ForeignUser,
+}
+
+struct Outgoing {
+    line: Bytes,
+    /// The call that counts as sent with it.
+    call: Option<u64>,
+}
+
+// === impl Worker ===
+
+impl Worker {
+    /// Begins to speak with a process that has been started.
+    pub(crate) fn begin(parts: Parts, running: RunningWorker, tasks: &TaskTracker) -> Arc<Self> {
+        let (outgoing, queue) = mpsc::channel(parts.config.worker_queue);
+        let worker = Arc::new(Self {
+            label: parts.label,
+            user: parts.user,
+            access: parts.access,
+            config: parts.config,
+            observer: parts.observer,
+            desk: parts.desk,
+            outgoing,
+            pending: Mutex::default(),
+            questions: Mutex::new(Questions::new(parts.question_numbers)),
+            last_used: Mutex::new(Instant::now()),
+            sooner: Notify::new(),
+            stop: CancellationToken::new(),
+            stop_reason: OnceLock::new(),
+            spoken: AtomicBool::new(false),
+            initialized: AtomicBool::new(false),
+            greeting: OnceLock::new(),
+        });
+        let RunningWorker { stdin, stdout, exit, pid, handle } = running;
+        tracing::debug!(worker.label = %worker.label, worker.pid = pid, "worker process started");
+        let reading = tasks.spawn(reader::read(worker.clone(), stdout));
+        let writing = tasks.spawn(writer::write(worker.clone(), stdin, queue));
+        tasks.spawn(warden::watch(worker.clone(), reading, writing, exit, handle));
+        worker
+    }
+
+    /// Gives the worker a call. One that it does not take comes back.
+    pub(crate) fn call(&self, call: Box<Call>) -> Result<(), (Box<Call>, NotTaken)> {
+        if call.user != self.user {
+            tracing::error!(worker.label = %self.label, "a call of another user was about to reach this worker");
+            return Err((call, NotTaken::ForeignUser));
+        }
+        let Some(message) = call.unsent.clone() else {
+            return Err((call, NotTaken::Ended));
+        };
+        let room = match self.outgoing.try_reserve() {
+            Ok(room) => room,
+            Err(TrySendError::Full(())) => return Err((call, NotTaken::QueueFull)),
+            Err(TrySendError::Closed(())) => return Err((call, NotTaken::Ended)),
+        };
+        let deadline = call.deadline;
+        let id = {
+            let mut pending = self.pending.lock();
+            if pending.calls() >= self.config.max_calls_per_worker {
+                return Err((call, NotTaken::TooManyCalls));
+            }
+            match pending.open(Waiter::Client(call), deadline) {
+                Ok(id) => id,
+                Err(Waiter::Client(call)) => return Err((call, NotTaken::Ended)),
+                Err(Waiter::Broker { .. }) => return Ok(()),
+            }
+        };
+        self.touch();
+        self.sooner.notify_one();
+        let number = id.to_string();
+        let line = message.with_id(number.as_bytes(), Some(number.as_bytes()));
+        room.send(Outgoing { line, call: Some(id) });
+        Ok(())
+    }
+
+    /// A request of the broker's own.
+    pub(crate) async fn ask(&self, method: &str, params: Option<&[u8]>, within: Duration) -> Result<Message, Refusal> {
+        let (answer, mut answered) = oneshot::channel();
+        let ended = || Refusal::in_band(UNAVAILABLE, "worker_ended", "the worker has ended");
+        let opened =
+            self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, Instant::now() + within);
+        let Ok(id) = opened else { return Err(ended()) };
+        self.sooner.notify_one();
+        let line = request_line(id, method, params);
+        tokio::select! {
+            sent = self.outgoing.send(Outgoing { line, call: None }) => if sent.is_err() {
+                self.pending.lock().withdraw(id);
+                return Err(ended());
+            },
+            // A worker that takes no input is late all the same.
+            answer = &mut answered => return answer.unwrap_or_else(|_| Err(ended())),
+        }
+        answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// A notification, or an answer to a question. `false` if the worker has ended or takes nothing more.
+    pub(crate) fn note(&self, line: Bytes) -> bool {
+        self.outgoing.try_send(Outgoing { line, call: None }).is_ok()
+    }
+
+    /// Tells the worker once that initialization is over.
+    pub(crate) fn note_initialized(&self) {
+        if !self.initialized.swap(true, Ordering::Relaxed) {
+            self.note(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#));
+        }
+    }
+
+    /// Cancels the call that a client knows under `key`, if there is exactly one such (trap 6). `reason` is a raw JSON value.
+    pub(crate) fn cancel(&self, key: &IdKey, reason: Option<&[u8]>) -> bool {
+        let cancelled = {
+            let mut pending = self.pending.lock();
+            let &[id] = pending.known_as(key).as_slice() else {
+                return false;
+            };
+            pending.bury(id).map(|waiter| (id, waiter))
+        };
+        if let Some((id, Waiter::Client(call))) = cancelled {
+            // One that still waits in the queue is written too; the cancellation follows it.
+            self.note(cancellation_line(id, reason));
+            call.cancelled();
+        }
+        true
+    }
+
+    /// Gives up all calls whose answer has not come, and cancels them in the worker.
+    pub(crate) fn give_up_calls(&self, mut answer: impl FnMut(Box<Call>)) {
+        let given_up: Vec<(u64, Box<Call>)> = {
+            let mut pending = self.pending.lock();
+            let ids = pending.call_ids();
+            ids.into_iter()
+                .filter_map(|id| match pending.bury(id) {
+                    Some(Waiter::Client(call)) => Some((id, call)),
+                    _ => None,
+                })
+                .collect()
+        };
+        for (id, call) in given_up {
+            self.note(cancellation_line(id, None));
+            answer(call);
+        }
+    }
+
+    /// The client's answer to a question goes back under the worker's own id. `false` if there is no such question.
+    pub(crate) fn answer_question(&self, number: u64, message: &Message) -> bool {
+        let Some(id) = self.questions.lock().answer(number) else {
+            return false;
+        };
+        self.touch();
+        self.note(message.with_id(id.as_bytes(), None))
+    }
+
+    /// Refuses a question.
+    pub(crate) fn refuse_question(&self, id: &RawId, code: i32, message: &str) {
+        self.note(error_body(Some(id.as_bytes()), code, message));
+    }
+
+    /// The number under which the client is to be asked.
+    pub(crate) fn register_question(&self, id: RawId, deadline: Instant) -> Option<u64> {
+        let number = self.questions.lock().ask(id, deadline);
+        self.sooner.notify_one();
+        number
+    }
+
+    pub(crate) fn questions(&self) -> &Mutex<Questions> {
+        &self.questions
+    }
+
+    pub(crate) fn newest_attended(&self) -> Option<Arc<Exchange>> {
+        self.pending.lock().newest_attended()
+    }
+
+    pub(crate) fn only_attended(&self) -> Option<Arc<Exchange>> {
+        self.pending.lock().only_attended()
+    }
+
+    pub(crate) fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
+    pub(crate) fn access(&self) -> &Arc<dyn WorkerAccess> {
+        &self.access
+    }
+
+    pub(crate) fn greeting(&self) -> Option<&Message> {
+        self.greeting.get()
+    }
+
+    pub(crate) fn greeted(&self, greeting: Message) {
+        let _ = self.greeting.set(greeting);
+    }
+
+    /// Since when it has had nothing to do; `None` while a call is open.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        (self.pending.lock().calls() == 0).then(|| *self.last_used.lock())
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stop.is_cancelled() || self.pending.lock().is_closed()
+    }
+
+    /// Ends it if no call is open, and takes none from then on. `false` if one is.
+    pub(crate) fn retire(&self, reason: Refusal) -> bool {
+        let idle = self.pending.lock().close_if_idle();
+        if idle {
+            self.stop(reason);
+        }
+        idle
+    }
+
+    /// Ends it. Calls still open are answered with `reason`. Returns at once.
+    pub(crate) fn stop(&self, reason: Refusal) {
+        let _ = self.stop_reason.set(reason);
+        self.stop.cancel();
+    }
+
+    fn touch(&self) {
+        *self.last_used.lock() = Instant::now();
+    }
+}
+
+fn request_line(id: u64, method: &str, params: Option<&[u8]>) -> Bytes {
+    let mut line = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}""#).into_bytes();
+    if let Some(params) = params.filter(|params| !params.is_empty()) {
+        line.extend_from_slice(br#","params":"#);
+        line.extend_from_slice(params);
+    }
+    line.push(b'}');
+    Bytes::from(line)
+}
+
+fn cancellation_line(id: u64, reason: Option<&[u8]>) -> Bytes {
+    let mut line =
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}"#).into_bytes();
+    if let Some(reason) = reason {
+        line.extend_from_slice(br#","reason":"#);
+        line.extend_from_slice(reason);
+    }
+    line.extend_from_slice(b"}}");
+    Bytes::from(line)
+}
+
+// === impl End ===
+
+impl End {
+    /// What the calls get that the worker had and did not answer.
+    pub(crate) fn refusal(&self) -> Refusal {
+        let unsure = "; the call may or may not have been carried out";
+        let message = match self {
+            Self::Stopped(refusal) => return refusal.clone(),
+            Self::Exited(ExitReport { signal: Some(signal), .. }) => {
+                format!("the worker was ended by signal {signal}{unsure}")
+            }
+            Self::Exited(ExitReport { code: Some(code), .. }) => {
+                format!("the worker ended with exit code {code}{unsure}")
+            }
+            Self::Exited(_) | Self::OutputClosed | Self::InputClosed => {
+                format!("the worker ended{unsure}")
+            }
+            Self::BadLines => format!("the worker printed what is no MCP and was ended{unsure}"),
+            Self::Wedged => format!("the worker did not respond any more and was ended{unsure}"),
+        };
+        Refusal::in_band(UNAVAILABLE, "worker_ended", message)
+    }
+
+    pub(crate) fn was_expected(&self) -> bool {
+        matches!(self, Self::Stopped(_))
+    }
+}

@@ -1,0 +1,148 @@
+//! The reader: every line of a worker, to where it belongs. Never waits for anybody.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::io::AsyncRead;
+
+use super::Worker;
+use crate::call::{After, Call};
+use crate::envelope::{Incoming, Kind, Message, RawId, read_line, splice};
+use crate::event_log::{Pushed, Weight};
+use crate::frame::{Line, LineReader};
+use crate::observer::{DroppedMessage, SkippedLine};
+use crate::pending::{Answered, Waiter};
+use crate::scrub::Scrubber;
+
+/// Why there is nothing more to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadEnd {
+    Closed,
+    BadLines,
+}
+
+pub(super) async fn read(worker: Arc<Worker>, stdout: Box<dyn AsyncRead + Send + Unpin>) -> ReadEnd {
+    let scrubber = Scrubber::new(&*worker.access);
+    let mut lines = LineReader::new(stdout, worker.config.max_line_bytes);
+    let mut bad_in_a_row = 0_usize;
+    loop {
+        let skipped = match lines.next().await {
+            Ok(Line::Whole(line)) => match read_line(&scrubber.scrub(line)) {
+                Ok(incoming) => {
+                    bad_in_a_row = 0;
+                    if !worker.spoken.swap(true, Ordering::Relaxed) {
+                        worker.access.ready();
+                    }
+                    match incoming {
+                        Incoming::One(message) => worker.take(message),
+                        Incoming::Batch(messages) => messages.into_iter().for_each(|message| worker.take(message)),
+                    }
+                    continue;
+                }
+                Err(_) => SkippedLine::NotAMessage,
+            },
+            Ok(Line::TooLong) => SkippedLine::TooLong,
+            Ok(Line::End) | Err(_) => return ReadEnd::Closed,
+        };
+        worker.observer.line_skipped(skipped);
+        tracing::debug!(worker.label = %worker.label, reason = ?skipped, "skipped a line of a worker");
+        bad_in_a_row += 1;
+        if bad_in_a_row >= worker.config.max_bad_lines {
+            return ReadEnd::BadLines;
+        }
+    }
+}
+
+// === impl Worker ===
+
+impl Worker {
+    fn take(self: &Arc<Self>, message: Message) {
+        match message.kind() {
+            Kind::Response { error } => self.take_answer(message, error),
+            Kind::Request => {
+                let Some(id) = message.id() else { return };
+                if message.method() == "ping" {
+                    let pong = [br#"{"jsonrpc":"2.0","id":"#, id.as_bytes(), br#","result":{}}"#].concat();
+                    self.note(pong.into());
+                } else if let Some(desk) = self.desk.upgrade() {
+                    desk.asked(self, message, id);
+                }
+            }
+            Kind::Notification => match message.method() {
+                "notifications/progress" => self.take_progress(&message),
+                "notifications/cancelled" => self.take_withdrawal(&message),
+                _ => {
+                    if let Some(desk) = self.desk.upgrade() {
+                        desk.notified(self, message);
+                    }
+                }
+            },
+        }
+    }
+
+    fn take_answer(self: &Arc<Self>, message: Message, is_error: bool) {
+        let number = message.id().as_ref().and_then(RawId::as_number);
+        let answered = match number {
+            Some(number) => self.pending.lock().answer(number),
+            None => Answered::Unknown,
+        };
+        match answered {
+            Answered::Open(Waiter::Client(call)) => {
+                self.touch();
+                self.observer.call_answered();
+                let Call { exchange, id, after, ticket, .. } = *call;
+                if !is_error
+                    && after != After::Nothing
+                    && let Some(desk) = self.desk.upgrade()
+                {
+                    desk.answered(after, &message);
+                }
+                // The id is free for the client to use again before it can have read the answer.
+                drop(ticket);
+                exchange.answer(message.with_id(id.as_bytes(), None));
+            }
+            Answered::Open(Waiter::Broker { answer, .. }) => {
+                let _ = answer.send(Ok(message));
+            }
+            Answered::Late => self.observer.line_skipped(SkippedLine::Late),
+            Answered::Unknown => self.observer.line_skipped(SkippedLine::UnknownId),
+        }
+    }
+
+    /// The token that the worker knows is the call's number (trap 4).
+    fn take_progress(&self, message: &Message) {
+        let found = message.param("progressToken").and_then(|(range, token)| {
+            let number: u64 = std::str::from_utf8(&token).ok()?.parse().ok()?;
+            let pending = self.pending.lock();
+            let call = pending.call(number)?;
+            Some((range, call.token.clone()?, call.exchange.clone()))
+        });
+        let Some((range, token, exchange)) = found else {
+            // After the answer, or for a call that did not ask for it (trap 5).
+            self.observer.message_dropped(DroppedMessage::StaleProgress);
+            return;
+        };
+        if exchange.push(Weight::Notification, splice(message.bytes(), vec![(range, &token)])) == Pushed::Dropped {
+            self.observer.message_dropped(DroppedMessage::SlowClient);
+        }
+    }
+
+    /// The worker cancels a question of its own.
+    fn take_withdrawal(self: &Arc<Self>, message: &Message) {
+        let Some((range, raw)) = message.param("requestId") else {
+            return;
+        };
+        let Some(id) = std::str::from_utf8(&raw).ok().and_then(|raw| RawId::read(raw).ok()) else {
+            return;
+        };
+        let Some(number) = self.questions.lock().withdraw(&id) else {
+            return;
+        };
+        let line = splice(message.bytes(), vec![(range, number.to_string().as_bytes())]);
+        if let Ok(Incoming::One(message)) = read_line(&line)
+            && let Some(desk) = self.desk.upgrade()
+        {
+            desk.question_withdrawn(self, message);
+        }
+    }
+}

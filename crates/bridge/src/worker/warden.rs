@@ -1,0 +1,202 @@
+//! The warden: deadlines, and the end of a worker in good order.
+//!
+//! Order at the end: what the process had still printed is read; the writer stops, so that it is settled which calls it had;
+//! those are answered with an error that names the reason, the others go to the desk, which may give them to a new worker;
+//! then the process goes down the stop ladder.
+
+use std::future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::reader::ReadEnd;
+use super::{End, Worker, cancellation_line};
+use crate::call::Call;
+use crate::pending::Waiter;
+use crate::process::ExitReport;
+use crate::refusal::{GONE, Refusal, UNAVAILABLE};
+use crate::starter::StopWorker;
+
+/// For the lines that a process printed right before its end. Somebody it left behind may hold the pipe open.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+pub(super) async fn watch(
+    worker: Arc<Worker>,
+    mut reading: JoinHandle<ReadEnd>,
+    mut writing: JoinHandle<()>,
+    mut exit: watch::Receiver<Option<ExitReport>>,
+    handle: Box<dyn StopWorker>,
+) {
+    let end = watch_for_end(&worker, &mut reading, &mut writing, &mut exit).await;
+    worker.stop.cancel();
+    // The writer has dropped stdin when it is done: the first rung of the ladder.
+    if !writing.is_finished() {
+        let _ = writing.await;
+    }
+    worker.settle(&end);
+    reading.abort();
+    let report = handle.stop(worker.config.stop_grace).await;
+    worker.observer.worker_ended(&report, end.was_expected());
+    if end.was_expected() {
+        tracing::debug!(worker.label = %worker.label, "worker stopped");
+    } else {
+        tracing::warn!(
+            worker.label = %worker.label,
+            worker.end = ?end,
+            worker.exit_code = report.code,
+            worker.signal = report.signal,
+            worker.last_stderr_line = report.last_stderr_line.as_deref(),
+            "worker ended unexpectedly"
+        );
+    }
+}
+
+async fn watch_for_end(
+    worker: &Arc<Worker>,
+    reading: &mut JoinHandle<ReadEnd>,
+    writing: &mut JoinHandle<()>,
+    exit: &mut watch::Receiver<Option<ExitReport>>,
+) -> End {
+    let mut pinging = None;
+    loop {
+        let deadline = worker.next_deadline();
+        let due = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => future::pending().await,
+            }
+        };
+        let pinged = async {
+            match &mut pinging {
+                Some(answer) => answer.await,
+                None => future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = worker.stop.cancelled() => {
+                let fallback = || Refusal::in_band(UNAVAILABLE, "worker_ended", "the worker was stopped");
+                return End::Stopped(worker.stop_reason.get().cloned().unwrap_or_else(fallback));
+            }
+            ended = &mut *reading => {
+                if ended.is_ok_and(|ended| ended == ReadEnd::BadLines) {
+                    return End::BadLines;
+                }
+                return exit_code_or(End::OutputClosed, exit).await;
+            }
+            report = exited(exit) => {
+                let _ = timeout(LAST_WORDS, &mut *reading).await;
+                return End::Exited(report);
+            }
+            _ = &mut *writing => {
+                let _ = timeout(LAST_WORDS, &mut *reading).await;
+                return exit_code_or(End::InputClosed, exit).await;
+            }
+            answer = pinged => {
+                pinging = None;
+                if let Ok(Err(())) = answer {
+                    return End::Wedged;
+                }
+            }
+            () = due => {
+                if worker.expire() && pinging.is_none() {
+                    pinging = Some(tokio::spawn(ping(worker.clone())));
+                }
+            }
+            () = worker.sooner.notified() => {}
+        }
+    }
+}
+
+/// A process that closes a pipe is mostly about to exit, and its exit code says more.
+async fn exit_code_or(end: End, exit: &mut watch::Receiver<Option<ExitReport>>) -> End {
+    let report = timeout(LAST_WORDS, exit.wait_for(Option::is_some)).await;
+    let report = report.ok().and_then(Result::ok).and_then(|report| report.clone());
+    report.map_or(end, End::Exited)
+}
+
+async fn exited(exit: &mut watch::Receiver<Option<ExitReport>>) -> ExitReport {
+    match exit.wait_for(Option::is_some).await {
+        Ok(report) => report.clone().unwrap_or(UNKNOWN_END),
+        Err(_) => UNKNOWN_END,
+    }
+}
+
+const UNKNOWN_END: ExitReport = ExitReport { code: None, signal: None, last_stderr_line: None };
+
+/// Any answer will do: an error shows a living worker too.
+async fn ping(worker: Arc<Worker>) -> Result<(), ()> {
+    let within = worker.config.ping_timeout;
+    match worker.ask("ping", None, within).await {
+        Err(refusal) if refusal.code == GONE => Err(()),
+        _ => Ok(()),
+    }
+}
+
+// === impl Worker ===
+
+impl Worker {
+    fn next_deadline(&self) -> Option<Instant> {
+        let calls = self.pending.lock().next_deadline();
+        let questions = self.questions.lock().next_deadline();
+        calls.into_iter().chain(questions).min()
+    }
+
+    /// Gives up what has taken too long (T74). `true` if a client's call was among it.
+    fn expire(&self) -> bool {
+        let now = Instant::now();
+        let calls = self.pending.lock().expire(now);
+        let mut any_call = false;
+        for (id, waiter) in calls {
+            match waiter {
+                Waiter::Client(call) => {
+                    any_call = true;
+                    self.note(cancellation_line(id, Some(br#""deadline exceeded""#)));
+                    let seconds = self.config.call_deadline.as_secs();
+                    let message = format!("no answer within {seconds} s; the call was cancelled");
+                    call.refuse(&Refusal::in_band(GONE, "call_timed_out", message));
+                }
+                Waiter::Broker { answer, method } => {
+                    // `initialize` must not be cancelled (T75).
+                    if &*method != "initialize" {
+                        self.note(cancellation_line(id, None));
+                    }
+                    let _ = answer.send(Err(Refusal::in_band(
+                        GONE,
+                        "worker_mute",
+                        format!("the worker did not answer {method}"),
+                    )));
+                }
+            }
+        }
+        let questions = self.questions.lock().expire(now);
+        for id in questions {
+            self.refuse_question(&id, GONE, "the client did not answer in time");
+        }
+        any_call
+    }
+
+    /// The worker is no more: answers what it had, gives back what it had not.
+    fn settle(self: &Arc<Self>, end: &End) {
+        let waiters = self.pending.lock().close();
+        self.questions.lock().close();
+        let refusal = end.refusal();
+        let mut unsent: Vec<Call> = Vec::new();
+        for waiter in waiters {
+            match waiter {
+                Waiter::Client(call) if call.unsent.is_some() && !call.is_cancelled() => unsent.push(*call),
+                Waiter::Client(call) => call.refuse(&refusal),
+                Waiter::Broker { answer, .. } => {
+                    let _ = answer.send(Err(refusal.clone()));
+                }
+            }
+        }
+        match self.desk.upgrade() {
+            Some(desk) => desk.ended(self, end, unsent),
+            None => unsent.into_iter().for_each(|call| call.refuse(&refusal)),
+        }
+    }
+}

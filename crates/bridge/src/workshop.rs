@@ -1,0 +1,163 @@
+//! Where workers come from: the starter, the accesses, the caps and the counters, shared by all seats.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::access::AccessIssuer;
+use crate::breaker::Breaker;
+use crate::config::BridgeConfig;
+use crate::observer::Observer;
+use crate::refusal::Refusal;
+use crate::seat::Seat;
+use crate::starter::StartWorker;
+use crate::tally::Tally;
+
+/// How often room is looked for before a start is refused.
+const ATTEMPTS: usize = 4;
+
+pub(crate) struct Workshop {
+    pub(crate) config: Arc<BridgeConfig>,
+    pub(crate) starter: Box<dyn StartWorker>,
+    pub(crate) issuer: Arc<dyn AccessIssuer>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) tally: Tally,
+    pub(crate) breaker: Breaker,
+    /// Bounds how many are starting at one time.
+    pub(crate) starting: Semaphore,
+    /// All tasks that hold a process.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) starts: AtomicU64,
+    pub(crate) failed_starts: AtomicU64,
+    numbers: AtomicU64,
+    roster: Mutex<Roster>,
+}
+
+/// The seats that have a worker, or are getting one. No seat is looked into or dropped while this is locked.
+#[derive(Default)]
+struct Roster {
+    closed: bool,
+    last: u64,
+    places: HashMap<u64, (Arc<str>, Weak<Seat>)>,
+}
+
+/// A worker's place within the caps. Given back when dropped.
+pub(crate) struct Place {
+    number: u64,
+    shop: Arc<Workshop>,
+}
+
+// === impl Workshop ===
+
+impl Workshop {
+    pub(crate) fn new(
+        config: Arc<BridgeConfig>,
+        starter: Box<dyn StartWorker>,
+        issuer: Arc<dyn AccessIssuer>,
+        observer: Arc<dyn Observer>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            starting: Semaphore::new(config.max_starts),
+            config,
+            starter,
+            issuer,
+            observer,
+            tally: Tally::default(),
+            breaker: Breaker::default(),
+            tasks: TaskTracker::new(),
+            starts: AtomicU64::new(0),
+            failed_starts: AtomicU64::new(0),
+            numbers: AtomicU64::new(1),
+            roster: Mutex::default(),
+        })
+    }
+
+    /// A place for a seat's worker. Over a cap, the longest idle worker (first the user's own) is sent to sleep for it.
+    pub(crate) fn place(self: &Arc<Self>, user: &Arc<str>, seat: &Arc<Seat>) -> Result<Place, Refusal> {
+        for _ in 0..ATTEMPTS {
+            let (own, seats) = {
+                let mut roster = self.roster.lock();
+                if roster.closed {
+                    return Err(Refusal::draining());
+                }
+                let of_user = roster.places.values().filter(|(owner, _)| owner == user).count();
+                let own = of_user >= self.config.max_sessions_per_user;
+                if !own && roster.places.len() < self.config.max_sessions {
+                    roster.last += 1;
+                    let number = roster.last;
+                    roster.places.insert(number, (user.clone(), Arc::downgrade(seat)));
+                    return Ok(Place { number, shop: self.clone() });
+                }
+                (own, roster.places.values().cloned().collect::<Vec<_>>())
+            };
+            let mine = longest_idle(&seats, |owner| owner == user);
+            let rival = mine.or_else(|| if own { None } else { longest_idle(&seats, |_| true) });
+            match rival {
+                Some(rival) => {
+                    rival.hibernate();
+                }
+                None if own => {
+                    let message = "all workers that one user may have are busy; try again when a call has ended";
+                    return Err(Refusal::too_many("user_worker_limit", 5, message));
+                }
+                None => {
+                    return Err(Refusal::unavailable(
+                        "worker_limit",
+                        5,
+                        "all workers are busy; try again in a few seconds",
+                    ));
+                }
+            }
+        }
+        Err(Refusal::unavailable("worker_limit", 1, "all workers are busy; try again in a few seconds"))
+    }
+
+    /// No worker is started any more.
+    pub(crate) fn close(&self) {
+        self.roster.lock().closed = true;
+    }
+
+    /// All seats that have a worker.
+    pub(crate) fn seats(&self) -> Vec<Arc<Seat>> {
+        let roster = self.roster.lock();
+        roster.places.values().filter_map(|(_, seat)| seat.upgrade()).collect()
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        self.roster.lock().places.len()
+    }
+
+    /// Tells workers apart in the log.
+    pub(crate) fn next_worker(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn start_succeeded(&self) {
+        self.starts.fetch_add(1, Ordering::Relaxed);
+        self.breaker.succeeded();
+        self.observer.worker_started();
+    }
+
+    pub(crate) fn start_failed(&self) {
+        self.failed_starts.fetch_add(1, Ordering::Relaxed);
+        self.observer.worker_start_failed();
+    }
+}
+
+fn longest_idle(seats: &[(Arc<str>, Weak<Seat>)], of: impl Fn(&Arc<str>) -> bool) -> Option<Arc<Seat>> {
+    let idle = |seat: Arc<Seat>| Some((seat.idle_since()?, seat));
+    let seats = seats.iter().filter(|(owner, _)| of(owner)).filter_map(|(_, seat)| idle(seat.upgrade()?));
+    seats.min_by_key(|(since, _)| *since).map(|(_, seat)| seat)
+}
+
+// === impl Place ===
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shop.roster.lock().places.remove(&self.number);
+    }
+}

@@ -1,0 +1,11 @@
+use crate::roles;
+
+pub(crate) async fn orphans_are_reaped_and_workers_statuses_are_not_taken() {
+    let output = roles::command("reaper").output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.stdout, b"reaped\n");
+}

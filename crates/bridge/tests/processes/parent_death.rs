@@ -1,0 +1,47 @@
+use std::fs::File;
+use std::io::Read;
+
+use rustix::fs::{CWD, Mode, mkfifoat};
+use tokio::io::AsyncWriteExt;
+
+use crate::roles;
+use crate::workers::{NEVER, line, lines, profile, request, spawner};
+
+pub(crate) async fn a_worker_dies_with_a_broker_that_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("held");
+    mkfifoat(CWD, &fifo, Mode::from_raw_mode(0o600)).unwrap();
+    let mut broker = roles::command("broker").arg(&fifo).spawn().unwrap();
+    // Returns when the worker has opened the other end.
+    let mut held = File::open(&fifo).unwrap();
+
+    broker.kill().unwrap();
+    broker.wait().unwrap();
+
+    // Returns when nobody has the other end any more.
+    assert_eq!(held.read(&mut [0]).unwrap(), 0);
+}
+
+pub(crate) async fn a_worker_outlives_the_thread_that_asked_for_it() {
+    let spawner = spawner(profile("/bin/cat", &[]));
+    let runtime = tokio::runtime::Handle::current();
+    let asking = std::thread::spawn(move || runtime.block_on(spawner.spawn(request())).unwrap());
+    let mut worker = asking.join().unwrap();
+
+    let mut stdout = lines(&mut worker);
+    let mut stdin = worker.stdin.take().unwrap();
+    stdin.write_all(b"still here\n").await.unwrap();
+    assert_eq!(line(&mut stdout).await, "still here");
+    drop(stdin);
+    assert_eq!(worker.stop(NEVER).await.code, Some(0));
+}
+
+pub(crate) async fn a_hardened_broker_still_starts_workers() {
+    let output = roles::command("hardened").output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.stdout, b"hello\n");
+}

@@ -1,0 +1,14 @@
+//! Whole scenarios through the public face: a scripted worker in memory on one side, a client's requests on the other.
+
+mod house;
+
+mod batches;
+mod calls;
+mod endings;
+mod initialize;
+mod limits;
+mod sessionless;
+mod sessions;
+mod streams;
+mod traps;
+mod workers;

@@ -1,0 +1,125 @@
+//! The running broker: every room built from the configuration and wired to the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge::bridge::Bridge;
+use forgejo::credentials::Credentials;
+use forgejo::oauth_client::OAuthClient;
+use oauth::clock::Clock;
+use oauth::grant::Grant;
+use oauth::metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata};
+use oauth::random::Random;
+use oauth::redirect_uri::AllowList;
+use oauth::resource::Resource;
+use oauth::token::Lifetimes;
+use parking_lot::Mutex;
+use store::logins::LoginCompleted;
+use store::{KeyRing, Store, StoreError};
+
+use crate::audit::{Audit, Entry};
+use crate::bearer::Bearers;
+use crate::browser::Cookies;
+use crate::config::{BaseUrl, PublicUrl};
+use crate::live_grants::{LiveGrant, LiveGrants};
+use crate::pages::LandingPage;
+
+mod build;
+mod upkeep;
+
+pub use build::run;
+
+/// What the handlers share.
+pub(crate) struct App {
+    pub(crate) site: Site,
+    pub(crate) policy: Policy,
+    pub(crate) cookies: Cookies,
+    pub(crate) store: Store,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) upstream: OAuthClient,
+    pub(crate) credentials: Credentials,
+    pub(crate) bridge: Bridge,
+    pub(crate) bearers: Bearers,
+    pub(crate) grants: LiveGrants,
+    pub(crate) audit: Audit,
+    /// Grants used since the last time uses were written down.
+    uses: Mutex<Vec<Arc<LiveGrant>>>,
+}
+
+/// What we say of ourselves. Made from configuration once; no request changes it.
+pub(crate) struct Site {
+    /// Origin without trailing slash.
+    pub(crate) issuer: String,
+    pub(crate) resource: Resource,
+    /// Shown to people.
+    pub(crate) forgejo_host: String,
+    pub(crate) authorization_server: AuthorizationServerMetadata,
+    pub(crate) protected_resource: ProtectedResourceMetadata,
+    pub(crate) landing: LandingPage,
+}
+
+/// What the operator has decided about clients, tokens and sizes.
+pub(crate) struct Policy {
+    pub(crate) redirect_uris: AllowList,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) replay_window: Duration,
+    pub(crate) login_lifetime: Duration,
+    pub(crate) max_clients: u32,
+}
+
+// === impl Site ===
+
+impl Site {
+    fn new(public_url: &PublicUrl, forgejo: &BaseUrl, forgejo_host: &str) -> Self {
+        let issuer = public_url.origin();
+        let resource = Resource::of_issuer(issuer);
+        let name = format!("Forgejo at {forgejo_host}");
+        Self {
+            authorization_server: AuthorizationServerMetadata::of_issuer(issuer),
+            protected_resource: ProtectedResourceMetadata::of(issuer, &resource, &name),
+            landing: LandingPage::new(public_url, forgejo),
+            issuer: issuer.to_owned(),
+            resource,
+            forgejo_host: forgejo_host.to_owned(),
+        }
+    }
+}
+
+// === impl App ===
+
+impl App {
+    /// Ends a grant everywhere: tokens in the store, sessions and workers here.
+    pub(crate) async fn end_grant(&self, grant: &Grant, why: &str) -> Result<(), StoreError> {
+        self.store.revoke_grant(&grant.id, self.clock.now()).await?;
+        self.grants.end(&grant.id);
+        self.bridge.end_grant(grant.id.as_str()).await;
+        let entry = Entry {
+            actor: Some(grant.user.as_str()),
+            client: Some(grant.client.as_str()),
+            subject: Some(grant.id.as_str()),
+            ..Entry::default()
+        };
+        self.audit.record("grant_ended", why, &entry);
+        Ok(())
+    }
+
+    /// A login has been stored: its credential takes effect, and grants that it ended end here too.
+    pub(crate) async fn login_completed(&self, login: &LoginCompleted) {
+        self.credentials.replaced(login.user.as_str());
+        for grant in &login.ended_grants {
+            self.grants.end(grant);
+            self.bridge.end_grant(grant.as_str()).await;
+            let entry = Entry { actor: Some(login.user.as_str()), subject: Some(grant.as_str()), ..Entry::default() };
+            self.audit.record("grant_ended", "revoked_at_forgejo", &entry);
+        }
+    }
+
+    /// Notes that a grant is in use; written down later, in a batch.
+    pub(crate) fn note_use(&self, grant: &Arc<LiveGrant>) {
+        if grant.used(self.clock.now()) {
+            self.uses.lock().push(Arc::clone(grant));
+        }
+    }
+}

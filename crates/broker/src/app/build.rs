@@ -1,0 +1,316 @@
+//! From the configuration to a running broker, and its orderly end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use bridge::bridge::Bridge;
+use bridge::cage;
+use bridge::config::BridgeConfig;
+use bridge::observer::NoObserver;
+use bridge::orphans::OrphanReaper;
+use bridge::profile::{Preset, WorkerProfile};
+use bridge::spawn::{SpawnConfig, Spawner};
+use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
+use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
+use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
+use forgejo::token_source::Now;
+use oauth::clock::{Clock, SystemClock};
+use oauth::id::GrantId;
+use oauth::random::{OsRandom, Random};
+use oauth::redirect_uri::AllowList;
+use oauth::token::Lifetimes;
+use parking_lot::Mutex;
+use secrecy::ExposeSecret as _;
+use store::sweep::Retention;
+use store::{KeyRing, Store};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use super::{App, Policy, Site, upkeep};
+use crate::audit::Audit;
+use crate::bearer::Bearers;
+use crate::browser::Cookies;
+use crate::build_info::BUILD;
+use crate::config::{CageMode, Config, Keys, WorkerConfig};
+use crate::gateway_events::GatewayEvents;
+use crate::live_grants::LiveGrants;
+use crate::router;
+use crate::serve::{Limits, Server, Stop};
+use crate::storage::credentials::StoredCredentials;
+use crate::storage::sessions::StoredSessions;
+use crate::worker_access::GatewayAccessIssuer;
+
+const DAY: Duration = Duration::from_hours(24);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const FORGEJO_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs the broker until it is told to stop, then ends streams, workers and background tasks within the grace period.
+///
+/// # Errors
+/// Whatever keeps it from starting, each with what to do about it.
+pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
+    cage::harden_self().context("cannot shield the process from its workers")?;
+    let _reaper = OrphanReaper::start().context("cannot watch for orphaned processes")?;
+    let limits = Limits::new(config.http.max_connections, config.shutdown_grace);
+    let server = Server::bind(config.http.listen, limits).await?;
+    let background = Background::default();
+    let (app, spawner) = build(&config, &background).await?;
+    let router = router::build(Arc::clone(&app), &config.http)?;
+
+    let grace = config.shutdown_grace;
+    let drained = Arc::clone(&app);
+    let outcome = server
+        .run(router, stop, async move {
+            drained.bridge.drain(grace).await;
+        })
+        .await;
+    spawner.shutdown(grace.min(Duration::from_secs(2))).await;
+    background.end().await;
+    app.store.close().await;
+    outcome
+}
+
+/// Tasks beside the requests, and the sign for them to end.
+#[derive(Default)]
+struct Background {
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+// === impl Background ===
+
+impl Background {
+    async fn end(&self) {
+        self.cancel.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(Duration::from_secs(10), self.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks.running = self.tasks.len(), "some background tasks did not end in time");
+        }
+    }
+}
+
+async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<App>, Spawner)> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let random: Arc<dyn Random> = Arc::new(OsRandom::default());
+    let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
+    let store = Store::open(&config.store.path, Arc::clone(&keys)).await?;
+    let issuer = config.http.public_url.origin();
+    let audit = Audit::start(store.clone(), Arc::clone(&clock), &background.tasks, background.cancel.clone());
+
+    let now: Now = {
+        let clock = Arc::clone(&clock);
+        Arc::new(move || clock.now().0)
+    };
+    let outbound = outbound(config)?;
+    let upstream = upstream(config, &outbound, Arc::clone(&now))?;
+    // The bridge is made after the credentials and told of their deaths: the cell closes the circle.
+    let bridge_cell: Arc<Mutex<Option<Bridge>>> = Arc::default();
+    let owner = GrantId::generate(random.as_ref())?.to_string();
+    let events = credential_events(Arc::clone(&bridge_cell));
+    let credentials =
+        Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner, events);
+
+    let grants = LiveGrants::default();
+    let gateway = gateway(config, &outbound, &credentials, &grants, &audit).await?;
+    let issue = GatewayAccessIssuer {
+        forgejo_url: gateway.public_url().into(),
+        gateway: gateway.clone(),
+        grants: grants.clone(),
+    };
+    let spawner = Spawner::start(profile(&config.worker)?, spawn_config(config))?;
+    let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
+    let bridge =
+        Bridge::start(bridge_config(config), spawner.clone(), Arc::new(issue), Arc::new(sessions), Arc::new(NoObserver));
+    *bridge_cell.lock() = Some(bridge.clone());
+
+    let app = Arc::new(App {
+        site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config)),
+        policy: policy(config),
+        cookies: Cookies::of_issuer(issuer),
+        bearers: Bearers::new(store.clone(), grants.clone(), Arc::clone(&clock), issuer),
+        store,
+        keys,
+        clock,
+        random,
+        upstream,
+        credentials: credentials.clone(),
+        bridge,
+        grants,
+        audit,
+        uses: Mutex::default(),
+    });
+    let cancel = &background.cancel;
+    background.tasks.spawn(gateway.serve(cancel.clone()));
+    background.tasks.spawn({
+        let cancel = cancel.clone();
+        async move { credentials.run(cancel).await }
+    });
+    background.tasks.spawn(upkeep::run(Arc::clone(&app), retention(config), cancel.clone()));
+    Ok((app, spawner))
+}
+
+fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
+    match keys {
+        Keys::Configured(text) => KeyRing::parse(text.expose_secret()).context("encryption-keys"),
+        Keys::Ephemeral => {
+            let key = KeyRing::generate(random)?;
+            KeyRing::parse(&key).context("cannot make a key for this run")
+        }
+    }
+}
+
+fn outbound(config: &Config) -> anyhow::Result<Outbound> {
+    let settings = OutboundConfig {
+        extra_ca_pem: config.forgejo.extra_ca_file.clone(),
+        proxy: config.forgejo.egress_proxy.as_ref().map(|url| url.expose().clone()),
+        connect_timeout: CONNECT_TIMEOUT,
+        total_timeout: FORGEJO_TIMEOUT,
+    };
+    settings.build().context("outgoing connections")
+}
+
+fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow::Result<OAuthClient> {
+    let forgejo = &config.forgejo;
+    let settings = ForgejoConfig {
+        public_url: base_url(forgejo.url.as_str())?,
+        internal_url: Some(base_url(forgejo.internal_url.as_str())?),
+        client_id: forgejo.client_id.clone(),
+        client_secret: forgejo.client_secret.clone(),
+        redirect_uri: Url::parse(&config.http.public_url.join("/oauth/callback"))?,
+        scopes: forgejo.scopes.parse().context("forgejo-oauth-scopes")?,
+        user_agent: format!("fjmcp-broker/{}", BUILD.version),
+    };
+    settings.build(outbound.clone(), now).context("Forgejo")
+}
+
+async fn gateway(
+    config: &Config,
+    outbound: &Outbound,
+    credentials: &Credentials,
+    grants: &LiveGrants,
+    audit: &Audit,
+) -> anyhow::Result<Gateway> {
+    let mut open_doors = DoorGroups::default();
+    for name in &config.gateway.open_doors {
+        open_doors.insert(name.parse().context("open-doors")?);
+    }
+    let storage_origins = config.gateway.storage_origins.iter().map(|origin| Url::parse(origin));
+    let settings = GatewayConfig {
+        forgejo: base_url(config.forgejo.internal_url.as_str())?,
+        forgejo_public: base_url(config.forgejo.url.as_str())?,
+        storage_origins: storage_origins.collect::<Result<_, _>>().context("storage-origins")?,
+        open_doors,
+        limits: GatewayLimits::default(),
+        timeouts: GatewayTimeouts::default(),
+    };
+    Gateway::bind(
+        settings,
+        outbound.client().clone(),
+        Arc::new(credentials.clone()),
+        Arc::new(grants.clone()),
+        Arc::new(GatewayEvents(audit.clone())),
+    )
+    .await
+    .context("the gateway for workers cannot listen on 127.0.0.1")
+}
+
+fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
+    Arc::new(move |event| match event {
+        CredentialEvent::Died { user, reason } => {
+            tracing::warn!(user.id = %user, credential.reason = reason, "a user has to log in at Forgejo again");
+            let bridge = bridge.lock().clone();
+            if let Some(bridge) = bridge {
+                bridge.log_in_again(&user);
+            }
+        }
+        CredentialEvent::Revived { user } => {
+            tracing::info!(user.id = %user, "a user's login at Forgejo is alive again")
+        }
+    })
+}
+
+fn profile(worker: &WorkerConfig) -> anyhow::Result<WorkerProfile> {
+    let preset: Preset = worker.profile.parse().context("worker-profile")?;
+    let mut profile = preset.profile();
+    if let Some(command) = &worker.command {
+        profile.command.clone_from(command);
+    }
+    profile.args.extend(worker.args.iter().cloned());
+    for (name, value) in &worker.env {
+        profile.env.insert(name.clone(), value.expose_secret().to_owned());
+    }
+    if let Some(name) = &worker.url_var {
+        profile.url_var.clone_from(name);
+    }
+    if let Some(name) = &worker.token_var {
+        profile.token_var.clone_from(name);
+    }
+    Ok(profile)
+}
+
+fn spawn_config(config: &Config) -> SpawnConfig {
+    SpawnConfig {
+        state_dir: config.store.path.parent().map(Path::to_path_buf),
+        cage: match config.worker.cage {
+            CageMode::Required => cage::CageMode::Required,
+            CageMode::Auto => cage::CageMode::Auto,
+            CageMode::Off => cage::CageMode::Off,
+        },
+        ..SpawnConfig::default()
+    }
+}
+
+fn bridge_config(config: &Config) -> BridgeConfig {
+    BridgeConfig {
+        max_sessions: config.sessions.max_sessions,
+        max_sessions_per_user: config.sessions.max_sessions_per_user,
+        session_idle_timeout: config.sessions.idle_timeout,
+        call_deadline: config.sessions.call_deadline,
+        broker_version: BUILD.version.to_owned(),
+        ..BridgeConfig::default()
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    let lifetimes = &config.lifetimes;
+    Policy {
+        redirect_uris: AllowList::new(config.http.redirect_uri_allow_list.clone()),
+        lifetimes: Lifetimes {
+            code: lifetimes.authorization_code,
+            access: lifetimes.access_token,
+            refresh_idle: lifetimes.refresh_token_idle,
+            refresh_absolute: lifetimes.refresh_token_absolute,
+        },
+        replay_window: lifetimes.refresh_replay_window,
+        login_lifetime: lifetimes.login,
+        max_clients: u32::try_from(lifetimes.max_clients).unwrap_or(u32::MAX),
+    }
+}
+
+fn retention(config: &Config) -> Retention {
+    Retention {
+        successor: config.lifetimes.refresh_replay_window,
+        spent_code: DAY,
+        unauthorized_client: DAY,
+        idle_client: 90 * DAY,
+        session: config.sessions.absolute_lifetime,
+        revocation: DAY,
+        audit: 90 * DAY,
+    }
+}
+
+fn forgejo_host(config: &Config) -> String {
+    let url = Url::parse(config.forgejo.url.as_str()).ok();
+    let host = url.as_ref().and_then(|url| {
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    });
+    host.unwrap_or_else(|| config.forgejo.url.as_str().to_owned())
+}
+
+fn base_url(text: &str) -> anyhow::Result<Url> {
+    Url::parse(text).map_err(|error| anyhow!("{text} is not a URL: {error}"))
+}

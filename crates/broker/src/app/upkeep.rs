@@ -1,0 +1,58 @@
+//! What is done beside the requests: uses written down, the expired swept, dead credentials made known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oauth::id::GrantId;
+use store::sweep::Retention;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+
+const WRITE_USES_EVERY: Duration = Duration::from_secs(5);
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
+
+/// Runs until `cancel`, then writes down what is left.
+pub(super) async fn run(app: Arc<App>, retention: Retention, cancel: CancellationToken) {
+    let mut uses = tokio::time::interval(WRITE_USES_EVERY);
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    uses.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            _ = uses.tick() => write_uses(&app).await,
+            _ = sweep.tick() => sweep_store(&app, &retention).await,
+        }
+    }
+    write_uses(&app).await;
+}
+
+async fn write_uses(app: &App) {
+    let uses = std::mem::take(&mut *app.uses.lock());
+    if uses.is_empty() {
+        return;
+    }
+    let now = app.clock.now();
+    let rows: Vec<(GrantId, _)> = uses.iter().map(|live| (live.grant.id.clone(), now)).collect();
+    if let Err(error) = app.store.touch_grants(&rows).await {
+        tracing::warn!(error = %error, "the last use of some grants could not be written down");
+    }
+}
+
+async fn sweep_store(app: &App, retention: &Retention) {
+    app.grants.prune();
+    match app.store.sweep(app.clock.now(), retention).await {
+        Ok(swept) => {
+            for grant in &swept.lapsed_grants {
+                app.grants.end(grant);
+                app.bridge.end_grant(grant.as_str()).await;
+            }
+            tracing::debug!(?swept, "swept the store");
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "the sweep of the store failed; it is tried again in a few minutes");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Bearer tokens at `/mcp` (RFC 6750, RFC 9728 §5.1; oauth.md §3).
+//!
+//! The hot path is one SHA-256 and one cache look-up; the store is read only for a token that this process has not seen lately.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use oauth::clock::{Clock, Timestamp};
+use oauth::error::ErrorCode;
+use oauth::scope::ScopeSet;
+use oauth::token::TokenHash;
+use quick_cache::sync::Cache;
+use store::{Store, StoreError};
+
+use crate::live_grants::{LiveGrant, LiveGrants};
+
+/// Tokens that are remembered; the rest are read from the store again.
+const REMEMBERED: usize = 50_000;
+
+/// Checks bearer tokens. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Bearers {
+    store: Store,
+    grants: LiveGrants,
+    clock: Arc<dyn Clock>,
+    known: Arc<Cache<TokenHash, Known>>,
+    challenge: Challenge,
+}
+
+/// The `WWW-Authenticate` header of this resource.
+#[derive(Debug, Clone)]
+pub(crate) struct Challenge {
+    resource_metadata: String,
+}
+
+/// Why a request is not let in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAuthorized {
+    /// No credentials at all; the challenge then carries no error code (RFC 6750 §3.1, oauth.md A15).
+    #[error("no bearer token")]
+    Missing,
+    /// The Authorization header has another form.
+    #[error("the Authorization header is not `Bearer <token>`")]
+    Malformed,
+    /// Unknown, expired or revoked.
+    #[error("the access token is {0}")]
+    Invalid(&'static str),
+    /// The store does not answer: the client keeps its token and tries again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Clone)]
+struct Known {
+    grant: Arc<LiveGrant>,
+    expires_at: Timestamp,
+}
+
+// === impl Bearers ===
+
+impl Bearers {
+    pub(crate) fn new(store: Store, grants: LiveGrants, clock: Arc<dyn Clock>, issuer: &str) -> Self {
+        Self { store, grants, clock, known: Arc::new(Cache::new(REMEMBERED)), challenge: Challenge::of_issuer(issuer) }
+    }
+
+    /// The challenge of this resource.
+    pub(crate) fn challenge(&self) -> &Challenge {
+        &self.challenge
+    }
+
+    /// The grant behind the request's bearer token, and when the token expires.
+    pub(crate) async fn check(&self, headers: &HeaderMap) -> Result<(Arc<LiveGrant>, Timestamp), NotAuthorized> {
+        let token = presented(headers)?;
+        let hash = TokenHash::of(token);
+        let known = match self.known.get(&hash) {
+            Some(known) => known,
+            None => {
+                let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
+                let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at };
+                self.known.insert(hash, known.clone());
+                known
+            }
+        };
+        if known.grant.has_ended() {
+            return Err(NotAuthorized::Invalid("revoked"));
+        }
+        if self.clock.now() >= known.expires_at {
+            return Err(NotAuthorized::Invalid("expired"));
+        }
+        Ok((known.grant, known.expires_at))
+    }
+
+    /// Forgets one token, because it was revoked.
+    pub(crate) fn forget(&self, hash: &TokenHash) {
+        self.known.remove(hash);
+    }
+}
+
+fn presented(headers: &HeaderMap) -> Result<&str, NotAuthorized> {
+    let value = headers.get(header::AUTHORIZATION).ok_or(NotAuthorized::Missing)?;
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(NotAuthorized::Malformed)?;
+    let token = token.trim();
+    let sane = !token.is_empty() && token.len() <= 512 && scheme.eq_ignore_ascii_case("bearer");
+    if sane { Ok(token) } else { Err(NotAuthorized::Malformed) }
+}
+
+// === impl Challenge ===
+
+impl Challenge {
+    fn of_issuer(issuer: &str) -> Self {
+        Self { resource_metadata: format!("{issuer}/.well-known/oauth-protected-resource/mcp") }
+    }
+
+    /// For a request without credentials.
+    pub(crate) fn bare(&self) -> HeaderValue {
+        self.header(None)
+    }
+
+    /// For credentials that do not serve.
+    pub(crate) fn with_error(&self, code: ErrorCode, description: &str) -> HeaderValue {
+        self.header(Some((code, description)))
+    }
+
+    fn header(&self, error: Option<(ErrorCode, &str)>) -> HeaderValue {
+        let mut text =
+            format!("Bearer resource_metadata=\"{}\", scope=\"{}\"", self.resource_metadata, ScopeSet::READ_WRITE);
+        if let Some((code, description)) = error {
+            // OAuth 2.1 §5.3.1: neither quotes nor backslashes in attribute values.
+            let description: String =
+                description.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
+            text.push_str(&format!(", error=\"{code}\", error_description=\"{description}\""));
+        }
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+}
+
+impl NotAuthorized {
+    /// The challenge that goes with it; none where the fault is ours.
+    pub(crate) fn challenge(&self, challenge: &Challenge) -> Option<HeaderValue> {
+        match self {
+            Self::Missing => Some(challenge.bare()),
+            Self::Malformed => Some(challenge.with_error(ErrorCode::InvalidRequest, &self.to_string())),
+            Self::Invalid(_) => Some(challenge.with_error(ErrorCode::InvalidToken, &self.to_string())),
+            Self::Store(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_without_credentials_has_no_error_code_but_names_metadata_and_scope() {
+        // oauth.md A05, A07, A15
+        let challenge = Challenge::of_issuer("https://b.example").bare();
+        assert_eq!(
+            challenge,
+            "Bearer resource_metadata=\"https://b.example/.well-known/oauth-protected-resource/mcp\", scope=\"read write\""
+        );
+    }
+
+    #[test]
+    fn a_challenge_never_carries_quotes_from_an_error_text() {
+        let challenge = Challenge::of_issuer("https://b.example").with_error(ErrorCode::InvalidToken, "a\"b\\c\r\nd");
+        assert!(challenge.to_str().unwrap().ends_with("error=\"invalid_token\", error_description=\"abcd\""));
+    }
+
+    #[test]
+    fn only_a_bearer_header_counts() {
+        let read = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
+            presented(&headers).map(str::to_owned).ok()
+        };
+        assert_eq!(read("bearer abc").as_deref(), Some("abc"));
+        for other in ["Basic abc", "Bearer ", "abc", "token abc"] {
+            assert_eq!(read(other), None, "{other}");
+        }
+        assert!(matches!(presented(&HeaderMap::new()), Err(NotAuthorized::Missing)));
+    }
+}

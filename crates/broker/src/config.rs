@@ -1,0 +1,215 @@
+//! The configuration: plain data, checked as a whole before any port is bound.
+//!
+//! A setting comes from a flag, else from a variable `FJMCP_BROKER_…`, else from an optional TOML file, else from its default. One
+//! table ([`settings`]) describes all of them; flags, help, file keys and the reference are made from it, so that none of these
+//! can fall behind the others. Every problem is collected and told at once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+mod build;
+mod duration;
+mod file;
+mod flags;
+mod hosts;
+mod load;
+mod probe;
+mod problem;
+mod public_url;
+mod raw;
+mod reader;
+mod reference;
+mod secret_url;
+mod setting;
+mod settings;
+mod show;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use flags::FlagValues;
+pub use hosts::AllowedHost;
+pub use load::{Loaded, listen_address, load};
+pub use problem::{Problem, Problems};
+pub use public_url::{BaseUrl, PublicUrl};
+pub use raw::Environment;
+pub use reference::reference;
+pub use secret_url::SecretUrl;
+
+/// Everything an operator can decide, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How clients and browsers reach us.
+    pub http: HttpConfig,
+    /// How we reach Forgejo.
+    pub forgejo: ForgejoConfig,
+    /// What runs for each session.
+    pub worker: WorkerConfig,
+    /// What workers may reach.
+    pub gateway: GatewayConfig,
+    /// Where state is kept.
+    pub store: StoreConfig,
+    /// How long what we issue is good.
+    pub lifetimes: LifetimeConfig,
+    /// Caps on sessions and calls.
+    pub sessions: SessionConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// How long calls and streams may take to end after SIGTERM or SIGINT.
+    pub shutdown_grace: Duration,
+    /// What is allowed but probably not meant; to be logged once the log is there.
+    pub warnings: Vec<String>,
+}
+
+/// How clients and browsers reach us.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// Our own origin.
+    pub public_url: PublicUrl,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Hosts that `/mcp` answers to.
+    pub allowed_hosts: Vec<AllowedHost>,
+    /// Origins that `/mcp` answers to, the public one included.
+    pub allowed_origins: Vec<String>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Redirect URIs accepted as whole strings at registration.
+    pub redirect_uri_allow_list: Vec<String>,
+    /// Longest body on `/mcp`, in bytes.
+    pub max_body_bytes: usize,
+    /// Open connections at once.
+    pub max_connections: usize,
+}
+
+/// How we reach Forgejo.
+#[derive(Debug, Clone)]
+pub struct ForgejoConfig {
+    /// As browsers see it.
+    pub url: BaseUrl,
+    /// For our own requests; the same as `url` unless configured.
+    pub internal_url: BaseUrl,
+    /// PEM with further roots of trust.
+    pub extra_ca_file: Option<PathBuf>,
+    /// HTTP proxy for outgoing connections.
+    pub egress_proxy: Option<SecretUrl>,
+    /// OAuth2 application's id.
+    pub client_id: String,
+    /// OAuth2 application's secret.
+    pub client_secret: SecretString,
+    /// What we ask for every user, separated by spaces.
+    pub scopes: String,
+}
+
+/// What runs for each session.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Name of the profile.
+    pub profile: String,
+    /// Overrides the profile's program.
+    pub command: Option<String>,
+    /// Added to the profile's arguments.
+    pub args: Vec<String>,
+    /// Added to the profile's variables.
+    pub env: Vec<(String, SecretString)>,
+    /// Overrides the profile's variable for the URL.
+    pub url_var: Option<String>,
+    /// Overrides the profile's variable for the token.
+    pub token_var: Option<String>,
+    /// How workers are confined.
+    pub cage: CageMode,
+}
+
+/// How workers are confined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CageMode {
+    /// At least Landlock and seccomp, or the broker does not start.
+    Required,
+    /// The highest rung the kernel allows.
+    Auto,
+    /// Process limits only.
+    Off,
+}
+
+/// What workers may reach.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// Groups of Forgejo's API opened by the operator.
+    pub open_doors: Vec<String>,
+    /// Origins from which redirected downloads are fetched.
+    pub storage_origins: Vec<String>,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// What seals the spendable.
+    pub keys: Keys,
+}
+
+/// What seals the spendable in the store.
+#[derive(Debug, Clone)]
+pub enum Keys {
+    /// The operator's key ring, one key per line; the first seals.
+    Configured(SecretString),
+    /// A key made for this run, for trials: what was stored is lost at a restart.
+    Ephemeral,
+}
+
+/// How long what we issue is good.
+#[derive(Debug, Clone, Copy)]
+pub struct LifetimeConfig {
+    /// Access token.
+    pub access_token: Duration,
+    /// Refresh token without use.
+    pub refresh_token_idle: Duration,
+    /// Refresh token at all.
+    pub refresh_token_absolute: Duration,
+    /// Authorization code.
+    pub authorization_code: Duration,
+    /// From consent to the end of the login.
+    pub login: Duration,
+    /// How long a refresh token's predecessor is answered with the same pair; zero: never.
+    pub refresh_replay_window: Duration,
+    /// Dynamically registered clients kept at once.
+    pub max_clients: usize,
+}
+
+/// Caps on sessions and calls.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionConfig {
+    /// Live sessions at once.
+    pub max_sessions: usize,
+    /// Live sessions of one user at once.
+    pub max_sessions_per_user: usize,
+    /// After how long without a call a worker is stopped.
+    pub idle_timeout: Duration,
+    /// After how long without a request a stored session is forgotten.
+    pub absolute_lifetime: Duration,
+    /// How long a worker may take over one request.
+    pub call_deadline: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// Form of the lines.
+    pub format: LogFormat,
+    /// A level, or levels by target.
+    pub level: String,
+}
+
+/// Form of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Text,
+}

@@ -1,0 +1,68 @@
+//! Brings flags, variables and file together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::file::FileValues;
+use super::flags::FlagValues;
+use super::problem::Problems;
+use super::raw::{Environment, RawValues, unknown_variables};
+use super::reader::Reader;
+use super::setting::variable;
+use super::{Config, build, settings, show};
+
+/// A configuration with the places it came from. Not `Debug`: it holds secrets as they were written.
+pub struct Loaded {
+    raw: RawValues,
+    computed: BTreeMap<&'static str, Vec<String>>,
+    /// The configuration, or everything that is wrong with it.
+    pub outcome: Result<Config, Problems>,
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// The effective configuration as a TOML file, secrets masked, each value with the place it came from.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        show::to_toml(&self.raw, &self.computed)
+    }
+}
+
+/// Reads the configuration from its three sources. `names` are the names of all variables there are, to find misspelt ones.
+#[must_use]
+pub fn load(flags: &FlagValues, environment: Environment<'_>, names: impl Iterator<Item = String>) -> Loaded {
+    let raw = RawValues::gather(flags, environment, &file(flags, environment));
+    let mut reader = Reader::new(&raw);
+    for name in unknown_variables(names) {
+        reader.warnings.push(format!("the variable {name} sets nothing: there is no such setting"));
+    }
+    let config = build::build(&mut reader, environment);
+    let Reader { problems, computed, .. } = reader;
+    let outcome = match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(Problems(problems)),
+    };
+    Loaded { raw, computed, outcome }
+}
+
+/// Where the broker listens according to the same sources, for commands that need nothing else.
+pub fn listen_address(flags: &FlagValues, environment: Environment<'_>) -> Result<SocketAddr, Problems> {
+    let raw = RawValues::gather(flags, environment, &file(flags, environment));
+    let mut reader = Reader::new(&raw);
+    let listen = reader.required(&settings::LISTEN, build::listen);
+    listen.ok_or_else(|| {
+        Problems(reader.problems.into_iter().filter(|problem| problem.setting == settings::LISTEN.name).collect())
+    })
+}
+
+fn file(flags: &FlagValues, environment: Environment<'_>) -> FileValues {
+    let name = variable("config");
+    let from_variable = environment(&name).filter(|value| !value.is_empty());
+    match (flags.config(), from_variable) {
+        (Some(path), _) => FileValues::read(Path::new(path), "--config"),
+        (None, Some(path)) => FileValues::read(Path::new(&path), &name),
+        (None, None) => FileValues::default(),
+    }
+}

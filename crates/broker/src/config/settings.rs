@@ -1,0 +1,122 @@
+//! The table of all settings. Flags, variables, file keys, help and reference are made from it.
+
+use super::setting::Fallback::{Computed, Required, Unset, Value};
+use super::setting::{Secrecy, Setting};
+
+macro_rules! settings {
+    ($($group:literal { $($name:ident = $setting:expr;)* })*) => {
+        $($(pub(crate) static $name: Setting = $setting.group($group);)*)*
+        /// Every setting, in the order of the reference.
+        pub(crate) static ALL: &[&Setting] = &[$($(&$name,)*)*];
+    };
+}
+
+settings! {
+    "Public face" {
+        PUBLIC_URL = Setting::one("public-url", "URL", Required,
+            "The origin under which clients and browsers reach the broker, such as https://mcp.example.org. Every URL the \
+             broker writes is made from it; it is the issuer, and the MCP endpoint is this with /mcp. https, or http on a loopback host.");
+        LISTEN = Setting::one("listen", "ADDRESS:PORT", Value("127.0.0.1:8080"),
+            "Where to listen, in plain HTTP; TLS is the reverse proxy's work.");
+        ALLOWED_HOSTS = Setting::list("allowed-hosts", "HOST[:PORT]", Computed("host of public-url, and listen if that is loopback"),
+            "Values of the Host header that /mcp accepts; any other is answered 403 (DNS rebinding). Setting it replaces the default.");
+        ALLOWED_ORIGINS = Setting::list("allowed-origins", "ORIGIN", Unset("only the origin of public-url"),
+            "Origins, besides that of public-url, whose pages may call /mcp from a browser. Clients outside browsers send no Origin and need no entry.");
+        TRUSTED_PROXIES = Setting::list("trusted-proxies", "NETWORK", Unset("none"),
+            "Addresses or networks (CIDR) of reverse proxies whose X-Forwarded-For and X-Request-Id are believed.");
+        REDIRECT_URI_ALLOW_LIST = Setting::list("redirect-uri-allow-list", "URI", Unset("none"),
+            "Whole redirect URIs that are accepted at registration although their scheme would not be, such as cursor://anysphere.cursor-mcp/oauth/callback.");
+    }
+    "Forgejo" {
+        FORGEJO_URL = Setting::one("forgejo-url", "URL", Required,
+            "Forgejo's address as browsers see it (its ROOT_URL); a sub-path works.");
+        FORGEJO_INTERNAL_URL = Setting::one("forgejo-internal-url", "URL", Unset("forgejo-url"),
+            "Another address for the broker's own requests to Forgejo, if the public one is not reachable or goes a long way round.");
+        EXTRA_CA_FILE = Setting::one("extra-ca-file", "FILE", Unset("none"),
+            "PEM file with certificates to trust, besides the built-in ones, in outgoing connections.");
+        EGRESS_PROXY = Setting::one("egress-proxy", "URL", Unset("none"),
+            "HTTP proxy for outgoing connections. The usual proxy variables are ignored.").secrecy(Secrecy::Url);
+        FORGEJO_OAUTH_CLIENT_ID = Setting::one("forgejo-oauth-client-id", "ID", Required,
+            "Client id of the OAuth2 application made for the broker in Forgejo (confidential, redirect URI: public-url with /oauth/callback).");
+        FORGEJO_OAUTH_CLIENT_SECRET = Setting::one("forgejo-oauth-client-secret", "SECRET", Required,
+            "Client secret of that application.").secrecy(Secrecy::Secret);
+        FORGEJO_OAUTH_SCOPES = Setting::one("forgejo-oauth-scopes", "SCOPES",
+            Value("write:repository write:issue write:organization write:user write:notification"),
+            "What the broker asks of Forgejo for every user; each grant is narrowed at the gateway.");
+    }
+    "Worker" {
+        WORKER_PROFILE = Setting::one("worker-profile", "NAME", Value("forgejo-mcp"),
+            "Which MCP server program runs for each session: forgejo-mcp, forgejo-mcp-rs, gitea-mcp-npm, gitea-mcp-python, gitea-toolkit-mcp, or custom.");
+        WORKER_COMMAND = Setting::one("worker-command", "PROGRAM", Computed("the profile's program, found on PATH"),
+            "The worker program: a path, or a name to be found on PATH. Required with the custom profile.");
+        WORKER_ARGS = Setting::words("worker-args", "ARGUMENT", Unset("none"),
+            "Arguments added after those of the profile.");
+        WORKER_ENV = Setting::words("worker-env", "NAME=VALUE", Unset("none"),
+            "Variables for the worker, besides those of the profile; it inherits none of the broker's.").secrecy(Secrecy::Values);
+        WORKER_URL_VAR = Setting::one("worker-url-var", "NAME", Unset("the profile's"),
+            "Variable in which the worker expects Forgejo's address.");
+        WORKER_TOKEN_VAR = Setting::one("worker-token-var", "NAME", Unset("the profile's"),
+            "Variable in which the worker expects its token.");
+        WORKER_CAGE = Setting::one("worker-cage", "required|auto|off", Value("auto"),
+            "How workers are confined: auto takes what the kernel allows, required refuses to start with less than Landlock and seccomp, off \
+             leaves the process limits only.");
+    }
+    "Gateway" {
+        OPEN_DOORS = Setting::list("open-doors", "GROUP", Unset("none"),
+            "Groups of Forgejo's API that are closed to every grant unless named here.");
+        STORAGE_ORIGINS = Setting::list("storage-origins", "ORIGIN", Unset("none"),
+            "Origins of the object storage to which Forgejo redirects downloads; these are fetched without any credential.");
+    }
+    "Store" {
+        STORE_PATH = Setting::one("store-path", "FILE", Computed("broker.db in $STATE_DIRECTORY, else ./fjmcp-broker.db"),
+            "SQLite file; created (0600) if it is not there. Its folder must be writable.");
+        DATABASE_URL = Setting::one("database-url", "URL", Unset("store-path"),
+            "Database in the form of a URL (sqlite:FILE) instead of store-path.").secrecy(Secrecy::Url);
+        ENCRYPTION_KEYS = Setting::list("encryption-keys", "KEY", Computed("required, unless ephemeral-key is set"),
+            "Key ring that seals what is spendable in the store: the first key seals, all open. Made by `fjmcp-broker keys generate`.")
+            .secrecy(Secrecy::Secret);
+        EPHEMERAL_KEY = Setting::switch("ephemeral-key",
+            "Seal with a key that only this run knows, instead of encryption-keys. After a restart nobody can use what was stored: for trials only.");
+    }
+    "Lifetimes" {
+        ACCESS_TOKEN_LIFETIME = Setting::one("access-token-lifetime", "DURATION", Value("1h"),
+            "How long an access token is good (1m to 24h).");
+        REFRESH_TOKEN_IDLE_LIFETIME = Setting::one("refresh-token-idle-lifetime", "DURATION", Value("30d"),
+            "How long a refresh token waits for its use.");
+        REFRESH_TOKEN_ABSOLUTE_LIFETIME = Setting::one("refresh-token-absolute-lifetime", "DURATION", Value("365d"),
+            "How long a connection lasts, however often it is refreshed.");
+        AUTHORIZATION_CODE_LIFETIME = Setting::one("authorization-code-lifetime", "DURATION", Value("60s"),
+            "How long an authorization code waits for its redemption (at most 10m).");
+        LOGIN_LIFETIME = Setting::one("login-lifetime", "DURATION", Value("10m"),
+            "How long a user may take from our consent page to the end of the login at Forgejo (1m to 1h).");
+        REFRESH_REPLAY_WINDOW = Setting::one("refresh-replay-window", "DURATION", Value("0s"),
+            "How long the predecessor of a refresh token is answered with the same pair again, for clients that lose answers or refresh from several \
+             places (at most 120s; 0s: never). Use 120s with claude.ai.");
+    }
+    "Sessions and limits" {
+        MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Value("200"),
+            "Sessions with a live worker at once; an idle one is hibernated to make room.");
+        MAX_SESSIONS_PER_USER = Setting::one("max-sessions-per-user", "NUMBER", Value("16"),
+            "The same for one user.");
+        SESSION_IDLE_TIMEOUT = Setting::one("session-idle-timeout", "DURATION", Value("15m"),
+            "After how long without a call a session's worker is stopped. The session itself stays.");
+        SESSION_ABSOLUTE_LIFETIME = Setting::one("session-absolute-lifetime", "DURATION", Value("30d"),
+            "After how long without a request a stored session is forgotten.");
+        CALL_DEADLINE = Setting::one("call-deadline", "DURATION", Value("300s"),
+            "How long a worker may take over one request.");
+        MAX_BODY_BYTES = Setting::one("max-body-bytes", "SIZE", Value("4MiB"),
+            "Longest body that /mcp accepts (64KiB to 256MiB).");
+        MAX_CONNECTIONS = Setting::one("max-connections", "NUMBER", Value("1024"),
+            "Open HTTP connections at once; more wait in the system's queue.");
+        MAX_CLIENTS = Setting::one("max-clients", "NUMBER", Value("10000"),
+            "Dynamically registered clients kept at once; those never authorized go first.");
+    }
+    "Operation" {
+        SHUTDOWN_GRACE = Setting::one("shutdown-grace", "DURATION", Value("10s"),
+            "How long calls and streams may take to end after SIGTERM or SIGINT (at most 10m).");
+        LOG_FORMAT = Setting::one("log-format", "json|text", Value("json"),
+            "Form of the log lines on standard error.");
+        LOG_LEVEL = Setting::one("log-level", "LEVEL", Value("info"),
+            "error, warn, info, debug or trace; or levels by target, such as info,bridge=debug.");
+    }
+}

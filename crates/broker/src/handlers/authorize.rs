@@ -1,0 +1,302 @@
+//! `/oauth/authorize`: the authorization request, the consent page and its answer (OAuth 2.1 §4.1.1; oauth.md §4.2, §6).
+//!
+//! Consent can't be skipped: the page comes first, every time; only its POST makes the upstream state, the cookie that binds it to this
+//! browser, and the durable row. The GET writes nothing, so opening a link twice, or a thousand times, leaves no trace.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use oauth::authorize::{AuthorizationRequest, PageReason, Parameters, Refusal};
+use oauth::client::{Client, ClientKind};
+use oauth::error::ErrorCode;
+use oauth::pkce::OwnVerifier;
+use oauth::random::NoRandomness;
+use oauth::redirect_uri::RedirectUri;
+use oauth::scope::{Access, ScopeSet};
+use oauth::token::{PlainToken, TokenKind};
+use store::StoreError;
+use store::authorizations::{NewAuthorization, Purpose};
+use url::Url;
+
+use crate::app::App;
+use crate::audit::Entry;
+use crate::browser::{Cookies, csrf_admits, csrf_token};
+use crate::handlers::consent::{ConsentTicket, FORM_LIFETIME, InvalidTicket};
+use crate::login::PendingLogin;
+use crate::middleware::RequestId;
+use crate::pages::{ClientShown, ConsentPage, Destination, ErrorPage, MessagePage, NamedLink};
+
+/// Why no consent page is shown, or its answer does not count.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("{0}")]
+    Request(PageReason),
+    #[error("the client {0} is not known")]
+    UnknownClient(String),
+    #[error("the form carries no valid CSRF token")]
+    Csrf,
+    #[error("the browser sent no cookie")]
+    NoCookie,
+    #[error("the form came from another site")]
+    CrossSite,
+    #[error("{0}")]
+    Ticket(#[from] InvalidTicket),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    #[error("the authorization request could not be sealed")]
+    Seal,
+}
+
+/// A cause with the request it belongs to.
+#[derive(Debug)]
+pub(crate) struct RouteError {
+    cause: Cause,
+    request_id: RequestId,
+}
+
+/// Shows the consent page.
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, RouteError> {
+    show(&app, &headers, query.as_deref().unwrap_or_default(), &request_id)
+        .await
+        .map_err(|cause| RouteError { cause, request_id })
+}
+
+/// Takes the user's answer.
+pub(crate) async fn post(
+    State(app): State<Arc<App>>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, RouteError> {
+    decide(&app, &headers, &body, &request_id).await.map_err(|cause| RouteError { cause, request_id })
+}
+
+async fn show(app: &App, headers: &HeaderMap, query: &str, request_id: &RequestId) -> Result<Response, Cause> {
+    let parameters = Parameters::from_pairs(url::form_urlencoded::parse(query.as_bytes()));
+    let id = parameters.client_id().map_err(Cause::Request)?;
+    let client = app.store.client(&id).await?.ok_or_else(|| Cause::UnknownClient(id.to_string()))?;
+    let request = match parameters.judge(&client, &app.policy.redirect_uris, &app.site.resource) {
+        Ok(request) => request,
+        Err(Refusal::Page(reason)) => return Err(Cause::Request(reason)),
+        Err(Refusal::Redirect { redirect_uri, state, code, description }) => {
+            tracing::info!(client.id = %client.id, oauth.error = %code, oauth.refusal = description, "authorization refused");
+            return Ok(tell_client(app, &client, &redirect_uri, state.as_deref(), code, &description, request_id));
+        }
+    };
+    let name = app.cookies.consent();
+    let (cookie, fresh) = match Cookies::read(headers, &name) {
+        Some(cookie) => (cookie, false),
+        None => (PlainToken::generate(TokenKind::Browser, app.random.as_ref())?, true),
+    };
+    let sealed = ConsentTicket::seal(request.clone(), &cookie, app.clock.now(), &app.keys).ok_or(Cause::Seal)?;
+    let page = consent_page(app, &client, &request, sealed, csrf_token(&cookie));
+    let mut response = page.into_response();
+    if fresh {
+        let seconds = i64::try_from(FORM_LIFETIME.as_secs()).unwrap_or(3600);
+        add_cookie(&mut response, app.cookies.set(&name, cookie.expose(), seconds));
+    }
+    Ok(response)
+}
+
+async fn decide(app: &App, headers: &HeaderMap, body: &[u8], request_id: &RequestId) -> Result<Response, Cause> {
+    refuse_other_sites(app, headers)?;
+    let mut form = Answer::default();
+    for (name, value) in url::form_urlencoded::parse(body) {
+        match name.as_ref() {
+            "request" => form.request = value.into_owned(),
+            "csrf" => form.csrf = value.into_owned(),
+            "decision" => form.approved = value == "approve",
+            "access" => form.read_only = value == "read",
+            _ => {}
+        }
+    }
+    let cookie = Cookies::read(headers, &app.cookies.consent()).ok_or(Cause::NoCookie)?;
+    if !csrf_admits(&cookie, &form.csrf) {
+        return Err(Cause::Csrf);
+    }
+    let request = ConsentTicket::open(&form.request, &cookie, app.clock.now(), &app.keys)?;
+    let client =
+        app.store.client(&request.client).await?.ok_or_else(|| Cause::UnknownClient(request.client.to_string()))?;
+    let entry = Entry { client: Some(client.id.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
+    if !form.approved {
+        app.audit.record("consent", "denied", &entry);
+        let (state, text) = (request.state.as_deref(), "the user did not allow it");
+        return Ok(tell_client(app, &client, &request.redirect_uri, state, ErrorCode::AccessDenied, text, request_id));
+    }
+    app.audit.record("consent", if form.read_only { "read" } else { "as_asked" }, &entry);
+    begin_login(app, request, form.read_only).await
+}
+
+/// From here on there is something to protect: the state of the upstream leg, bound to this browser by a cookie of its own.
+async fn begin_login(app: &App, mut request: AuthorizationRequest, read_only: bool) -> Result<Response, Cause> {
+    if read_only {
+        request.scope = request.scope.narrowed_to(ScopeSet::READ);
+    }
+    let state = PlainToken::generate(TokenKind::State, app.random.as_ref())?;
+    let browser = PlainToken::generate(TokenKind::Browser, app.random.as_ref())?;
+    let verifier = OwnVerifier::generate(app.random.as_ref())?;
+    let challenge = verifier.challenge();
+    let (now, state_hash) = (app.clock.now(), state.hash());
+    let sealed = PendingLogin::new(request, &verifier).seal(&state_hash, &app.keys).ok_or(Cause::Seal)?;
+    let login = NewAuthorization {
+        state_hash,
+        browser_hash: browser.hash(),
+        purpose: Purpose::Authorize,
+        sealed_request: &sealed,
+        created_at: now,
+        expires_at: now.plus(app.policy.login_lifetime),
+    };
+    app.store.begin_authorization(&login).await?;
+    let target = app.upstream.authorize_url(state.expose(), &challenge);
+    let mut response = see_other(target.as_str());
+    let seconds = i64::try_from(app.policy.login_lifetime.as_secs()).unwrap_or(600);
+    add_cookie(&mut response, app.cookies.set(&app.cookies.login(&state_hash), browser.expose(), seconds));
+    Ok(response)
+}
+
+/// Sec-Fetch-Site where the browser sends it, then Origin. The CSRF token is judged in any case.
+fn refuse_other_sites(app: &App, headers: &HeaderMap) -> Result<(), Cause> {
+    let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value.as_bytes() == wanted.as_bytes());
+    if is("sec-fetch-site", "same-origin") && is("origin", &app.site.issuer) { Ok(()) } else { Err(Cause::CrossSite) }
+}
+
+/// An error for the client: by redirect where that is harmless, else on a page that names the host and links to it.
+fn tell_client(
+    app: &App,
+    client: &Client,
+    uri: &RedirectUri,
+    state: Option<&str>,
+    code: ErrorCode,
+    description: &str,
+    request_id: &RequestId,
+) -> Response {
+    let mut pairs = vec![("error", code.as_str()), ("error_description", description)];
+    pairs.extend(state.map(|state| ("state", state)));
+    pairs.push(("iss", app.site.issuer.as_str()));
+    let target = uri.with_query(&pairs);
+    if client.is_trusted_with(uri) {
+        return see_other(&target);
+    }
+    let link = Url::parse(&target).ok().as_ref().and_then(NamedLink::to);
+    if code == ErrorCode::AccessDenied {
+        return MessagePage::denied(link).into_response();
+    }
+    ErrorPage {
+        status: StatusCode::BAD_REQUEST,
+        title: "This request cannot be granted".to_owned(),
+        wrong: format!("The program sent a request that is not valid: {description}."),
+        remedy: "Tell the makers of the program, or follow the link to let it know.".to_owned(),
+        request_id: request_id.as_str().to_owned(),
+        link,
+    }
+    .into_response()
+}
+
+fn consent_page(
+    app: &App,
+    client: &Client,
+    request: &AuthorizationRequest,
+    sealed: String,
+    csrf: String,
+) -> ConsentPage {
+    let name = client.metadata.client_name.clone();
+    let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let destination = Url::parse(request.redirect_uri.as_str());
+    ConsentPage {
+        client: match client.kind {
+            ClientKind::Static => ClientShown::Registered { name },
+            ClientKind::Dynamic => ClientShown::Unverified { name },
+            ClientKind::MetadataDocument => {
+                ClientShown::Published { name, host: host(client.id.as_str()).unwrap_or_default() }
+            }
+        },
+        destination: destination
+            .map_or_else(|_| Destination::App(request.redirect_uri.as_str().to_owned()), |url| Destination::of(&url)),
+        forgejo_host: app.site.forgejo_host.clone(),
+        may_write: request.scope.access() == Access::Write,
+        request: sealed,
+        csrf,
+    }
+}
+
+#[derive(Default)]
+struct Answer {
+    request: String,
+    csrf: String,
+    approved: bool,
+    read_only: bool,
+}
+
+/// 303: the browser goes on with GET, whatever the method was (OAuth 2.1, "HTTP 307 Redirect").
+pub(crate) fn see_other(target: &str) -> Response {
+    let location = HeaderValue::try_from(target).unwrap_or(HeaderValue::from_static("/"));
+    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+/// Adds a cookie to a response.
+pub(crate) fn add_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+impl IntoResponse for RouteError {
+    fn into_response(self) -> Response {
+        let text = self.cause.to_string();
+        let (status, title, remedy) = match &self.cause {
+            Cause::Request(_) => (
+                StatusCode::BAD_REQUEST,
+                "This authorization request is not valid",
+                "Start again from your application. If this page comes back, tell its makers what is written here.",
+            ),
+            Cause::UnknownClient(_) => (
+                StatusCode::BAD_REQUEST,
+                "This application is not known here any more",
+                "Remove the connection in your application and add it again: it then registers anew.",
+            ),
+            Cause::NoCookie => (
+                StatusCode::BAD_REQUEST,
+                "Your browser keeps no cookies for this site",
+                "Allow cookies for this site, or open the link in your usual browser instead of one inside another application.",
+            ),
+            Cause::Csrf | Cause::CrossSite | Cause::Ticket(_) => (
+                StatusCode::FORBIDDEN,
+                "This form does not count",
+                "Go back to your application and start the connection again.",
+            ),
+            Cause::Store(error) => {
+                tracing::error!(error = %error, request.id = self.request_id.as_str(), "authorize: the store does not answer");
+                (StatusCode::SERVICE_UNAVAILABLE, "The server is not ready", "Try again in a minute.")
+            }
+            Cause::Randomness(_) | Cause::Seal => {
+                tracing::error!(error = text, request.id = self.request_id.as_str(), "authorize failed");
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The server has a problem",
+                    "Tell the operator the request id below.",
+                )
+            }
+        };
+        let wrong = if status.is_server_error() {
+            "The request could not be handled.".to_owned()
+        } else {
+            format!("Reason: {text}.")
+        };
+        tracing::info!(request.id = self.request_id.as_str(), authorize.refusal = text, "no consent");
+        let request_id = self.request_id.as_str().to_owned();
+        ErrorPage { status, title: title.to_owned(), wrong, remedy: remedy.to_owned(), request_id, link: None }
+            .into_response()
+    }
+}

@@ -1,0 +1,270 @@
+//! `GET /oauth/callback`: the browser comes back from Forgejo (oauth.md §6; forgejo.md §4).
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use forgejo::credential_store::IssuedPair;
+use forgejo::oauth_client::{ExchangeError, IdentityError};
+use oauth::error::ErrorCode;
+use oauth::grant::GrantLimits;
+use oauth::id::{GrantId, UserId};
+use oauth::random::NoRandomness;
+use oauth::token::{PlainToken, TokenHash, TokenKind};
+use store::StoreError;
+use store::authorizations::Purpose;
+use store::logins::{CompletedLogin, NewCode, NewGrant, UpstreamLogin};
+use url::Url;
+
+use crate::app::App;
+use crate::audit::Entry;
+use crate::browser::Cookies;
+use crate::handlers::authorize::{add_cookie, see_other};
+use crate::login::PendingLogin;
+use crate::middleware::RequestId;
+use crate::pages::{ErrorPage, MessagePage, NamedLink};
+use crate::storage::credentials::new_credential;
+
+/// Why a login does not complete.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("Forgejo sent no state, or more than one")]
+    NoState,
+    #[error("no login with this state is under way in this browser, or it was finished before")]
+    UnknownState,
+    #[error("Forgejo answered {code}: {description}")]
+    Refused { code: String, description: String },
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+}
+
+/// A cause with the request it belongs to.
+#[derive(Debug)]
+pub(crate) struct RouteError {
+    cause: Cause,
+    request_id: RequestId,
+}
+
+#[derive(Default)]
+struct Parameters {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+    error_description: Option<String>,
+    repeated: bool,
+}
+
+/// Finishes the login and sends the browser on to the client.
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, RouteError> {
+    let parameters = Parameters::read(query.as_deref().unwrap_or_default());
+    finish(&app, &headers, parameters, &request_id).await.map_err(|cause| RouteError { cause, request_id })
+}
+
+async fn finish(
+    app: &App,
+    headers: &HeaderMap,
+    parameters: Parameters,
+    request_id: &RequestId,
+) -> Result<Response, Cause> {
+    let state = parameters.state.filter(|_| !parameters.repeated).ok_or(Cause::NoState)?;
+    let state = TokenHash::of(&state);
+    let cookie_name = app.cookies.login(&state);
+    let browser = Cookies::read(headers, &cookie_name).ok_or(Cause::UnknownState)?;
+    let now = app.clock.now();
+    let authorization = app
+        .store
+        .take_authorization(&state, &browser.hash(), Purpose::Authorize, now)
+        .await?
+        .ok_or(Cause::UnknownState)?;
+    let PendingLogin { request, verifier } =
+        PendingLogin::open(&authorization.sealed_request, &state, &app.keys).ok_or(Cause::UnknownState)?;
+    let respond = |pairs: &[(&str, &str)]| {
+        let mut pairs = pairs.to_vec();
+        pairs.extend(request.state.as_deref().map(|state| ("state", state)));
+        pairs.push(("iss", app.site.issuer.as_str()));
+        request.redirect_uri.with_query(&pairs)
+    };
+    let clear_cookie = app.cookies.set(&cookie_name, "", 0);
+
+    let Some(code) = parameters.code else {
+        let code = parameters.error.unwrap_or_else(|| "no code".to_owned());
+        if code != ErrorCode::AccessDenied.as_str() {
+            let description = parameters.error_description.unwrap_or_default();
+            return Err(Cause::Refused { code, description });
+        }
+        let entry =
+            Entry { client: Some(request.client.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
+        app.audit.record("login", "denied_at_forgejo", &entry);
+        let denied = ErrorCode::AccessDenied.as_str();
+        let mut response =
+            see_other(&respond(&[("error", denied), ("error_description", "the user did not allow it")]));
+        add_cookie(&mut response, clear_cookie);
+        return Ok(response);
+    };
+
+    let pair = app.upstream.exchange(&code, &verifier).await?;
+    let identity = app.upstream.identity(&pair.access_token).await?;
+    let missing = missing_scopes(app, &pair).await;
+    let own_code = PlainToken::generate(TokenKind::Code, app.random.as_ref())?;
+    let grant = GrantId::generate(app.random.as_ref())?;
+    let user_id_if_new = UserId::generate(app.random.as_ref())?;
+    let now = app.clock.now();
+    let completed = app
+        .store
+        .complete_login(&CompletedLogin {
+            upstream: UpstreamLogin {
+                user_id_if_new: &user_id_if_new,
+                issuer: app.upstream.issuer(),
+                sub: &identity.sub,
+                login: &identity.login,
+                forgejo_id: identity.id,
+                credential: new_credential(&pair),
+                now,
+            },
+            grant: NewGrant {
+                id: grant.clone(),
+                client: &request.client,
+                scope: request.scope,
+                limits: &GrantLimits::default(),
+                resource: app.site.resource.as_str(),
+            },
+            code: NewCode {
+                hash: own_code.hash(),
+                code_challenge: &request.code_challenge,
+                redirect_uri: request.redirect_uri.as_str(),
+                expires_at: now.plus(app.policy.lifetimes.code),
+            },
+        })
+        .await?;
+    app.login_completed(&completed).await;
+    let entry = Entry {
+        actor: Some(completed.user.as_str()),
+        client: Some(request.client.as_str()),
+        subject: Some(grant.as_str()),
+        request_id: Some(request_id.as_str()),
+    };
+    app.audit.record("login", "ok", &entry);
+
+    let target = respond(&[("code", own_code.expose())]);
+    let mut response = if missing.is_empty() { see_other(&target) } else { narrower_grant(app, &missing, &target) };
+    add_cookie(&mut response, clear_cookie);
+    Ok(response)
+}
+
+/// What Forgejo granted less than was asked: for a confidential application it keeps the scope of the first login (forgejo.md §4.2).
+/// An introspection that fails tells nothing, and the login goes on.
+async fn missing_scopes(app: &App, pair: &IssuedPair) -> Vec<String> {
+    match app.upstream.granted_scope(&pair.access_token).await {
+        Ok(granted) => granted.missing(app.upstream.scopes()),
+        Err(error) => {
+            tracing::warn!(error = %error, "the scope that Forgejo granted could not be read");
+            Vec::new()
+        }
+    }
+}
+
+fn narrower_grant(app: &App, missing: &[String], target: &str) -> Response {
+    MessagePage {
+        title: "Forgejo granted less than is needed".to_owned(),
+        text: format!(
+            "Forgejo keeps the permissions of your first login and did not grant: {}. Some tools will fail. To get them, open the settings \
+             of your account at {}, Applications, revoke this application's authorization, and connect again. You can also go on as it is.",
+            missing.join(", "),
+            app.site.forgejo_host,
+        ),
+        link: Url::parse(target).ok().as_ref().and_then(NamedLink::to),
+    }
+    .into_response()
+}
+
+// === impl Parameters ===
+
+impl Parameters {
+    fn read(query: &str) -> Self {
+        let mut read = Self::default();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let slot = match name.as_ref() {
+                "state" => &mut read.state,
+                "code" => &mut read.code,
+                "error" => &mut read.error,
+                "error_description" => &mut read.error_description,
+                _ => continue,
+            };
+            read.repeated |= slot.replace(value.into_owned()).is_some();
+        }
+        read
+    }
+}
+
+impl IntoResponse for RouteError {
+    fn into_response(self) -> Response {
+        let again = "Go back to your application and start the connection again.";
+        let operator = "Tell the operator the request id below.";
+        let text = self.cause.to_string();
+        let (status, title, reason, remedy) = match &self.cause {
+            Cause::NoState | Cause::UnknownState => {
+                (StatusCode::BAD_REQUEST, "This login cannot be finished", format!("Reason: {text}."), again)
+            }
+            Cause::Refused { .. } => {
+                (StatusCode::BAD_GATEWAY, "Forgejo refused the login", format!("Reason: {text}."), operator)
+            }
+            Cause::Identity(IdentityError::Blocked(blocked)) => (
+                StatusCode::FORBIDDEN,
+                "Forgejo does not let this account in",
+                format!("Reason: {blocked}."),
+                "Log in at Forgejo itself, do what it asks for, and start the connection again.",
+            ),
+            Cause::Exchange(ExchangeError::Unreachable(_)) | Cause::Identity(IdentityError::Unreachable(_)) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Forgejo does not answer",
+                "The login could not be finished because Forgejo is not reachable at present.".to_owned(),
+                "Try again in a minute, from your application.",
+            ),
+            Cause::Exchange(_) | Cause::Identity(_) => (
+                StatusCode::BAD_GATEWAY,
+                "The login at Forgejo did not succeed",
+                "Forgejo did not accept what this server sent, or its answer cannot be used.".to_owned(),
+                operator,
+            ),
+            Cause::Store(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The server is not ready",
+                "The login could not be stored.".to_owned(),
+                "Try again in a minute, from your application.",
+            ),
+            Cause::Randomness(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The server has a problem",
+                "The request could not be handled.".to_owned(),
+                operator,
+            ),
+        };
+        if status.is_server_error() {
+            tracing::error!(error = text, request.id = self.request_id.as_str(), "a login failed");
+        } else {
+            tracing::info!(login.refusal = text, request.id = self.request_id.as_str(), "a login was refused");
+        }
+        ErrorPage {
+            status,
+            title: title.to_owned(),
+            wrong: reason,
+            remedy: remedy.to_owned(),
+            request_id: self.request_id.as_str().to_owned(),
+            link: None,
+        }
+        .into_response()
+    }
+}

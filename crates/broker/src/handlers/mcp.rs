@@ -1,0 +1,212 @@
+//! `/mcp`: the MCP endpoint (Streamable HTTP). Authenticates before anything of the body is looked at, then hands over to the bridge.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bridge::reply::{GetHead, PostHead, Principal, Reply, ReplyBody};
+use forgejo::token_source::CredentialError;
+use futures_util::StreamExt as _;
+use oauth::clock::Timestamp;
+use oauth::error::ErrorCode;
+
+use crate::app::App;
+use crate::bearer::NotAuthorized;
+use crate::live_grants::LiveGrant;
+use crate::middleware::{RequestId, Shape, read_body};
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// An open stream ends this long after its token, so that a client that refreshes in time is not cut off (mcp.md trap 31).
+const GRACE_AFTER_EXPIRY: Duration = Duration::from_mins(1);
+/// How long a client may take to send a body.
+const BODY_DEADLINE: Duration = Duration::from_mins(1);
+
+/// Why a request does not reach the bridge.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RouteError {
+    #[error(transparent)]
+    NotAuthorized(#[from] NotAuthorized),
+    #[error("the login at Forgejo has ended; log in again")]
+    LogInAgain,
+    #[error("{reason}")]
+    Unavailable { reason: String, retry_after: u32 },
+    #[error("Content-Type must be application/json")]
+    MediaType,
+}
+
+struct Caller {
+    principal: Principal,
+    grant: Arc<LiveGrant>,
+    expires_at: Timestamp,
+}
+
+/// Sends messages to the worker (MCP 2025-11-25, basic/transports, Sending Messages to the Server).
+pub(crate) async fn post(
+    State(app): State<Arc<App>>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let caller = match admit(&app, &headers).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response_of(&app),
+    };
+    if !is_json(&headers) {
+        return RouteError::MediaType.into_response_of(&app);
+    }
+    let body = match read_body(body, BODY_DEADLINE).await {
+        Ok(body) => body,
+        Err(error) => return error.refusal().into_response(Shape::JsonRpc, Some(request_id.as_str())),
+    };
+    let head =
+        PostHead { session_id: text(&headers, &SESSION_ID), protocol_version: text(&headers, &PROTOCOL_VERSION) };
+    let reply = app.bridge.post(&caller.principal, head, body).await;
+    respond(&app, reply, &caller)
+}
+
+/// Opens the server's stream (ibid., Listening for Messages from the Server).
+pub(crate) async fn get(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let caller = match admit(&app, &headers).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response_of(&app),
+    };
+    let head = GetHead {
+        session_id: text(&headers, &SESSION_ID),
+        protocol_version: text(&headers, &PROTOCOL_VERSION),
+        last_event_id: text(&headers, &LAST_EVENT_ID),
+    };
+    let reply = app.bridge.get(&caller.principal, head).await;
+    respond(&app, reply, &caller)
+}
+
+/// Ends a session (ibid., Session Management).
+pub(crate) async fn delete(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let caller = match admit(&app, &headers).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response_of(&app),
+    };
+    let reply = app.bridge.delete(&caller.principal, text(&headers, &SESSION_ID).as_deref()).await;
+    respond(&app, reply, &caller)
+}
+
+/// Any other method.
+pub(crate) async fn method_not_allowed() -> Response {
+    let mut response = json_rpc(StatusCode::METHOD_NOT_ALLOWED, -32600, "use POST, GET or DELETE at /mcp");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE, OPTIONS"));
+    response
+}
+
+async fn admit(app: &App, headers: &HeaderMap) -> Result<Caller, RouteError> {
+    let (grant, expires_at) = app.bearers.check(headers).await?;
+    let user = &grant.grant.user;
+    match app.credentials.is_dead(&user.to_shared()).await {
+        Ok(false) => {}
+        Ok(true) | Err(CredentialError::Dead(_) | CredentialError::Unknown) => return Err(RouteError::LogInAgain),
+        Err(CredentialError::Unavailable { reason, retry_after }) => {
+            return Err(RouteError::Unavailable { reason, retry_after });
+        }
+    }
+    app.note_use(&grant);
+    let principal =
+        Principal { user: user.to_shared(), client: grant.grant.client.to_shared(), grant: grant.grant.id.to_shared() };
+    Ok(Caller { principal, grant, expires_at })
+}
+
+fn respond(app: &Arc<App>, reply: Reply, caller: &Caller) -> Response {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = match reply.body {
+        ReplyBody::LogInAgain => return RouteError::LogInAgain.into_response_of(app),
+        ReplyBody::Empty => (status, [(header::CONTENT_LENGTH, HeaderValue::from_static("0"))]).into_response(),
+        ReplyBody::Json(body) => {
+            (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+        }
+        ReplyBody::Events(events) => {
+            let remaining = caller.expires_at.plus(GRACE_AFTER_EXPIRY).since(app.clock.now());
+            let held = Arc::clone(&caller.grant);
+            let until_expiry = events.take_until(Box::pin(async move {
+                tokio::time::sleep(remaining).await;
+                drop(held);
+            }));
+            let body = Body::from_stream(until_expiry.map(Ok::<Bytes, Infallible>));
+            let headers = [
+                (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+                (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+            ];
+            (status, headers, body).into_response()
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(id) = reply.session_id.and_then(|id| HeaderValue::try_from(id).ok()) {
+        headers.insert(SESSION_ID, id);
+    }
+    if let Some(seconds) = reply.retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.trim().to_owned())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<mime::Mime>().ok())
+        .is_some_and(|mime| mime.essence_str() == "application/json")
+}
+
+fn json_rpc(status: StatusCode, code: i32, message: &str) -> Response {
+    let body = serde_json::json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}});
+    let mut response = (status, axum::Json(body)).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+// === impl RouteError ===
+
+impl RouteError {
+    fn into_response_of(self, app: &App) -> Response {
+        let challenge = app.bearers.challenge();
+        let (status, header) = match &self {
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
+            Self::LogInAgain => {
+                (StatusCode::UNAUTHORIZED, Some(challenge.with_error(ErrorCode::InvalidToken, &self.to_string())))
+            }
+            Self::NotAuthorized(NotAuthorized::Store(error)) => {
+                tracing::error!(error = %error, "a bearer token could not be looked up");
+                (StatusCode::SERVICE_UNAVAILABLE, None)
+            }
+            Self::Unavailable { reason, .. } => {
+                tracing::warn!(error = reason, "the login of a user cannot be looked up");
+                (StatusCode::SERVICE_UNAVAILABLE, None)
+            }
+            Self::NotAuthorized(reason) => (StatusCode::UNAUTHORIZED, reason.challenge(challenge)),
+        };
+        let message = match status {
+            StatusCode::SERVICE_UNAVAILABLE => "the store does not answer; try again".to_owned(),
+            StatusCode::UNAUTHORIZED => format!("{self}; authorize at this server first (see WWW-Authenticate)"),
+            _ => self.to_string(),
+        };
+        let mut response = json_rpc(status, -32600, &message);
+        let headers = response.headers_mut();
+        if let Some(challenge) = header {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = if let Self::Unavailable { retry_after, .. } = self { retry_after } else { 5 };
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

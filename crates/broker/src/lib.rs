@@ -1,0 +1,25 @@
+//! The program: how an operator, a browser and an MCP client meet it.
+//!
+//! A request walks one way: [`serve`] (listener) → [`middleware`] (request id, limits, host, CORS) → handler → a rule in `oauth` or a
+//! route in `bridge` → `store` or worker → response. [`cli`] and [`config`] come before all of it, [`pages`] is what browsers see.
+#![forbid(unsafe_code)]
+
+pub mod app;
+mod audit;
+mod bearer;
+mod browser;
+pub mod build_info;
+pub mod cli;
+pub mod config;
+mod gateway_events;
+mod handlers;
+mod live_grants;
+mod login;
+pub mod middleware;
+pub mod pages;
+mod router;
+pub mod serve;
+mod storage;
+pub mod telemetry;
+mod token_pair;
+mod worker_access;

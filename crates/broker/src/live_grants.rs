@@ -1,0 +1,148 @@
+//! The grants that are in use in this process, so that their end is known to every room at once without asking the store.
+//!
+//! A bearer token, a worker's access and the gateway all look at the same [`LiveGrant`]; revoking it is one store and is seen by the next
+//! request of any of them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
+
+use forgejo::gateway::{GrantAccess, GrantLookup};
+use oauth::clock::Timestamp;
+use oauth::grant::Grant;
+use oauth::id::GrantId;
+use oauth::scope::Access;
+use parking_lot::Mutex;
+
+/// A grant in use.
+#[derive(Debug)]
+pub(crate) struct LiveGrant {
+    /// What was granted.
+    pub(crate) grant: Grant,
+    ended: AtomicBool,
+    last_used_at: AtomicI64,
+}
+
+/// All grants in use. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LiveGrants(Arc<Mutex<HashMap<Arc<str>, Weak<LiveGrant>>>>);
+
+// === impl LiveGrant ===
+
+impl LiveGrant {
+    /// Whether it has been revoked since it came into use.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Notes a use; true if the last one that was noted is at least a minute old, and so worth writing down.
+    pub(crate) fn used(&self, now: Timestamp) -> bool {
+        let last = self.last_used_at.load(Ordering::Relaxed);
+        now.0 - last >= 60_000
+            && self.last_used_at.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+// === impl LiveGrants ===
+
+impl LiveGrants {
+    /// The shared object of a grant that was read from the store.
+    pub(crate) fn enter(&self, grant: Grant) -> Arc<LiveGrant> {
+        let mut live = self.0.lock();
+        if let Some(known) = live.get(grant.id.as_str()).and_then(Weak::upgrade) {
+            return known;
+        }
+        let id = grant.id.to_shared();
+        let ended = AtomicBool::new(!grant.is_live());
+        let last = grant.last_used_at.map_or(0, |at| at.0);
+        let entered = Arc::new(LiveGrant { grant, ended, last_used_at: AtomicI64::new(last) });
+        live.insert(id, Arc::downgrade(&entered));
+        entered
+    }
+
+    /// The grant, if it is in use here.
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<LiveGrant>> {
+        self.0.lock().get(id).and_then(Weak::upgrade)
+    }
+
+    /// Ends a grant for every room of this process.
+    pub(crate) fn end(&self, id: &GrantId) {
+        if let Some(live) = self.get(id.as_str()) {
+            live.ended.store(true, Ordering::Release);
+        }
+    }
+
+    /// Forgets the entries that nobody uses any more.
+    pub(crate) fn prune(&self) {
+        self.0.lock().retain(|_, live| live.strong_count() > 0);
+    }
+}
+
+impl GrantLookup for LiveGrants {
+    fn access(&self, grant: &str) -> GrantAccess {
+        match self.get(grant) {
+            Some(live) if !live.has_ended() => match live.grant.scope.access() {
+                Access::Read => GrantAccess::ReadOnly,
+                Access::Write => GrantAccess::ReadWrite,
+            },
+            _ => GrantAccess::Ended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oauth::grant::GrantLimits;
+    use oauth::scope::ScopeSet;
+
+    use super::*;
+
+    fn grant(scope: ScopeSet) -> Grant {
+        Grant {
+            id: "g".into(),
+            user: "u".into(),
+            client: "c".into(),
+            scope,
+            limits: GrantLimits::default(),
+            resource: "https://b.example/mcp".into(),
+            created_at: Timestamp(0),
+            last_used_at: None,
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_grant_is_seen_by_everyone_who_holds_it() {
+        let grants = LiveGrants::default();
+        let held = grants.enter(grant(ScopeSet::READ_WRITE));
+        assert_eq!(grants.access("g"), GrantAccess::ReadWrite);
+        grants.end(&"g".into());
+        assert!(held.has_ended());
+        assert_eq!(grants.access("g"), GrantAccess::Ended);
+    }
+
+    #[test]
+    fn a_read_only_grant_is_read_only_at_the_gateway() {
+        let grants = LiveGrants::default();
+        let _held = grants.enter(grant(ScopeSet::READ));
+        assert_eq!(grants.access("g"), GrantAccess::ReadOnly);
+    }
+
+    #[test]
+    fn a_grant_that_nobody_holds_allows_nothing_and_is_forgotten() {
+        let grants = LiveGrants::default();
+        drop(grants.enter(grant(ScopeSet::READ)));
+        assert_eq!(grants.access("g"), GrantAccess::Ended);
+        grants.prune();
+        assert!(grants.0.lock().is_empty());
+    }
+
+    #[test]
+    fn uses_are_written_down_at_most_once_a_minute() {
+        let grants = LiveGrants::default();
+        let held = grants.enter(grant(ScopeSet::READ));
+        assert!(held.used(Timestamp(60_000)));
+        assert!(!held.used(Timestamp(119_999)));
+        assert!(held.used(Timestamp(120_000)));
+    }
+}

@@ -1,0 +1,73 @@
+//! What every request goes through before a handler sees it.
+//!
+//! From the outside inwards: who is asking and under which id ([`identify()`]), one log line per request, panics caught, default
+//! headers; then, by group of routes, the host and origin check, CORS, deadline and body limit. Each is a function from router to
+//! router, applied in `router.rs`. The order matters: a refusal must be logged and carry its id, and a browser must be able to
+//! read a refusal that comes after the origin check.
+
+use std::time::Duration;
+
+use axum::Router;
+
+mod access_log;
+mod body_limit;
+mod client_address;
+mod cors;
+mod deadline;
+mod default_headers;
+mod host_guard;
+mod identify;
+mod panic;
+mod refusal;
+
+pub use body_limit::{BodyError, limit_body, read_body};
+pub use client_address::{ClientAddress, TrustedProxies};
+pub use cors::{cors_for_mcp, cors_for_oauth};
+pub use deadline::deadline;
+pub use host_guard::{HostGuard, guard_host};
+pub use identify::{Identify, RequestId, identify};
+pub use refusal::{Refusal, Shape};
+
+/// The layers around all routes. Apply last: what is applied later is further out.
+pub fn around<S>(router: Router<S>, who: Identify) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let router = default_headers::default_headers(router);
+    let router = panic::catch(router);
+    let router = access_log::log(router);
+    identify(router, who)
+}
+
+/// The layers around `/mcp`: host and origin first, then CORS, so that refusals of what follows can be read by an allowed page.
+pub fn around_mcp<S>(router: Router<S>, guard: HostGuard, max_body_bytes: usize) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let router = limit_body(router, max_body_bytes, Shape::JsonRpc);
+    guard_host(cors_for_mcp(router), guard)
+}
+
+/// Longest body of an OAuth or page request, in bytes: a registration with many redirect URIs is the largest.
+pub const MAX_FORM_BYTES: usize = 64 * 1024;
+/// How long an OAuth or page request may take; a login at Forgejo's token endpoint is the longest.
+pub const FORM_DEADLINE: Duration = Duration::from_mins(1);
+
+/// The layers around discovery documents, registration, token and revocation: any page may call them, none has a cookie to abuse.
+pub fn around_oauth<S>(router: Router<S>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    cors_for_oauth(deadline(limit_body(router, MAX_FORM_BYTES, Shape::Oauth), FORM_DEADLINE, Shape::Oauth))
+}
+
+/// The layers around authorize, callback and pages: no CORS (OAuth 2.1 §3.1).
+pub fn around_pages<S>(router: Router<S>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    deadline(limit_body(router, MAX_FORM_BYTES, Shape::Page), FORM_DEADLINE, Shape::Page)
+}
+
+#[cfg(test)]
+mod tests;

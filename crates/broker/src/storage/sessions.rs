@@ -1,0 +1,95 @@
+//! MCP sessions on the store.
+
+use std::sync::Arc;
+
+use bridge::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable};
+use futures_util::future::BoxFuture;
+use oauth::clock::{Clock, Timestamp};
+use oauth::id::GrantId;
+use store::sessions::SessionRow;
+use store::{Store, StoreError};
+
+/// [`SessionStore`] on [`Store`].
+pub(crate) struct StoredSessions {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, SessionStoreUnavailable>>;
+
+impl SessionStore for StoredSessions {
+    fn insert(&self, record: SessionRecord) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let written = self.store.insert_session(&row(record)).await.map_err(unavailable)?;
+            written.then_some(()).ok_or_else(grant_ended)
+        })
+    }
+
+    fn load(&self, id_hash: [u8; 32]) -> Answer<'_, Option<SessionRecord>> {
+        Box::pin(async move {
+            let row = self.store.session(&id_hash).await.map_err(unavailable)?;
+            Ok(row.map(record))
+        })
+    }
+
+    fn update(&self, record: SessionRecord) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let written = self.store.update_session(&row(record)).await.map_err(unavailable)?;
+            written.then_some(()).ok_or_else(grant_ended)
+        })
+    }
+
+    fn delete(&self, id_hash: [u8; 32]) -> Answer<'_, ()> {
+        Box::pin(async move { self.store.delete_session(&id_hash).await.map_err(unavailable) })
+    }
+
+    fn delete_of_grant(&self, grant: Arc<str>) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.store.delete_sessions_of_grant(&GrantId::from(grant)).await.map(drop).map_err(unavailable)
+        })
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().0
+    }
+}
+
+fn row(record: SessionRecord) -> SessionRow {
+    SessionRow {
+        id_hash: record.id_hash,
+        user: record.user.into(),
+        client: record.client.into(),
+        grant: record.grant.into(),
+        protocol_version: record.protocol_version,
+        initialize: record.initialize.into(),
+        initialized: record.initialized,
+        log_level: record.log_level,
+        subscriptions: record.subscriptions,
+        created_at: Timestamp(record.created_at),
+        last_seen: Timestamp(record.last_seen),
+    }
+}
+
+fn record(row: SessionRow) -> SessionRecord {
+    SessionRecord {
+        id_hash: row.id_hash,
+        user: row.user.to_shared(),
+        client: row.client.to_shared(),
+        grant: row.grant.to_shared(),
+        protocol_version: row.protocol_version,
+        initialize: row.initialize.into(),
+        initialized: row.initialized,
+        log_level: row.log_level,
+        subscriptions: row.subscriptions,
+        created_at: row.created_at.0,
+        last_seen: row.last_seen.0,
+    }
+}
+
+fn grant_ended() -> SessionStoreUnavailable {
+    SessionStoreUnavailable("the grant of this session has ended, or the session has been deleted".to_owned())
+}
+
+fn unavailable(error: StoreError) -> SessionStoreUnavailable {
+    SessionStoreUnavailable(error.to_string())
+}

@@ -1,0 +1,48 @@
+//! Logs: one line per record on standard error, JSON for machines or text for people.
+//!
+//! Every record carries service, version and revision, and the fields of the spans it happened in, so that a line reads
+//! alone and can be queried. Field names are dotted (`request.id`, `http.status`) and carry their unit (`duration_ms`).
+//! What must never be logged is written down in [`never_logged`] and enforced there, by field name and by token prefix, behind the care of
+//! whoever writes the line.
+
+use std::io::Write;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::LogConfig;
+
+#[cfg(test)]
+pub(crate) mod captured;
+pub mod never_logged;
+mod record;
+mod records;
+
+pub use records::Records;
+
+/// Tells the time of a record.
+pub type Now = fn() -> Timestamp;
+
+/// Sends this process's records to standard error. Fails if called twice.
+pub fn install(config: &LogConfig, now: Now) -> Result<(), anyhow::Error> {
+    let filter = EnvFilter::builder().parse(&config.level).context("the log level cannot be used")?;
+    let records = Records::new(config.format, now, |line: &[u8]| {
+        // Nobody is left to be told if standard error is gone.
+        let _ = std::io::stderr().lock().write_all(line);
+    });
+    tracing_subscriber::registry().with(filter).with(records).try_init().context("the log is set up already")?;
+    log_panics();
+    Ok(())
+}
+
+/// Panics become log lines like any other; the default would write free text between them.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("unknown");
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(panic.message = message, panic.location = location, "panic");
+    }));
+}

@@ -1,0 +1,160 @@
+//! Turns events into lines.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::Now;
+use super::record::Fields;
+use crate::build_info::{BUILD, SERVICE};
+use crate::config::LogFormat;
+
+/// A `tracing` layer that writes each event as one line to a sink.
+pub struct Records<W> {
+    format: LogFormat,
+    now: Now,
+    sink: W,
+}
+
+// === impl Records ===
+
+impl<W: Fn(&[u8])> Records<W> {
+    /// Lines in this format go to `sink`, one call per line, line end included.
+    pub fn new(format: LogFormat, now: Now, sink: W) -> Self {
+        Self { format, now, sink }
+    }
+
+    fn line(&self, event: &Event<'_>, mut fields: Map<String, Value>) -> String {
+        let metadata = event.metadata();
+        let message = fields.remove("message").unwrap_or_default();
+        let message = message.as_str().unwrap_or_default();
+        let timestamp = format!("{:.3}", (self.now)());
+        let mut line = match self.format {
+            LogFormat::Json => {
+                let mut record = Map::new();
+                for (name, value) in [
+                    ("timestamp", timestamp.as_str()),
+                    ("level", metadata.level().as_str()),
+                    ("target", metadata.target()),
+                    ("message", message),
+                    ("service.name", SERVICE),
+                    ("service.version", BUILD.version),
+                    ("service.revision", BUILD.revision),
+                ] {
+                    record.insert(name.to_owned(), value.into());
+                }
+                record.extend(fields);
+                Value::Object(record).to_string()
+            }
+            LogFormat::Text => {
+                let mut line =
+                    format!("{timestamp} {:5} {}: {}", metadata.level(), metadata.target(), printable(message));
+                for (name, value) in &fields {
+                    let value = match value {
+                        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => printable(text),
+                        other => other.to_string(),
+                    };
+                    let _ = write!(line, " {name}={value}");
+                }
+                let _ = write!(line, " service={SERVICE} version={} revision={}", BUILD.version, BUILD.revision);
+                line
+            }
+        };
+        line.push('\n');
+        line
+    }
+}
+
+impl<S, W> Layer<S> for Records<W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: Fn(&[u8]) + 'static,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().replace(fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut all = Map::new();
+        for span in context.event_scope(event).into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
+            if let Some(fields) = span.extensions().get::<Fields>() {
+                all.extend(fields.0.clone());
+            }
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        all.extend(fields.0);
+        (self.sink)(self.line(event, all).as_bytes());
+    }
+}
+
+/// One line stays one line, and a terminal is not spoken to by strangers.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::build_info::BUILD;
+    use crate::telemetry::captured::Captured;
+
+    #[test]
+    fn every_json_record_is_stamped_and_carries_the_fields_of_its_spans() {
+        let captured = Captured::start();
+        let span = tracing::info_span!("request", request.id = "r1", user.id = tracing::field::Empty);
+        let entered = span.enter();
+        span.record("user.id", "u1");
+        tracing::warn!(duration_ms = 7_u64, "slow");
+        drop(entered);
+        let record: Value = captured.json().remove(0);
+        assert_eq!(record["timestamp"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(record["level"], "WARN");
+        assert_eq!(record["message"], "slow");
+        assert_eq!(record["request.id"], "r1");
+        assert_eq!(record["user.id"], "u1");
+        assert_eq!(record["duration_ms"], 7);
+        assert_eq!(record["service.name"], "fjmcp-broker");
+        assert_eq!(record["service.version"], BUILD.version);
+        assert_eq!(record["service.revision"], BUILD.revision);
+    }
+
+    #[test]
+    fn what_is_never_logged_is_absent_from_spans_events_and_messages() {
+        let captured = Captured::start();
+        let entered = tracing::info_span!("login", oauth.code = "hunter2").entered();
+        tracing::info!(authorization = "Bearer hunter2", token = ?Some("hunter2"), "with fjb_at_hunter2");
+        drop(entered);
+        for line in [captured.json()[0].to_string(), captured.text().remove(0)] {
+            assert!(!line.contains("hunter2"), "{line}");
+            assert!(line.contains("[never logged]"));
+        }
+    }
+
+    #[test]
+    fn a_text_record_stays_on_one_line() {
+        let captured = Captured::start();
+        tracing::info!(client.name = "a\nb\u{1b}[2J", "two\nlines");
+        let line = captured.text().remove(0);
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(!line.contains('\u{1b}'));
+    }
+}

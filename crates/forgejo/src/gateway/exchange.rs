@@ -1,0 +1,228 @@
+//! One request of a worker, from its header to its answer.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::time::timeout;
+use url::Url;
+
+use super::{
+    answer::{self, AnswerBody, Passage},
+    body::{self, Allowance},
+    capability::Holder,
+    event::GatewayEvent,
+    grant::GatewayAssignment,
+    headers,
+    path::{PathError, Place, TargetPath},
+    policy::{self, RequestClass},
+    probes::{self, Probe},
+    query,
+    redirect::{self, Destination},
+    refusal::Refusal,
+    shared::Shared,
+    upstream::{self, Forward},
+};
+
+/// How much of a refused request's body is read away, so that the worker gets to read the refusal, in bytes.
+const DRAINED: usize = 256 * 1024;
+
+/// A request that may go on.
+enum Admitted {
+    Probe(Probe, Option<GatewayAssignment>),
+    Forward(Box<Judged>),
+}
+
+/// A request that was judged; nothing else of the worker's target is used from here on.
+struct Judged {
+    who: GatewayAssignment,
+    path: TargetPath,
+    query: Option<String>,
+    class: RequestClass,
+}
+
+/// Answers one request.
+pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<AnswerBody> {
+    let (parts, body) = request.into_parts();
+    let holder = match identify(&shared, &parts) {
+        Ok(holder) => holder,
+        Err(refusal) => return refuse(&shared, &refusal, None, &parts.method),
+    };
+    let who = holder.assignment();
+    let judged = match admit(&shared, &holder, who.clone(), &parts) {
+        Ok(Admitted::Forward(judged)) => *judged,
+        Ok(Admitted::Probe(probe, who)) => return answer_probe(&shared, probe, who).await,
+        Err(refusal) => {
+            if !body.is_end_stream() {
+                tokio::spawn(drain(Arc::clone(&shared), body));
+            }
+            return refuse(&shared, &refusal, who.as_ref(), &parts.method);
+        }
+    };
+    let revoked = holder.revoked().clone();
+    let carried = revoked.run_until_cancelled(carry(&shared, &holder, judged, &parts, body)).await;
+    match carried.unwrap_or(Err(Refusal::WrongCapability)) {
+        Ok(response) => response,
+        Err(refusal) => refuse(&shared, &refusal, who.as_ref(), &parts.method),
+    }
+}
+
+fn refuse(
+    shared: &Shared,
+    refusal: &Refusal,
+    who: Option<&GatewayAssignment>,
+    method: &Method,
+) -> Response<AnswerBody> {
+    shared.observe(refusal, who, method);
+    answer::refuse(refusal, shared)
+}
+
+fn identify(shared: &Shared, parts: &Parts) -> Result<Arc<Holder>, Refusal> {
+    headers::capability(&parts.headers)
+        .and_then(|token| shared.capabilities.find(token))
+        .ok_or(Refusal::WrongCapability)
+}
+
+fn admit(shared: &Shared, holder: &Holder, who: Option<GatewayAssignment>, parts: &Parts) -> Result<Admitted, Refusal> {
+    if parts.uri.scheme().is_some() || parts.uri.authority().is_some() || parts.method == Method::CONNECT {
+        return Err(Refusal::NotAPath);
+    }
+    if parts.headers.contains_key(header::UPGRADE) {
+        return Err(Refusal::Upgrade);
+    }
+    let path = TargetPath::parse(parts.uri.path());
+    if let Ok(path) = &path
+        && let Some(probe) = Probe::of(&parts.method, path).filter(|_| !holder.is_ready())
+    {
+        return Ok(Admitted::Probe(probe, who));
+    }
+    let who = who.ok_or(Refusal::Unassigned)?;
+    shared.limits.count(&who.user)?;
+    let path = path?;
+    let access = shared.grants.access(&who.grant);
+    let class = policy::judge(&parts.method, &path, access, shared.open_doors)?;
+    let query = query::rebuild(parts.uri.query());
+    Ok(Admitted::Forward(Box::new(Judged { who, path, query, class })))
+}
+
+async fn answer_probe(shared: &Shared, probe: Probe, who: Option<GatewayAssignment>) -> Response<AnswerBody> {
+    shared.observer.event(GatewayEvent::Probe);
+    answer::json(match probe {
+        Probe::Version => probes::version_body(&shared.version),
+        Probe::User => {
+            let identity = match who {
+                Some(who) => shared.tokens.identity(who.user).await,
+                None => None,
+            };
+            probes::user_body(identity.as_ref(), shared.origins.public().as_str())
+        }
+    })
+}
+
+async fn carry(
+    shared: &Arc<Shared>,
+    holder: &Holder,
+    judged: Judged,
+    parts: &Parts,
+    body: Incoming,
+) -> Result<Response<AnswerBody>, Refusal> {
+    let Judged { who, path, query, class } = judged;
+    let permit = Arc::new(shared.limits.enter(&who.user).await?);
+    let allowance = Allowance {
+        largest: shared.config.body_bytes,
+        between_bytes: shared.timeouts.between_bytes,
+        permit: Arc::clone(&permit),
+    };
+    let url = forwarded_url(shared, &path, query.as_deref())?;
+    let mut headers = headers::inward(&parts.headers, path.place() != Place::Api)?;
+    let (body, content_type) = body::prepare(&parts.method, &parts.headers, body, allowance).await?;
+    if let Some(content_type) = content_type {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    let bare = headers.clone();
+    let method = parts.method.clone();
+    let forward = Forward { method: method.clone(), url: url.clone(), headers, body };
+    let answer = upstream::send(shared, &who.user, forward).await?;
+    let status = answer.status();
+    let passage = Passage {
+        shared: Arc::clone(shared),
+        permit,
+        revoked: holder.revoked().clone(),
+        method: method.clone(),
+        rewrites_json: !path.is_raw_content(),
+    };
+    let response = if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+        redirected(shared, &who, &url, answer, bare, passage).await?
+    } else {
+        answer::pass(answer, passage)?
+    };
+    if status.is_success() {
+        upstream::refresh_version(shared, &who.user);
+    }
+    shared.observer.event(GatewayEvent::Forwarded { user: who.user, class, status: response.status() });
+    Ok(response)
+}
+
+/// A redirect inwards is judged as the request that it asks for, and left to the worker to follow; one to known storage is
+/// fetched here, since its address may hold a signature.
+async fn redirected(
+    shared: &Arc<Shared>,
+    who: &GatewayAssignment,
+    asked: &Url,
+    answer: reqwest::Response,
+    mut headers: http::HeaderMap,
+    passage: Passage,
+) -> Result<Response<AnswerBody>, Refusal> {
+    let Some(location) = answer.headers().get(header::LOCATION) else {
+        return Ok(answer::redirect(&answer, None));
+    };
+    let location = location.to_str().map_err(|_| Refusal::Unreadable("its redirect is not an address"))?;
+    let method = redirect::method_after(answer.status(), &passage.method);
+    match shared.origins.follow(asked, location) {
+        Destination::Inwards { path, query } => {
+            let path = TargetPath::parse(&path).map_err(|_| Refusal::PageRedirect)?;
+            policy::judge(&method, &path, shared.grants.access(&who.grant), shared.open_doors)?;
+            let query = query::rebuild(query.as_deref()).map(|query| format!("?{query}")).unwrap_or_default();
+            let location = HeaderValue::try_from(format!("{}{path}{query}", shared.url))
+                .map_err(|_| Refusal::Unreadable("its redirect is not an address"))?;
+            Ok(answer::redirect(&answer, Some(location)))
+        }
+        Destination::Storage(url) if matches!(method, Method::GET | Method::HEAD) => {
+            headers.remove(header::CONTENT_TYPE);
+            let stored = upstream::fetch_from_storage(shared, method, url, headers).await?;
+            if stored.status().is_redirection() && stored.status() != StatusCode::NOT_MODIFIED {
+                return Err(Refusal::Unreadable("the storage points elsewhere"));
+            }
+            answer::pass(stored, Passage { rewrites_json: false, ..passage })
+        }
+        Destination::Storage(url) => {
+            Err(Refusal::ForeignRedirect { host: url.host_str().unwrap_or_default().to_owned() })
+        }
+        Destination::Foreign(host) => Err(Refusal::ForeignRedirect { host }),
+    }
+}
+
+/// Forgejo's base with the judged path and query; refuses if the URL's own rules would change a byte of them.
+fn forwarded_url(shared: &Shared, path: &TargetPath, query: Option<&str>) -> Result<Url, Refusal> {
+    let base = shared.origins.back_channel();
+    let mut url = base.clone();
+    let wanted = format!("{}{}", base.path().trim_end_matches('/'), path);
+    url.set_path(&wanted);
+    url.set_query(query);
+    if url.path() == wanted && url.query() == query { Ok(url) } else { Err(Refusal::Path(PathError::Ambiguous)) }
+}
+
+async fn drain(shared: Arc<Shared>, mut body: Incoming) {
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, bytes::Bytes::len);
+            if read > DRAINED {
+                break;
+            }
+        }
+    };
+    // Whether all was read or the worker was slow: the refusal has been written meanwhile.
+    let _ = timeout(shared.timeouts.between_bytes, reading).await;
+}

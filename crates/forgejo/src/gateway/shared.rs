@@ -1,0 +1,87 @@
+//! What every connection of the gateway needs.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use http::Method;
+
+use super::{
+    capability::Registry,
+    config::{GatewayLimits, GatewayTimeouts},
+    doors::DoorGroups,
+    event::{GatewayEvent, GatewayObserver},
+    grant::{GatewayAssignment, GrantLookup},
+    limits::Limits,
+    probes::VersionMemory,
+    redirect::{Destination, Origins},
+    refusal::Refusal,
+};
+use crate::token_source::TokenSource;
+
+/// Wrong capabilities up to this number are put down to a worker that outlived its session.
+const EXPLAINED_WRONG_CAPABILITIES: u64 = 3;
+
+pub(super) struct Shared {
+    /// The gateway's own address, without a trailing slash.
+    pub(super) url: String,
+    pub(super) origins: Origins,
+    pub(super) open_doors: DoorGroups,
+    pub(super) config: GatewayLimits,
+    pub(super) timeouts: GatewayTimeouts,
+    pub(super) limits: Limits,
+    pub(super) client: reqwest::Client,
+    pub(super) tokens: Arc<dyn TokenSource>,
+    pub(super) grants: Arc<dyn GrantLookup>,
+    pub(super) observer: Arc<dyn GatewayObserver>,
+    pub(super) capabilities: Arc<Registry>,
+    pub(super) version: VersionMemory,
+    pub(super) wrong_capabilities: AtomicU64,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// What Forgejo's API errors carry as `url`.
+    pub(super) fn documentation(&self) -> String {
+        format!("{}api/swagger", self.origins.public())
+    }
+
+    /// An address of the same Forgejo as the worker can reach it, else `None`.
+    pub(super) fn inwards(&self, address: &str) -> Option<String> {
+        match self.origins.classify(url::Url::parse(address).ok()?) {
+            Destination::Inwards { path, query: None } => Some(format!("{}{path}", self.url)),
+            Destination::Inwards { path, query: Some(query) } => Some(format!("{}{path}?{query}", self.url)),
+            Destination::Storage(_) | Destination::Foreign(_) => None,
+        }
+    }
+
+    /// Tells the observer of an answer of our own.
+    pub(super) fn observe(&self, refusal: &Refusal, who: Option<&GatewayAssignment>, method: &Method) {
+        let status = refusal.status();
+        let event = match (refusal, who.cloned()) {
+            (Refusal::WrongCapability, _) => {
+                let total = self.wrong_capabilities.fetch_add(1, Ordering::Relaxed) + 1;
+                GatewayEvent::WrongCapability { total, suspicious: total > EXPLAINED_WRONG_CAPABILITIES }
+            }
+            (Refusal::Door(group), Some(who)) => {
+                GatewayEvent::DoorRefused { who, group: *group, method: method.clone() }
+            }
+            (Refusal::ReadOnly(method), Some(who)) => GatewayEvent::ReadOnlyRefused { who, method: method.clone() },
+            (Refusal::IdentityField(field), Some(who)) => GatewayEvent::IdentityFieldRefused { who, field },
+            (Refusal::ForeignRedirect { host }, Some(who)) => GatewayEvent::ForeignRedirect { who, host: host.clone() },
+            (Refusal::Limit { kind, .. }, Some(who)) => GatewayEvent::LimitHit { user: who.user, kind: *kind },
+            (
+                Refusal::Unreachable { .. }
+                | Refusal::Broken
+                | Refusal::UpstreamTimeout(_)
+                | Refusal::Unreadable(_)
+                | Refusal::CredentialUnavailable { .. },
+                _,
+            ) => GatewayEvent::UpstreamFailed { status },
+            (_, who) => GatewayEvent::Refused { user: who.map(|who| who.user), status },
+        };
+        self.observer.event(event);
+    }
+}

@@ -1,0 +1,129 @@
+use oauth::refresh::RefreshState;
+use oauth::token::TokenHash;
+
+use super::*;
+use crate::revocations::{Revocation, Revoked};
+use crate::sessions::SessionRow;
+use crate::testing::{Login, logged_in, race, rows, store, tokens};
+
+const NOW: Timestamp = Timestamp(1000);
+
+async fn session(store: &Store, user: UserId) {
+    let session = SessionRow {
+        id_hash: [1; 32],
+        user,
+        client: "c".into(),
+        grant: "g".into(),
+        protocol_version: "2025-06-18".into(),
+        initialize: b"{}".to_vec(),
+        initialized: true,
+        log_level: None,
+        subscriptions: vec![],
+        created_at: NOW,
+        last_seen: NOW,
+    };
+    assert!(store.insert_session(&session).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_revoked_grant_takes_codes_tokens_and_sessions_with_it() {
+    let (_directory, store) = store().await;
+    let user = logged_in(&store).await;
+    let (first, second) = (tokens("1", 0), tokens("2", 0));
+    store.redeem_code(&TokenHash::of("code"), NOW, &first).await.unwrap();
+    store.rotate(&first.refresh_hash, NOW, &second, Some(b"sealed pair")).await.unwrap();
+    session(&store, user.clone()).await;
+
+    assert!(store.revoke_grant(&"g".into(), Timestamp(2000)).await.unwrap());
+
+    for token in [first, second] {
+        assert!(store.access_token(&token.access_hash).await.unwrap().is_none());
+        let refresh = store.refresh_token(&token.refresh_hash).await.unwrap().unwrap();
+        assert_eq!(refresh.state, RefreshState::Revoked { at: Timestamp(2000) });
+    }
+    assert!(store.code(&TokenHash::of("code")).await.unwrap().is_none());
+    assert!(store.session(&[1; 32]).await.unwrap().is_none());
+    assert!(store.grants_of_user(&user).await.unwrap().is_empty());
+    assert_eq!(store.grant(&"g".into()).await.unwrap().unwrap().revoked_at, Some(Timestamp(2000)));
+    let sealed = "SELECT count(*) FROM refresh_tokens WHERE sealed_successor IS NOT NULL";
+    assert_eq!(rows(&store, sealed).await, 0);
+}
+
+#[tokio::test]
+async fn revoking_one_grant_leaves_the_others_alone() {
+    let (_directory, store) = store().await;
+    let user = logged_in(&store).await;
+    Login::of("h").write(&store).await.unwrap();
+    let kept = tokens("kept", 0);
+    store.redeem_code(&TokenHash::of("code-h"), NOW, &kept).await.unwrap();
+    store.revoke_grant(&"g".into(), NOW).await.unwrap();
+    assert!(store.access_token(&kept.access_hash).await.unwrap().is_some());
+    assert_eq!(store.grants_of_user(&user).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_ends_once_and_is_told_once() {
+    let (_directory, store) = store().await;
+    logged_in(&store).await;
+    let ended = race(16, &store, |store, _| async move { store.revoke_grant(&"g".into(), NOW).await.unwrap() }).await;
+    assert_eq!(ended.into_iter().filter(|&ended| ended).count(), 1);
+    assert!(!store.revoke_grant(&"no such grant".into(), NOW).await.unwrap());
+    let told = store.revocations_after(0, 10).await.unwrap();
+    assert_eq!(told, [Revocation { id: 1, subject: Revoked::Grant("g".into()), at: NOW }]);
+}
+
+#[tokio::test]
+async fn the_sequence_of_revocations_is_followed_from_where_a_reader_stands() {
+    let (_directory, store) = store().await;
+    logged_in(&store).await;
+    assert_eq!(store.last_revocation().await.unwrap(), 0);
+    let pair = tokens("t", 0);
+    store.redeem_code(&TokenHash::of("code"), NOW, &pair).await.unwrap();
+    assert!(store.revoke_access_token(&pair.access_hash, NOW).await.unwrap());
+    assert!(!store.revoke_access_token(&pair.access_hash, NOW).await.unwrap());
+    store.revoke_grant(&"g".into(), NOW).await.unwrap();
+    assert_eq!(store.last_revocation().await.unwrap(), 2);
+    let first = store.revocations_after(0, 1).await.unwrap();
+    assert!(
+        matches!(first[..], [Revocation { id: 1, subject: Revoked::AccessToken(hash), .. }] if hash == pair.access_hash)
+    );
+    let rest = store.revocations_after(1, 10).await.unwrap();
+    assert!(matches!(&rest[..], [Revocation { id: 2, subject: Revoked::Grant(_), .. }]));
+}
+
+#[tokio::test]
+async fn uses_are_noted_in_a_batch_and_never_go_back() {
+    let (_directory, store) = store().await;
+    let user = logged_in(&store).await;
+    Login::of("h").write(&store).await.unwrap();
+    store.touch_grants(&[("g".into(), Timestamp(5)), ("h".into(), Timestamp(7)), ("gone".into(), NOW)]).await.unwrap();
+    store.touch_grants(&[("g".into(), Timestamp(3))]).await.unwrap();
+    let grants = store.grants_of_user(&user).await.unwrap();
+    assert_eq!(
+        grants.iter().map(|grant| grant.last_used_at).collect::<Vec<_>>(),
+        [Some(Timestamp(5)), Some(Timestamp(7))]
+    );
+    assert_eq!(store.client(&"c".into()).await.unwrap().unwrap().last_used_at, Timestamp(7));
+}
+
+#[tokio::test]
+async fn the_limits_of_a_grant_are_kept() {
+    let (_directory, store) = store().await;
+    logged_in(&store).await;
+    sqlx::query(r#"UPDATE grants SET limits = '{"repositories":[3,5]}', scope = 'read'"#)
+        .execute(store.write())
+        .await
+        .unwrap();
+    let grant = store.grant(&"g".into()).await.unwrap().unwrap();
+    assert_eq!(grant.limits.repositories, Some(vec![3, 5]));
+    assert_eq!(grant.scope.to_string(), "read");
+}
+
+#[tokio::test]
+async fn a_row_that_makes_no_sense_is_named() {
+    let (_directory, store) = store().await;
+    logged_in(&store).await;
+    sqlx::query("UPDATE grants SET limits = '{\"repos\":1}'").execute(store.write()).await.unwrap();
+    let error = store.grant(&"g".into()).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { table: "grants", column: "limits", row } if row == "g"), "{error}");
+}

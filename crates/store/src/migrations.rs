@@ -1,0 +1,56 @@
+//! The schema, as numbered steps that are part of the program. Each is applied once and remembered with its checksum.
+//!
+//! Listed by hand rather than by `sqlx::migrate!`, which would bring sqlx's macros and their build time for one line.
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+
+use crate::database::Tx;
+
+/// Number, name, text. Never change an entry that has been released: databases remember its checksum.
+const STEPS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../migrations/sqlite/0001_initial.sql"))];
+
+/// Why a database can't be brought to this program's schema.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// Written by a newer program.
+    #[error(
+        "the database has schema {found}, this program knows schemas up to {known}: it was written by a newer version; \
+         start that version, or restore a backup from before the upgrade"
+    )]
+    Newer {
+        /// The database's newest step.
+        found: i64,
+        /// This program's newest step.
+        known: i64,
+    },
+    /// A step was applied whose text was another one.
+    #[error("step {step} of the database's schema is not the one of this program: it was written by another build")]
+    Altered {
+        /// Which step.
+        step: i64,
+    },
+    /// The database refused a step; nothing of it is left behind.
+    #[error("the database's schema can't be updated: {0}")]
+    Failed(MigrateError),
+}
+
+/// Applies what is missing. The caller commits.
+pub(crate) async fn apply(tx: &mut Tx) -> Result<(), SchemaError> {
+    migrator().run_direct(None, &mut **tx, false).await.map_err(|error| match error {
+        MigrateError::VersionMissing(found) => SchemaError::Newer { found, known: newest() },
+        MigrateError::VersionMismatch(step) => SchemaError::Altered { step },
+        error => SchemaError::Failed(error),
+    })
+}
+
+fn migrator() -> Migrator {
+    let step = |&(number, name, text): &(i64, &'static str, &'static str)| {
+        Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(STEPS.iter().map(step).collect())
+}
+
+fn newest() -> i64 {
+    STEPS.iter().map(|step| step.0).max().unwrap_or_default()
+}

@@ -1,0 +1,105 @@
+//! What ended before its time, in order, so that caches (of this process and of others) can forget it.
+
+use oauth::clock::Timestamp;
+use oauth::id::GrantId;
+use oauth::token::TokenHash;
+use sqlx::Row as _;
+
+use crate::database::{Connection, Row, time};
+use crate::error::StoreError;
+use crate::store::Store;
+
+/// An entry of the sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Rises with every entry; never used twice.
+    pub id: i64,
+    /// What ended.
+    pub subject: Revoked,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revoked {
+    /// A grant with everything below it.
+    Grant(GrantId),
+    /// A single access token.
+    AccessToken(TokenHash),
+}
+
+/// The `kind` column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RevocationKind {
+    Grant,
+    AccessToken,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Up to `limit` entries after the one with id `after`, oldest first.
+    pub async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
+        let rows = sqlx::query("SELECT id, kind, subject, at FROM revocations WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(self.read())
+            .await?;
+        rows.iter().map(Revocation::try_from).collect()
+    }
+
+    /// The newest entry's id, 0 if there is none: where a process begins to follow.
+    pub async fn last_revocation(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar("SELECT COALESCE(max(id), 0) FROM revocations").fetch_one(self.read()).await?)
+    }
+}
+
+// === impl Revocation ===
+
+impl TryFrom<&Row> for Revocation {
+    type Error = StoreError;
+
+    fn try_from(row: &Row) -> Result<Self, StoreError> {
+        let id: i64 = row.try_get("id")?;
+        let subject: String = row.try_get("subject")?;
+        let corrupt = |column| StoreError::Corrupt { table: "revocations", column, row: id.to_string() };
+        let subject = match row.try_get("kind")? {
+            "grant" => Revoked::Grant(subject.into()),
+            "access_token" => {
+                let mut hash = [0u8; 32];
+                hex::decode_to_slice(subject, &mut hash).map_err(|_| corrupt("subject"))?;
+                Revoked::AccessToken(TokenHash::from_bytes(hash))
+            }
+            _ => return Err(corrupt("kind")),
+        };
+        Ok(Self { id, subject, at: time(row, "at")? })
+    }
+}
+
+// === impl RevocationKind ===
+
+impl RevocationKind {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Grant => "grant",
+            Self::AccessToken => "access_token",
+        }
+    }
+}
+
+/// Adds an entry within the caller's transaction.
+pub(crate) async fn record(
+    tx: &mut Connection,
+    kind: RevocationKind,
+    subject: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO revocations (kind, subject, at) VALUES ($1, $2, $3)")
+        .bind(kind.column())
+        .bind(subject)
+        .bind(now.0)
+        .execute(tx)
+        .await?;
+    Ok(())
+}

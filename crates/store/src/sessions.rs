@@ -1,0 +1,178 @@
+//! MCP sessions. User and client are those of the session's grant; a session can't belong to another.
+
+use std::fmt;
+
+use oauth::clock::Timestamp;
+use oauth::id::{ClientId, GrantId, UserId};
+use sqlx::Row as _;
+
+use crate::database::{Row, hash, time};
+use crate::error::StoreError;
+use crate::key_ring::KeyRing;
+use crate::seal::row_aad;
+use crate::store::Store;
+
+const TABLE: &str = "sessions";
+const INITIALIZE: &str = "initialize";
+
+/// A stored session (MCP 2025-11-25, basic/transports, Session Management).
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// SHA-256 of the session id.
+    pub id_hash: [u8; 32],
+    /// The user it belongs to.
+    pub user: UserId,
+    /// The client that opened it.
+    pub client: ClientId,
+    /// The grant under which it runs now.
+    pub grant: GrantId,
+    /// The version that the worker answered.
+    pub protocol_version: String,
+    /// `params` of the `initialize` request, byte for byte. Sealed at rest.
+    pub initialize: Vec<u8>,
+    /// Whether `notifications/initialized` has come.
+    pub initialized: bool,
+    /// The level of the last `logging/setLevel`.
+    pub log_level: Option<String>,
+    /// URIs subscribed by `resources/subscribe`.
+    pub subscriptions: Vec<String>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_seen: Timestamp,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Writes a new session. `false`, and nothing is written, if its grant has ended or is not of that user and client.
+    pub async fn insert_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
+        let initialize = self
+            .keys()
+            .seal(&session.initialize, &row_aad(TABLE, INITIALIZE, &hex::encode(session.id_hash)))
+            .map_err(|_| StoreError::NotSealed { table: TABLE })?;
+        let written = sqlx::query(
+            "INSERT INTO sessions (id_hash, grant_id, protocol_version, initialize, initialized, log_level, subscriptions, \
+             created_at, last_seen) SELECT $1, g.id, $5, $6, $7, $8, $9, $10, $11 FROM grants g \
+             WHERE g.id = $2 AND g.user_id = $3 AND g.client_id = $4 AND g.revoked_at IS NULL",
+        )
+        .bind(session.id_hash.as_slice())
+        .bind(session.grant.as_str())
+        .bind(session.user.as_str())
+        .bind(session.client.as_str())
+        .bind(&session.protocol_version)
+        .bind(initialize)
+        .bind(session.initialized)
+        .bind(&session.log_level)
+        .bind(to_json(&session.subscriptions)?)
+        .bind(session.created_at.0)
+        .bind(session.last_seen.0)
+        .execute(self.write())
+        .await?;
+        Ok(written.rows_affected() == 1)
+    }
+
+    /// A session by the hash of its id.
+    pub async fn session(&self, id_hash: &[u8; 32]) -> Result<Option<SessionRow>, StoreError> {
+        let row = sqlx::query(
+            "SELECT s.id_hash, g.user_id, g.client_id, s.grant_id, s.protocol_version, s.initialize, s.initialized, \
+             s.log_level, s.subscriptions, s.created_at, s.last_seen \
+             FROM sessions s JOIN grants g ON g.id = s.grant_id WHERE s.id_hash = $1",
+        )
+        .bind(id_hash.as_slice())
+        .fetch_optional(self.read())
+        .await?;
+        row.map(|row| SessionRow::read(&row, self.keys())).transpose()
+    }
+
+    /// Replaces what can change: grant (by a live one of the same user and client), initialized, log level, subscriptions, last seen.
+    /// `false`, and nothing is written, if the session is gone or the grant is no such one.
+    pub async fn update_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
+        let written = sqlx::query(
+            "UPDATE sessions SET grant_id = $2, initialized = $3, log_level = $4, subscriptions = $5, last_seen = $6 \
+             WHERE id_hash = $1 AND EXISTS (SELECT 1 FROM grants new JOIN grants old \
+             ON old.user_id = new.user_id AND old.client_id = new.client_id \
+             WHERE new.id = $2 AND new.revoked_at IS NULL AND old.id = sessions.grant_id)",
+        )
+        .bind(session.id_hash.as_slice())
+        .bind(session.grant.as_str())
+        .bind(session.initialized)
+        .bind(&session.log_level)
+        .bind(to_json(&session.subscriptions)?)
+        .bind(session.last_seen.0)
+        .execute(self.write())
+        .await?;
+        Ok(written.rows_affected() == 1)
+    }
+
+    /// Forgets a session.
+    pub async fn delete_session(&self, id_hash: &[u8; 32]) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM sessions WHERE id_hash = $1").bind(id_hash.as_slice()).execute(self.write()).await?;
+        Ok(())
+    }
+
+    /// Forgets all sessions of a grant; says how many there were.
+    pub async fn delete_sessions_of_grant(&self, grant: &GrantId) -> Result<u64, StoreError> {
+        let gone = sqlx::query("DELETE FROM sessions WHERE grant_id = $1").bind(grant.as_str()).execute(self.write());
+        Ok(gone.await?.rows_affected())
+    }
+
+    /// How many sessions are stored.
+    pub async fn session_count(&self) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM sessions").fetch_one(self.read()).await?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Forgets sessions last used before `last_seen_before`; says how many there were.
+    pub async fn purge_sessions(&self, last_seen_before: Timestamp) -> Result<u64, StoreError> {
+        let gone = sqlx::query("DELETE FROM sessions WHERE last_seen < $1").bind(last_seen_before.0);
+        Ok(gone.execute(self.write()).await?.rows_affected())
+    }
+}
+
+// === impl SessionRow ===
+
+impl SessionRow {
+    fn read(row: &Row, keys: &KeyRing) -> Result<Self, StoreError> {
+        let id_hash = hash(row, TABLE, "id_hash")?;
+        let id = hex::encode(id_hash);
+        let initialize = keys
+            .open(row.try_get(INITIALIZE)?, &row_aad(TABLE, INITIALIZE, &id))
+            .map_err(|source| StoreError::Sealed { table: TABLE, column: INITIALIZE, row: id.clone(), source })?;
+        let subscriptions: &str = row.try_get("subscriptions")?;
+        Ok(Self {
+            id_hash,
+            user: row.try_get::<String, _>("user_id")?.into(),
+            client: row.try_get::<String, _>("client_id")?.into(),
+            grant: row.try_get::<String, _>("grant_id")?.into(),
+            protocol_version: row.try_get("protocol_version")?,
+            initialize: initialize.to_vec(),
+            initialized: row.try_get("initialized")?,
+            log_level: row.try_get("log_level")?,
+            subscriptions: serde_json::from_str(subscriptions).map_err(|_| StoreError::Corrupt {
+                table: TABLE,
+                column: "subscriptions",
+                row: id,
+            })?,
+            created_at: time(row, "created_at")?,
+            last_seen: time(row, "last_seen")?,
+        })
+    }
+}
+
+impl fmt::Debug for SessionRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRow")
+            .field("grant", &self.grant)
+            .field("protocol_version", &self.protocol_version)
+            .field("last_seen", &self.last_seen)
+            .finish_non_exhaustive()
+    }
+}
+
+fn to_json(subscriptions: &[String]) -> Result<String, StoreError> {
+    serde_json::to_string(subscriptions).map_err(|error| sqlx::Error::Encode(error.into()).into())
+}
+
+#[cfg(test)]
+mod tests;

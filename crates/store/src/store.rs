@@ -1,0 +1,224 @@
+//! Opening and closing.
+//!
+//! One connection writes, inside `BEGIN IMMEDIATE`; up to four read. Measured: with several writers a deferred transaction that reads
+//! before it writes fails in most cases under load, and immediate ones wait for hundreds of milliseconds; one writer has neither
+//! (reference: `SQLITE_BUSY_SNAPSHOT`). `synchronous=FULL`, because a rotated token that is forgotten in a power cut logs a user out.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::credentials;
+use crate::database::{Pool, Tx};
+use crate::error::StoreError;
+use crate::key_ring::{KeyRing, OpenSealedError};
+use crate::migrations::{self, SchemaError};
+
+/// How long a caller waits for the writer before it is told that the database is not available.
+const PATIENCE: Duration = Duration::from_secs(5);
+const READERS: u32 = 4;
+
+/// The broker's memory. A cheap handle; clones share one database.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file or its directory can't be made or read.
+    #[error("{path}: {source}")]
+    File {
+        /// Which path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// SQLite refused.
+    #[error("{path} can't be opened as an SQLite database: {source}")]
+    Database {
+        /// Which path.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// The schema is not one that this program can use.
+    #[error("{path}: {source}")]
+    Schema {
+        /// Which path.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SchemaError,
+    },
+    /// The configured encryption keys don't open what is in the database.
+    #[error("{path}: the stored Forgejo tokens can't be read with the configured encryption keys: {source}")]
+    Keys {
+        /// Which path.
+        path: PathBuf,
+        /// Names the missing key.
+        source: OpenSealedError,
+    },
+}
+
+struct Inner {
+    write: Pool,
+    read: Pool,
+    keys: Arc<KeyRing>,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Opens the database at `path`, making file (0600) and directory (0700) where they are missing, brings its schema up to date and
+    /// makes sure that `keys` open what it holds.
+    pub async fn open(path: &Path, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
+        private_file(path)?;
+        let database = |source| OpenError::Database { path: path.to_owned(), source };
+        // SQLite gives its companions -wal and -shm the mode of the main file.
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(false)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .synchronous(SqliteSynchronous::Full)
+            .disable_statement_logging();
+        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false).max_lifetime(None);
+        let write = pool()
+            .max_connections(1)
+            .min_connections(1)
+            .idle_timeout(None)
+            .connect_with(
+                options
+                    .clone()
+                    // Erased means overwritten: a sealed pair must not outlive its window in the file's free space.
+                    .pragma("secure_delete", "ON")
+                    .optimize_on_close(true, None),
+            )
+            .await
+            .map_err(database)?;
+        use_wal(&write).await.map_err(database)?;
+        let mut tx = write.begin_with("BEGIN IMMEDIATE").await.map_err(database)?;
+        migrations::apply(&mut tx).await.map_err(|source| OpenError::Schema { path: path.to_owned(), source })?;
+        tx.commit().await.map_err(database)?;
+        let read = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
+        let store = Self { inner: Arc::new(Inner { write, read, keys }) };
+        store.check_keys(path).await?;
+        Ok(store)
+    }
+
+    /// Whether the database takes writes and answers reads.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.begin().await?.rollback().await?;
+        sqlx::query("SELECT 1 FROM users LIMIT 1").fetch_optional(self.read()).await?;
+        Ok(())
+    }
+
+    /// Ends all connections after their present work, the writer last, so that the write-ahead log is folded into the file.
+    pub async fn close(&self) {
+        self.inner.read.close().await;
+        self.inner.write.close().await;
+    }
+
+    /// Connections for reading.
+    pub(crate) fn read(&self) -> &Pool {
+        &self.inner.read
+    }
+
+    /// The writing connection, for a single statement.
+    pub(crate) fn write(&self) -> &Pool {
+        &self.inner.write
+    }
+
+    /// The writing connection, for several statements that belong together. Inside, nothing may ask for it a second time.
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(self.inner.write.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    pub(crate) fn keys(&self) -> &KeyRing {
+        &self.inner.keys
+    }
+
+    /// Tries one stored token of each key, so that a forgotten key ends the start and not the first request.
+    async fn check_keys(&self, path: &Path) -> Result<(), OpenError> {
+        let samples = sqlx::query("SELECT min(id) AS id FROM users GROUP BY substr(access_token, 1, 5)")
+            .fetch_all(self.read())
+            .await
+            .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+        for sample in samples {
+            let database = |source| OpenError::Database { path: path.to_owned(), source };
+            let id: String = sample.try_get("id").map_err(database)?;
+            let row = sqlx::query("SELECT access_token FROM users WHERE id = $1")
+                .bind(&id)
+                .fetch_one(self.read())
+                .await
+                .map_err(database)?;
+            let sealed: &[u8] = row.try_get("access_token").map_err(database)?;
+            credentials::open_column(self.keys(), credentials::ACCESS_TOKEN, &id, sealed)
+                .map_err(|source| OpenError::Keys { path: path.to_owned(), source })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+/// Makes the file before SQLite does, because SQLite would leave its mode to the umask.
+///
+/// A file that exists is not opened: closing it again would drop the locks that this process may hold on it (POSIX advisory locks).
+#[cfg(unix)]
+fn private_file(path: &Path) -> Result<(), OpenError> {
+    use std::fs::{DirBuilder, OpenOptions, Permissions, set_permissions};
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+
+    let failed = |path: &Path, source| OpenError::File { path: path.to_owned(), source };
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|source| failed(directory, source))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => path.metadata().and_then(|metadata| {
+            if metadata.is_file() {
+                set_permissions(path, Permissions::from_mode(0o600))
+            } else {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no regular file; name the database file"))
+            }
+        }),
+        made => made.map(drop),
+    }
+    .map_err(|source| failed(path, source))
+}
+
+/// Switches to write-ahead logging, which the file remembers. SQLite does not wait for others with this, unlike with everything else:
+/// where another process is at the same first start, this one waits for it inside a transaction and tries again.
+async fn use_wal(write: &Pool) -> Result<(), sqlx::Error> {
+    let mut tries_left = 10;
+    loop {
+        match sqlx::query("PRAGMA journal_mode = WAL").execute(write).await {
+            Err(error) if is_busy(&error) && tries_left > 0 => {
+                tries_left -= 1;
+                write.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+            }
+            done => return done.map(drop),
+        }
+    }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    const SQLITE_BUSY: i32 = 5;
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // The upper bits say why it is busy.
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == SQLITE_BUSY)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! The broker as a process: started with settings, watched on stderr, stopped or killed.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use parking_lot::Mutex;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use crate::binaries::built;
+
+/// Settings by their environment names without the `FJMCP_BROKER_` prefix.
+#[derive(Debug, Clone, Default)]
+pub struct Settings(Vec<(String, String)>);
+
+/// A running broker.
+pub struct Broker {
+    child: Child,
+    /// Its public URL.
+    pub url: String,
+    /// Its process id.
+    pub pid: u32,
+    lines: Arc<Mutex<Vec<String>>>,
+    news: watch::Receiver<usize>,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// Adds or replaces a setting.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// Adds or replaces a setting.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((name.to_owned(), value.into()));
+    }
+
+    /// Adds or replaces all of `more`.
+    pub fn extend(&mut self, more: Self) {
+        for (name, value) in more.0 {
+            self.set(&name, value);
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+// === impl Broker ===
+
+impl Broker {
+    /// Starts the built broker and waits until it answers `/healthz`.
+    ///
+    /// # Errors
+    /// When it exits first; its stderr is in the error.
+    pub async fn start(settings: &Settings) -> Result<Self> {
+        let mut broker = Self::spawn(settings)?;
+        broker.wait_until_healthy().await?;
+        Ok(broker)
+    }
+
+    /// Starts the built broker with nothing in its environment but `settings`.
+    ///
+    /// # Errors
+    /// When it cannot be started at all.
+    pub fn spawn(settings: &Settings) -> Result<Self> {
+        let program = built("fjmcp-broker")?;
+        let url = settings.get("PUBLIC_URL").unwrap_or_default().to_owned();
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(settings.0.iter().map(|(name, value)| (format!("FJMCP_BROKER_{name}"), value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().context("cannot start the broker")?;
+        let pid = child.id().context("the broker has no process id")?;
+        let stderr = child.stderr.take().context("the broker has no stderr")?;
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (sender, news) = watch::channel(0);
+        let collected = Arc::clone(&lines);
+        tokio::spawn(async move {
+            let mut reader = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = reader.next_line().await {
+                if std::env::var_os("E2E_SHOW_LOG").is_some() {
+                    eprintln_line(&line);
+                }
+                collected.lock().push(line);
+                sender.send_modify(|count| *count += 1);
+            }
+        });
+        Ok(Self { child, url, pid, lines, news })
+    }
+
+    async fn wait_until_healthy(&mut self) -> Result<()> {
+        let client = http_client()?;
+        let health = format!("{}/healthz", self.url);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Ok(response) = client.get(&health).send().await
+                && response.status().is_success()
+            {
+                return Ok(());
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                bail!("the broker exited with {status}:\n{}", self.log());
+            }
+            if tokio::time::Instant::now() > deadline {
+                bail!("the broker did not become healthy:\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Everything it has written to stderr.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.lines.lock().join("\n")
+    }
+
+    /// Waits for a line of stderr that contains `text`.
+    ///
+    /// # Errors
+    /// When none comes within 20 s.
+    pub async fn wait_for_line(&self, text: &str) -> Result<String> {
+        let mut news = self.news.clone();
+        let found = async {
+            loop {
+                news.borrow_and_update();
+                if let Some(line) = self.lines.lock().iter().find(|line| line.contains(text)) {
+                    return Ok(line.clone());
+                }
+                news.changed().await.context("the broker's stderr ended")?;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), found).await.with_context(|| format!("no line with {text:?}"))?
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// When the process cannot be waited for.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child.kill().await.context("cannot kill the broker")
+    }
+
+    /// SIGTERM, and its end.
+    ///
+    /// # Errors
+    /// When it does not end within 30 s.
+    pub async fn terminate(&mut self) -> Result<ExitStatus> {
+        self.signal(rustix::process::Signal::TERM)?;
+        self.wait().await
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When there is no such process any more.
+    pub fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid)?).context("no process id")?;
+        rustix::process::kill_process(pid, signal).context("cannot signal the broker")
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end within 30 s.
+    pub async fn wait(&mut self) -> Result<ExitStatus> {
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
+        Ok(ended.context("the broker did not end")??)
+    }
+
+    /// Its living children.
+    #[must_use]
+    pub fn workers(&self) -> Vec<u32> {
+        children_of(self.pid)
+    }
+}
+
+/// Living processes whose parent is `pid`; zombies do not count.
+#[must_use]
+pub fn children_of(pid: u32) -> Vec<u32> {
+    processes().filter(|(_, parent, state)| *parent == pid && *state != 'Z').map(|(pid, _, _)| pid).collect()
+}
+
+/// Zombies whose parent is `pid`.
+#[must_use]
+pub fn zombies_of(pid: u32) -> Vec<u32> {
+    processes().filter(|(_, parent, state)| *parent == pid && *state == 'Z').map(|(pid, _, _)| pid).collect()
+}
+
+fn processes() -> impl Iterator<Item = (u32, u32, char)> {
+    std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let rest = stat.rsplit_once(") ")?.1;
+        let mut fields = rest.split(' ');
+        let state = fields.next()?.chars().next()?;
+        let parent = fields.next()?.parse().ok()?;
+        Some((pid, parent, state))
+    })
+}
+
+/// An HTTP client that follows nothing and uses no proxy.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn http_client() -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(Duration::from_mins(1))
+        .build()
+        .context("cannot build an HTTP client")
+}
+
+/// A port on which nobody listens at present.
+///
+/// # Errors
+/// When the system gives none.
+pub fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// A state folder's database file.
+#[must_use]
+pub fn database(folder: &Path) -> PathBuf {
+    folder.join("broker.db")
+}
+
+#[expect(clippy::print_stderr, reason = "asked for by E2E_SHOW_LOG, for whoever looks for a fault")]
+fn eprintln_line(line: &str) {
+    eprintln!("broker: {line}");
+}

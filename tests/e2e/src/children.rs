@@ -1,0 +1,182 @@
+//! The table of child programs that the end-to-end tests run over.
+//!
+//! `scripts/children.sh` finds or installs them and writes `.children/children.json`; the fixture child is built with the tests. A child that is
+//! absent is in the table too, with the reason, so that a run says what it did not cover.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::binaries::{built, project_root};
+
+/// One program of the table.
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// Name and version, for people.
+    pub label: String,
+    /// The broker's worker profile for it.
+    pub profile: String,
+    /// Where it is.
+    pub command: PathBuf,
+    /// Arguments beyond the profile's.
+    pub args: Vec<String>,
+    /// How the common tasks are called here.
+    pub words: Words,
+}
+
+/// A child that is not there.
+#[derive(Debug, Clone)]
+pub struct Absent {
+    /// Its name.
+    pub label: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Which vocabulary a child speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// goern's forgejo-mcp, and the fixture.
+    Go,
+    /// forgejo-mcp-rs.
+    Rust,
+}
+
+/// A tool call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Tool name.
+    pub tool: &'static str,
+    /// Arguments.
+    pub arguments: Value,
+    /// Must be in the answer's text.
+    pub expect: &'static str,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    name: String,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    path: Option<PathBuf>,
+    #[serde(default)]
+    profile: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// The fixture child, behaving like `habits` (`2.18.0` or `2.34.1`).
+///
+/// # Errors
+/// When it cannot be built.
+pub fn fixture(habits: &str) -> Result<Child> {
+    Ok(Child {
+        label: format!("fixture-child as {habits}"),
+        profile: "forgejo-mcp".to_owned(),
+        command: built("fixture-child")?,
+        args: vec!["--habits".to_owned(), habits.to_owned()],
+        words: Words::Go,
+    })
+}
+
+/// Every child that is present, and every one that is not.
+///
+/// # Errors
+/// When the list is there but cannot be read, or the fixture cannot be built.
+pub fn table() -> Result<(Vec<Child>, Vec<Absent>)> {
+    let mut present = vec![fixture("2.18.0")?, fixture("2.34.1")?];
+    let mut absent = Vec::new();
+    let list = project_root().join(".children/children.json");
+    let Ok(text) = std::fs::read_to_string(&list) else {
+        let reason = "scripts/children.sh has not run".to_owned();
+        absent.push(Absent { label: "forgejo-mcp, forgejo-mcp-rs".to_owned(), reason });
+        return Ok((present, absent));
+    };
+    let listed: Vec<Listed> = serde_json::from_str(&text).with_context(|| format!("{}", list.display()))?;
+    for child in listed {
+        let label = format!("{} {}", child.name, child.version.as_deref().unwrap_or("?"));
+        match child.path {
+            Some(command) if command.exists() => present.push(Child {
+                words: if child.name == "forgejo-mcp-rs" { Words::Rust } else { Words::Go },
+                profile: child.profile.unwrap_or_else(|| child.name.clone()),
+                label,
+                command,
+                args: Vec::new(),
+            }),
+            _ => absent.push(Absent { label, reason: child.reason.unwrap_or_else(|| "not installed".to_owned()) }),
+        }
+    }
+    Ok((present, absent))
+}
+
+/// The best child for a demonstration: the real Go program, else the Rust one, else the fixture.
+///
+/// # Errors
+/// As [`table`].
+pub fn best() -> Result<Child> {
+    let (present, _) = table()?;
+    let rank = |child: &Child| match child.label.split(' ').next() {
+        Some("forgejo-mcp") => 0,
+        Some("forgejo-mcp-rs") => 1,
+        _ => 2,
+    };
+    present.into_iter().min_by_key(rank).context("no child program")
+}
+
+// === impl Words ===
+
+impl Words {
+    /// Who am I.
+    #[must_use]
+    pub fn whoami(self, login: &'static str) -> Call {
+        let tool = match self {
+            Self::Go => "get_my_user_info",
+            Self::Rust => "whoami",
+        };
+        Call { tool, arguments: json!({}), expect: login }
+    }
+
+    /// The tasks that every child is asked to do, as `alice` of the demo data.
+    #[must_use]
+    pub fn reading(self) -> Vec<Call> {
+        let repo = |mut more: Value| {
+            more["owner"] = json!("alice");
+            more["repo"] = json!("hello");
+            more
+        };
+        match self {
+            Self::Go => vec![
+                self.whoami("alice"),
+                Call { tool: "list_my_repos", arguments: json!({"page": 1, "limit": 10}), expect: "hello" },
+                Call { tool: "get_issue_by_index", arguments: repo(json!({"index": 1})), expect: "title" },
+                Call {
+                    tool: "list_repo_issues",
+                    arguments: repo(json!({"state": "open", "type": "issues", "page": 1, "limit": 10, "labels": "", "milestones": ""})),
+                    expect: "title",
+                },
+                Call {
+                    tool: "get_file_content",
+                    arguments: repo(json!({"filePath": "README.md", "ref": "main"})),
+                    expect: "README",
+                },
+            ],
+            Self::Rust => vec![
+                self.whoami("alice"),
+                Call { tool: "list_my_repos", arguments: json!({}), expect: "hello" },
+                Call { tool: "get_issue", arguments: repo(json!({"index": 1})), expect: "title" },
+                Call { tool: "list_issues", arguments: repo(json!({})), expect: "title" },
+                Call { tool: "get_file_contents", arguments: repo(json!({"path": "README.md"})), expect: "hello" },
+            ],
+        }
+    }
+
+    /// A write.
+    #[must_use]
+    pub fn create_issue(self, title: &'static str) -> Call {
+        let arguments = json!({"owner": "alice", "repo": "hello", "title": title, "body": "made by a test"});
+        Call { tool: "create_issue", arguments, expect: title }
+    }
+}

@@ -1,0 +1,12 @@
+//! What drives the built broker as users do: a browser, an OAuth client, an MCP client, and the processes around them.
+//!
+//! Used by the end-to-end tests and by `make demo`, so that what the demo shows is what the tests prove.
+#![forbid(unsafe_code)]
+
+pub mod binaries;
+pub mod broker;
+pub mod browser;
+pub mod children;
+pub mod mcp;
+pub mod oauth_client;
+pub mod stack;

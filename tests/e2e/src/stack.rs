@@ -1,0 +1,130 @@
+//! Everything a scenario needs: a Forgejo stand-in, a broker before it, and a folder for its state.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use forgejo_sim::{NewApp, RunningSim, Seed, SimConfig, Simulator};
+use tempfile::TempDir;
+
+use crate::broker::{Broker, Settings, database, free_port};
+use crate::browser::{Browser, Person};
+use crate::children::Child;
+use crate::mcp::Mcp;
+use crate::oauth_client::{OAuthClient, Tokens};
+
+/// A key ring for one run. Worth nothing outside of it.
+pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+/// A stand-in and a broker.
+pub struct Stack {
+    /// The stand-in, with its levers.
+    pub sim: RunningSim,
+    /// The broker.
+    pub broker: Broker,
+    /// What the broker was started with.
+    pub settings: Settings,
+    /// Its state.
+    pub state: TempDir,
+    /// The OAuth2 application's secret at the stand-in.
+    pub client_secret: String,
+}
+
+// === impl Stack ===
+
+impl Stack {
+    /// A stack with the demo's data and this child.
+    ///
+    /// # Errors
+    /// When anything does not start.
+    pub async fn start(child: &Child) -> Result<Self> {
+        Self::start_with(child, SimConfig::default(), Settings::default()).await
+    }
+
+    /// The same with more settings, named as in the environment without prefix.
+    ///
+    /// # Errors
+    /// When anything does not start.
+    pub async fn start_with(child: &Child, sim: SimConfig, more: Settings) -> Result<Self> {
+        Self::start_on(free_port()?, child, sim, more).await
+    }
+
+    /// The same with the broker on a port of choice.
+    ///
+    /// # Errors
+    /// When anything does not start.
+    pub async fn start_on(port: u16, child: &Child, sim: SimConfig, more: Settings) -> Result<Self> {
+        let sim = Simulator::start(SimConfig { seed: Seed::Demo, ..sim }).await?;
+        let url = format!("http://127.0.0.1:{port}");
+        let application = sim.create_app(NewApp::new("fjmcp-broker", format!("{url}/oauth/callback")).owner("root"));
+        let state = tempfile::tempdir().context("no folder for state")?;
+        let args = child.args.join(" ");
+        let mut settings = Settings::default()
+            .with("PUBLIC_URL", &url)
+            .with("LISTEN", format!("127.0.0.1:{port}"))
+            .with("FORGEJO_URL", sim.url())
+            .with("FORGEJO_OAUTH_CLIENT_ID", &application.client_id)
+            .with("FORGEJO_OAUTH_CLIENT_SECRET", &application.client_secret)
+            .with("ENCRYPTION_KEYS", KEY)
+            .with("STORE_PATH", database(state.path()).display().to_string())
+            .with("WORKER_PROFILE", &child.profile)
+            .with("WORKER_COMMAND", child.command.display().to_string())
+            .with("LOG_LEVEL", "debug");
+        if !args.is_empty() {
+            settings.set("WORKER_ARGS", args);
+        }
+        settings.extend(more);
+        let broker = Broker::start(&settings).await?;
+        Ok(Self { sim, broker, settings, state, client_secret: application.client_secret })
+    }
+
+    /// Starts the broker again, after it was stopped or killed.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.broker = Broker::start(&self.settings).await?;
+        Ok(())
+    }
+
+    /// Registers a client and logs `login` in with a fresh browser.
+    ///
+    /// # Errors
+    /// When any step fails.
+    pub async fn log_in(&self, login: &str) -> Result<(OAuthClient, Tokens)> {
+        self.log_in_as(&Person::named(login)).await
+    }
+
+    /// The same for a person with choices.
+    ///
+    /// # Errors
+    /// When any step fails.
+    pub async fn log_in_as(&self, person: &Person) -> Result<(OAuthClient, Tokens)> {
+        let client = OAuthClient::register(&self.broker.url, "e2e").await?;
+        let tokens = client.log_in(&Browser::new()?, person).await?;
+        Ok((client, tokens))
+    }
+
+    /// An initialized MCP session of `login`.
+    ///
+    /// # Errors
+    /// When any step fails.
+    pub async fn session(&self, login: &str) -> Result<(Mcp, OAuthClient, Tokens)> {
+        let (client, tokens) = self.log_in(login).await?;
+        let mut mcp = Mcp::new(&self.broker.url, &tokens.access_token)?;
+        mcp.initialize("2025-11-25").await?;
+        Ok((mcp, client, tokens))
+    }
+}
+
+/// Waits until `condition` holds, looking every few milliseconds.
+///
+/// # Errors
+/// When it does not within 20 s; `what` is in the error.
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
+    let held = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), held).await.with_context(|| format!("not within 20 s: {what}"))
+}

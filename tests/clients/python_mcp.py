@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from importlib.metadata import version
@@ -126,6 +127,9 @@ def reasons(error: BaseException) -> list[str]:
 
 
 if __name__ == "__main__":
+    if not os.environ.get("TRACE"):
+        # The package logs the stack of what is reported below in one line.
+        logging.getLogger("mcp").setLevel(logging.CRITICAL)
     try:
         print(json.dumps(asyncio.run(main()), ensure_ascii=False))
     except BaseException as failure:

@@ -56,16 +56,23 @@ pub struct Call {
 }
 
 #[derive(Deserialize)]
+struct List {
+    children: Vec<Listed>,
+    skipped: Vec<Skipped>,
+}
+
+#[derive(Deserialize)]
 struct Listed {
     name: String,
-    #[serde(default)]
-    version: Option<String>,
-    #[serde(default)]
-    path: Option<PathBuf>,
-    #[serde(default)]
-    profile: Option<String>,
-    #[serde(default)]
-    reason: Option<String>,
+    profile: String,
+    version: String,
+    path: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Skipped {
+    name: String,
+    reason: String,
 }
 
 /// The fixture child, behaving like `habits` (`2.18.0` or `2.34.1`).
@@ -95,20 +102,17 @@ pub fn table() -> Result<(Vec<Child>, Vec<Absent>)> {
         absent.push(Absent { label: "forgejo-mcp, forgejo-mcp-rs".to_owned(), reason });
         return Ok((present, absent));
     };
-    let listed: Vec<Listed> = serde_json::from_str(&text).with_context(|| format!("{}", list.display()))?;
-    for child in listed {
-        let label = format!("{} {}", child.name, child.version.as_deref().unwrap_or("?"));
-        match child.path {
-            Some(command) if command.exists() => present.push(Child {
-                words: if child.name == "forgejo-mcp-rs" { Words::Rust } else { Words::Go },
-                profile: child.profile.unwrap_or_else(|| child.name.clone()),
-                label,
-                command,
-                args: Vec::new(),
-            }),
-            _ => absent.push(Absent { label, reason: child.reason.unwrap_or_else(|| "not installed".to_owned()) }),
-        }
+    let list: List = serde_json::from_str(&text).with_context(|| format!("{}", list.display()))?;
+    for child in list.children.into_iter().filter(|child| !child.name.starts_with("fixture")) {
+        present.push(Child {
+            label: format!("{} {}", child.profile, child.version),
+            words: if child.profile == "forgejo-mcp-rs" { Words::Rust } else { Words::Go },
+            profile: child.profile,
+            command: child.path,
+            args: Vec::new(),
+        });
     }
+    absent.extend(list.skipped.into_iter().map(|child| Absent { label: child.name, reason: child.reason }));
     Ok((present, absent))
 }
 

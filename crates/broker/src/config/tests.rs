@@ -412,7 +412,7 @@ fn the_committed_reference_is_what_the_program_prints() {
     let committed = include_str!("../../../../docs/configuration.md");
     assert_eq!(
         committed.trim_end(),
-        super::reference().trim_end(),
+        reference().trim_end(),
         "run `fjmcp-broker config --reference > docs/configuration.md`"
     );
 }

@@ -19,6 +19,7 @@ pub(crate) struct Browser {
 
 pub(crate) fn client() -> Client {
     Client::builder()
+        .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap()

@@ -210,3 +210,24 @@ async fn s7_6_tokens_can_be_made_without_a_browser() {
     );
     world.refresh(&second.refresh_token).await;
 }
+
+#[tokio::test]
+async fn s7_6_requests_beside_the_root_url_are_not_found_but_logged() {
+    let root_url = Some("http://127.0.0.1:1/git/".to_owned());
+    let world = World::with(SimConfig {
+        root_url,
+        ..SimConfig::default()
+    })
+    .await;
+    let host = format!("http://{}", world.sim.address());
+    for (path, status, logged) in [
+        ("/git/api/v1/version", 200, "/api/v1/version"),
+        ("/api/v1/version", 404, "/api/v1/version"),
+        ("/gitea/api/v1/version", 404, "/gitea/api/v1/version"),
+    ] {
+        let response = client().get(format!("{host}{path}")).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{path}");
+        assert_eq!(world.sim.requests().last().unwrap().path, logged);
+    }
+    assert_eq!(world.sim.requests()[1].target, "/api/v1/version");
+}

@@ -8,11 +8,13 @@
 mod api;
 mod authorize;
 mod browser;
+mod caller;
 mod content;
 mod data_model;
 mod doors;
 mod identity;
 mod levers;
+mod people;
 mod program;
 mod token;
 mod world;

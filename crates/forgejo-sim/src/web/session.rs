@@ -85,13 +85,15 @@ impl Browser {
     ) -> Result<i64, Box<Response>> {
         let Some(user) = self.user(state).and_then(|id| state.users.get(&id)) else {
             let mut response = wire::see_other(&format!("{}/user/login", site.base_path));
-            let path = request.segments.as_deref().unwrap_or_default().join("/");
             let question = if request.raw_query.is_empty() {
                 ""
             } else {
                 "?"
             };
-            let target = format!("{}/{path}{question}{}", site.base_path, request.raw_query);
+            let target = format!(
+                "{}{}{question}{}",
+                site.base_path, request.path, request.raw_query
+            );
             let value = utf8_percent_encode(&target, NON_ALPHANUMERIC);
             wire::set_header(
                 &mut response,

@@ -151,14 +151,13 @@ async fn a_worker_that_crashes_at_every_call_is_not_restarted_for_ever() {
     let mut ready = Some(first);
     for n in 0..5 {
         let reply = client.start(call(n, "crash"));
-        let mut worker = match ready.take() {
-            Some(worker) => worker,
-            None => {
-                let mut worker = house.worker().await;
-                worker.greet().await;
-                worker.expect("notifications/initialized").await;
-                worker
-            }
+        let mut worker = if let Some(worker) = ready.take() {
+            worker
+        } else {
+            let mut worker = house.worker().await;
+            worker.greet().await;
+            worker.expect("notifications/initialized").await;
+            worker
         };
         worker.expect("tools/call").await;
         worker.exit(2);

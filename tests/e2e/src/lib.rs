@@ -7,6 +7,8 @@ pub mod binaries;
 pub mod broker;
 pub mod browser;
 pub mod children;
+pub mod command;
 pub mod mcp;
+pub mod memory;
 pub mod oauth_client;
 pub mod stack;

@@ -209,6 +209,18 @@ impl Parameters {
     }
 }
 
+// === impl Cause ===
+
+impl Cause {
+    /// What the operator should look at, if Forgejo's text tells.
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Exchange(ExchangeError::Refused(denial) | ExchangeError::ClientRejected(denial)) => denial.hint(),
+            _ => None,
+        }
+    }
+}
+
 impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
         let again = "Go back to your application and start the connection again.";
@@ -253,7 +265,8 @@ impl IntoResponse for RouteError {
             ),
         };
         if status.is_server_error() {
-            tracing::error!(error = text, request.id = self.request_id.as_str(), "a login failed");
+            let hint = self.cause.hint();
+            tracing::error!(error = text, hint, request.id = self.request_id.as_str(), "a login failed");
         } else {
             tracing::info!(login.refusal = text, request.id = self.request_id.as_str(), "a login was refused");
         }

@@ -79,14 +79,13 @@ impl Supervisor {
     pub(crate) async fn find(&self, who: &Principal, id: &str) -> Result<Arc<Session>, Refusal> {
         let key = session_id::key(id);
         let known = self.sessions.lock().get(&key).cloned();
-        let session = match known {
-            Some(session) => session,
-            None => {
-                let session = self.revive(key).await?;
-                // Whoever ended the grant meanwhile did not see this session.
-                self.admit(who)?;
-                session
-            }
+        let session = if let Some(session) = known {
+            session
+        } else {
+            let session = self.revive(key).await?;
+            // Whoever ended the grant meanwhile did not see this session.
+            self.admit(who)?;
+            session
         };
         match session.admit(who) {
             Admission::Owner => {}

@@ -68,6 +68,11 @@ impl Call {
         self.exchange.refuse(self.id.as_bytes(), refusal);
     }
 
+    /// The user's credential has died before there was an answer.
+    pub(crate) fn log_in_again(self, refusal: &Refusal) {
+        self.exchange.log_in_again(self.id.as_bytes(), refusal);
+    }
+
     /// The client has cancelled it.
     pub(crate) fn cancelled(self) {
         let refusal =

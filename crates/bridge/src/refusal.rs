@@ -88,6 +88,11 @@ impl Refusal {
         Self::new(404, GONE, "unknown_session", "no such session; begin a new one with initialize")
     }
 
+    /// The user's credential at Forgejo has died. In-band: where no stream has begun, the endpoint answers 401 instead.
+    pub(crate) fn log_in_again() -> Self {
+        Self::in_band(UNAVAILABLE, "log_in_again", "Forgejo no longer accepts this connection: log in again")
+    }
+
     /// 503 while the broker shuts down.
     pub(crate) fn draining() -> Self {
         Self::unavailable("draining", 5, "the broker is shutting down; try again in a few seconds")

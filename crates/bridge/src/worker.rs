@@ -4,8 +4,6 @@
 //! does, or its own end.
 
 mod reader;
-#[cfg(test)]
-mod tests;
 mod warden;
 mod writer;
 

@@ -9,10 +9,12 @@ use oauth::clock::{Clock, Timestamp};
 use oauth::error::ErrorCode;
 use oauth::scope::ScopeSet;
 use oauth::token::TokenHash;
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use store::{Store, StoreError};
 
 use crate::live_grants::{LiveGrant, LiveGrants};
+use crate::tombstones::Tombstones;
 
 /// Tokens that are remembered; the rest are read from the store again.
 const REMEMBERED: usize = 50_000;
@@ -26,6 +28,7 @@ pub(crate) struct Bearers {
     grants: LiveGrants,
     clock: Arc<dyn Clock>,
     known: Arc<Cache<TokenHash, Known>>,
+    revoked: Arc<Mutex<Tombstones<TokenHash>>>,
     challenge: Challenge,
 }
 
@@ -62,7 +65,14 @@ struct Known {
 
 impl Bearers {
     pub(crate) fn new(store: Store, grants: LiveGrants, clock: Arc<dyn Clock>, issuer: &str) -> Self {
-        Self { store, grants, clock, known: Arc::new(Cache::new(REMEMBERED)), challenge: Challenge::of_issuer(issuer) }
+        Self {
+            store,
+            grants,
+            clock,
+            known: Arc::new(Cache::new(REMEMBERED)),
+            revoked: Arc::default(),
+            challenge: Challenge::of_issuer(issuer),
+        }
     }
 
     /// The challenge of this resource.
@@ -74,14 +84,13 @@ impl Bearers {
     pub(crate) async fn check(&self, headers: &HeaderMap) -> Result<(Arc<LiveGrant>, Timestamp), NotAuthorized> {
         let token = presented(headers)?;
         let hash = TokenHash::of(token);
-        let known = match self.known.get(&hash) {
-            Some(known) => known,
-            None => {
-                let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
-                let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at };
-                self.known.insert(hash, known.clone());
-                known
-            }
+        let known = if let Some(known) = self.known.get(&hash) {
+            known
+        } else {
+            let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
+            let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at };
+            self.remember(hash, &known)?;
+            known
         };
         if known.grant.has_ended() {
             return Err(NotAuthorized::Invalid("revoked"));
@@ -92,9 +101,26 @@ impl Bearers {
         Ok((known.grant, known.expires_at))
     }
 
-    /// Forgets one token, because it was revoked.
+    /// Forgets one token, because it was revoked in the store just now.
     pub(crate) fn forget(&self, hash: &TokenHash) {
+        let mut revoked = self.revoked.lock();
+        revoked.bury(*hash);
         self.known.remove(hash);
+    }
+
+    /// To be called less often than a request may take.
+    pub(crate) fn prune(&self) {
+        self.revoked.lock().age();
+    }
+
+    /// A token may have been read from the store just before it was revoked there.
+    fn remember(&self, hash: TokenHash, known: &Known) -> Result<(), NotAuthorized> {
+        let revoked = self.revoked.lock();
+        if revoked.has(&hash) {
+            return Err(NotAuthorized::Invalid("revoked"));
+        }
+        self.known.insert(hash, known.clone());
+        Ok(())
     }
 }
 
@@ -130,13 +156,13 @@ impl Challenge {
     }
 
     fn header(&self, error: Option<(ErrorCode, &str)>) -> HeaderValue {
-        let mut text =
-            format!("Bearer resource_metadata=\"{}\", scope=\"{}\"", self.resource_metadata, ScopeSet::READ_WRITE);
+        let (metadata, scope) = (&self.resource_metadata, ScopeSet::READ_WRITE);
+        let mut text = format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scope}\"");
         if let Some((code, description)) = error {
             // OAuth 2.1 §5.3.1: neither quotes nor backslashes in attribute values.
             let description: String =
                 description.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
-            text.push_str(&format!(", error=\"{code}\", error_description=\"{description}\""));
+            text = format!("{text}, error=\"{code}\", error_description=\"{description}\"");
         }
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
     }

@@ -32,9 +32,7 @@ impl Asks {
 
     /// Hands an answer to the one who asked. False if nobody did.
     pub(crate) fn settle(&self, id: i64, message: &str) -> bool {
-        lock(&self.waiting)
-            .remove(&id)
-            .is_some_and(|sender| sender.send(message.to_owned()).is_ok())
+        lock(&self.waiting).remove(&id).is_some_and(|sender| sender.send(message.to_owned()).is_ok())
     }
 
     /// Forgets an id whose answer is no longer wanted.

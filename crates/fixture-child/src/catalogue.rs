@@ -46,36 +46,20 @@ impl Catalogue {
         let working = tools::offered(options);
         let mut entries: BTreeMap<String, String> = working
             .iter()
-            .map(|tool| {
-                (
-                    tool.name.to_owned(),
-                    entry(tool.name, tool.about, &schema(tool.parameters)),
-                )
-            })
+            .map(|tool| (tool.name.to_owned(), entry(tool.name, tool.about, &schema(tool.parameters))))
             .collect();
         if let Some(path) = &options.extra_tools {
             for name in fs::read_to_string(path)?.split_whitespace() {
                 entries.insert(name.to_owned(), entry(name, "An extra tool", FILLER_SCHEMA));
             }
         }
-        pad(
-            &mut entries,
-            options.habits.tool_names(),
-            options.tool_list_size(),
-        );
-        Ok(Self {
-            entries: Mutex::new(entries),
-            working,
-            page_size: options.page_size,
-        })
+        pad(&mut entries, options.habits.tool_names(), options.tool_list_size());
+        Ok(Self { entries: Mutex::new(entries), working, page_size: options.page_size })
     }
 
     /// Adds a tool that is only listed.
     pub(crate) fn add(&self, name: &str) {
-        self.lock().insert(
-            name.to_owned(),
-            entry(name, "A tool that appeared", FILLER_SCHEMA),
-        );
+        self.lock().insert(name.to_owned(), entry(name, "A tool that appeared", FILLER_SCHEMA));
     }
 
     /// What a call of this name meets.
@@ -91,24 +75,14 @@ impl Catalogue {
 
     /// One page. A cursor is the base64 of the last name of the page before, as in mcp-go.
     pub(crate) fn page(&self, cursor: Option<&str>) -> Answer {
-        let after = match cursor
-            .filter(|text| !text.is_empty())
-            .map(|text| STANDARD.decode(text))
-        {
+        let after = match cursor.filter(|text| !text.is_empty()).map(|text| STANDARD.decode(text)) {
             None => String::new(),
             Some(Ok(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
             Some(Err(_)) => return Answer::invalid_params("illegal base64 data at input byte 0"),
         };
         let entries = self.lock();
-        let size = if self.page_size == 0 {
-            usize::MAX
-        } else {
-            self.page_size
-        };
-        let rest: Vec<_> = entries
-            .iter()
-            .filter(|(name, _)| after.is_empty() || **name > after)
-            .collect();
+        let size = if self.page_size == 0 { usize::MAX } else { self.page_size };
+        let rest: Vec<_> = entries.iter().filter(|(name, _)| after.is_empty() || **name > after).collect();
         let page = &rest[..rest.len().min(size)];
         let tools: Vec<&str> = page.iter().map(|(_, json)| json.as_str()).collect();
         let next = match page.last() {
@@ -140,11 +114,7 @@ fn pad(entries: &mut BTreeMap<String, String>, names: &str, target: usize) {
     }
     let count = fillers.len();
     for (index, name) in fillers.into_iter().enumerate() {
-        let length = if index == 0 {
-            room / count + room % count
-        } else {
-            room / count
-        };
+        let length = if index == 0 { room / count + room % count } else { room / count };
         let about: String = PROSE.chars().cycle().take(length).collect();
         entries.insert(name.to_owned(), entry(name, &about, FILLER_SCHEMA));
     }
@@ -161,20 +131,14 @@ fn entry(name: &str, about: &str, schema: &str) -> String {
 fn schema(parameters: &[Parameter]) -> String {
     let mut sorted: Vec<&Parameter> = parameters.iter().collect();
     sorted.sort_by_key(|Parameter(name, ..)| *name);
-    let properties: Vec<String> = sorted
-        .iter()
-        .map(|Parameter(name, kind, _)| format!("\"{name}\":{{\"type\":\"{kind}\"}}"))
-        .collect();
+    let properties: Vec<String> =
+        sorted.iter().map(|Parameter(name, kind, _)| format!("\"{name}\":{{\"type\":\"{kind}\"}}")).collect();
     let required: Vec<String> = parameters
         .iter()
         .filter(|Parameter(_, _, required)| *required)
         .map(|Parameter(name, ..)| format!("\"{name}\""))
         .collect();
-    format!(
-        r#"{{"properties":{{{}}},"required":[{}],"type":"object"}}"#,
-        properties.join(","),
-        required.join(",")
-    )
+    format!(r#"{{"properties":{{{}}},"required":[{}],"type":"object"}}"#, properties.join(","), required.join(","))
 }
 
 #[cfg(test)]
@@ -203,14 +167,9 @@ mod tests {
 
     #[test]
     fn the_list_is_json_and_sorted_by_name() {
-        let message: serde_json::Value =
-            serde_json::from_str(&line(&["--habits", "2.34.1"])).unwrap();
-        let names: Vec<&str> = message["result"]["tools"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|tool| tool["name"].as_str().unwrap())
-            .collect();
+        let message: serde_json::Value = serde_json::from_str(&line(&["--habits", "2.34.1"])).unwrap();
+        let names: Vec<&str> =
+            message["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
         assert!(names.is_sorted());
         for real in Habits::V2_34_1.tool_names().lines() {
             assert!(names.contains(&real), "{real}");
@@ -222,10 +181,7 @@ mod tests {
     fn only_the_newer_release_downloads_attachments() {
         assert!(!line(&["--habits", "2.18.0"]).contains("download_release_attachment"));
         assert!(line(&["--habits", "2.34.1"]).contains("download_release_attachment"));
-        assert!(
-            line(&["--habits", "2.18.0", "--downloads", "true"])
-                .contains("download_release_attachment")
-        );
+        assert!(line(&["--habits", "2.18.0", "--downloads", "true"]).contains("download_release_attachment"));
     }
 
     #[test]

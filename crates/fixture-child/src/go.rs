@@ -35,11 +35,7 @@ pub(crate) fn number(literal: &str) -> Option<String> {
         return Some(value.to_string());
     }
     let scientific = format!("{value:e}");
-    Some(if size >= 1e21 {
-        scientific.replace('e', "e+")
-    } else {
-        scientific
-    })
+    Some(if size >= 1e21 { scientific.replace('e', "e+") } else { scientific })
 }
 
 /// A value decoded into Go's `any` and encoded again: numbers through float64, keys sorted.
@@ -55,10 +51,8 @@ pub(crate) fn any(value: &Value) -> Option<String> {
         Value::Object(members) => {
             let mut keys: Vec<_> = members.keys().collect();
             keys.sort();
-            let parts: Option<Vec<_>> = keys
-                .into_iter()
-                .map(|key| Some(format!("{}:{}", string(key), any(&members[key])?)))
-                .collect();
+            let parts: Option<Vec<_>> =
+                keys.into_iter().map(|key| Some(format!("{}:{}", string(key), any(&members[key])?))).collect();
             format!("{{{}}}", parts?.join(","))
         }
         Value::Null | Value::Bool(_) => value.to_string(),
@@ -134,9 +128,6 @@ mod tests {
     #[test]
     fn objects_come_back_with_sorted_keys() {
         let value = serde_json::from_str(r#"{"b":1e3,"a":[true,null]}"#).unwrap();
-        assert_eq!(
-            any(&value).as_deref(),
-            Some(r#"{"a":[true,null],"b":1000}"#)
-        );
+        assert_eq!(any(&value).as_deref(), Some(r#"{"a":[true,null],"b":1000}"#));
     }
 }

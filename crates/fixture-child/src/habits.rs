@@ -83,10 +83,7 @@ impl Habits {
     pub(crate) fn start_stack(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::V2_18_0 => &[
-                (
-                    "forgejo-mcp/v2/pkg/forgejo.Client.func1",
-                    "forgejo/forgejo.go:40",
-                ),
+                ("forgejo-mcp/v2/pkg/forgejo.Client.func1", "forgejo/forgejo.go:40"),
                 ("sync.(*Once).doSlow", "sync/once.go:78"),
                 ("forgejo-mcp/v2/operation.Run", "operation/operation.go:104"),
                 ("forgejo-mcp/v2/cmd.Execute", "cmd/cmd.go:250"),

@@ -48,10 +48,7 @@ impl Load {
         let mut state = self.lock();
         state.stopping = true;
         while state.running > 0 {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -59,10 +56,7 @@ impl Load {
     pub(crate) fn drain(&self) {
         let mut state = self.lock();
         while state.queued + state.running > 0 {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -96,27 +96,17 @@ impl Members {
     /// An object field of which the last occurrence counts.
     pub(crate) fn last_object_field(&self, name: &str) -> Result<Members, WrongKind> {
         self.object_field(name)?;
-        let last = self
-            .fitting(name)
-            .filter(|raw| Kind::of(raw) == Kind::Object)
-            .last();
+        let last = self.fitting(name).filter(|raw| Kind::of(raw) == Kind::Object).last();
         Ok(last.map(members_of).unwrap_or_default())
     }
 
     /// The last member of exactly this name: how a Go map, such as a tool's arguments, is read.
     pub(crate) fn entry(&self, name: &str) -> Option<&RawValue> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(key, _)| key == name)
-            .map(|(_, raw)| &**raw)
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, raw)| &**raw)
     }
 
     fn fitting<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a RawValue> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| fits(key, name))
-            .map(|(_, raw)| &**raw)
+        self.0.iter().filter(move |(key, _)| fits(key, name)).map(|(_, raw)| &**raw)
     }
 }
 
@@ -153,8 +143,7 @@ pub(crate) fn members_of(raw: &RawValue) -> Members {
 }
 
 fn read<T: DeserializeOwned>(raw: &RawValue) -> serde_json::Result<T> {
-    serde_json::from_str(raw.get())
-        .or_else(|_| serde_json::from_str(&go::without_lone_surrogates(raw.get())))
+    serde_json::from_str(raw.get()).or_else(|_| serde_json::from_str(&go::without_lone_surrogates(raw.get())))
 }
 
 fn fits(key: &str, field: &str) -> bool {
@@ -180,10 +169,7 @@ mod tests {
     #[test]
     fn the_last_member_wins_whatever_its_case() {
         let members = parse(r#"{"method":"ping","METHOD":"tools/call"}"#);
-        assert_eq!(
-            members.string_field("method"),
-            Ok(Some("tools/call".into()))
-        );
+        assert_eq!(members.string_field("method"), Ok(Some("tools/call".into())));
     }
 
     #[test]
@@ -209,16 +195,8 @@ mod tests {
 
     #[test]
     fn another_type_than_the_field_is_reported() {
-        assert_eq!(
-            parse(r#"{"method":5}"#).string_field("method"),
-            Err(WrongKind(Kind::Number))
-        );
-        assert_eq!(
-            parse(r#"{"params":[]}"#)
-                .object_field("params")
-                .unwrap_err(),
-            WrongKind(Kind::Array)
-        );
+        assert_eq!(parse(r#"{"method":5}"#).string_field("method"), Err(WrongKind(Kind::Number)));
+        assert_eq!(parse(r#"{"params":[]}"#).object_field("params").unwrap_err(), WrongKind(Kind::Array));
     }
 
     #[test]

@@ -7,16 +7,7 @@ use crate::server::Fixture;
 
 /// Revisions that mcp-go echoes; anything else becomes the last of them.
 const REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
-const LEVELS: [&str; 8] = [
-    "debug",
-    "info",
-    "notice",
-    "warning",
-    "error",
-    "critical",
-    "alert",
-    "emergency",
-];
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// Answers everything but tools/call.
 pub(crate) async fn answer(fixture: &Fixture, method: &str, message: &Members) -> Answer {
@@ -24,13 +15,7 @@ pub(crate) async fn answer(fixture: &Fixture, method: &str, message: &Members) -
         Ok(params) => params,
         Err(WrongKind(kind)) => return unparsable(method, kind, &params_field(method)),
     };
-    let uri = || {
-        params
-            .string_field("uri")
-            .ok()
-            .flatten()
-            .unwrap_or_default()
-    };
+    let uri = || params.string_field("uri").ok().flatten().unwrap_or_default();
     let with_resources = fixture.options.subscribe || fixture.options.habits.has_resources();
     match method {
         "initialize" => initialize(fixture, &params),
@@ -38,11 +23,9 @@ pub(crate) async fn answer(fixture: &Fixture, method: &str, message: &Members) -
         "logging/setLevel" => set_level(fixture, &params),
         "tools/list" => match params.string_field("cursor") {
             Ok(cursor) => fixture.catalogue.page(cursor.as_deref()),
-            Err(WrongKind(kind)) => unparsable(
-                method,
-                kind,
-                "PaginatedParams.PaginatedRequest.params.cursor of type mcp.Cursor",
-            ),
+            Err(WrongKind(kind)) => {
+                unparsable(method, kind, "PaginatedParams.PaginatedRequest.params.cursor of type mcp.Cursor")
+            }
         },
         "resources/list" if with_resources => resources::list(fixture),
         "resources/templates/list" if with_resources => resources::templates(fixture),
@@ -55,20 +38,14 @@ pub(crate) async fn answer(fixture: &Fixture, method: &str, message: &Members) -
             fixture.resources.unsubscribe(&uri());
             Answer::empty()
         }
-        "resources/subscribe" if with_resources => {
-            Answer::method_not_found("resources subscribe not supported")
-        }
-        "resources/unsubscribe" if with_resources => {
-            Answer::method_not_found("resources unsubscribe not supported")
-        }
+        "resources/subscribe" if with_resources => Answer::method_not_found("resources subscribe not supported"),
+        "resources/unsubscribe" if with_resources => Answer::method_not_found("resources unsubscribe not supported"),
         "resources/list" | "resources/templates/list" | "resources/read" => {
             Answer::method_not_found("resources not supported")
         }
         "prompts/list" | "prompts/get" => Answer::method_not_found("prompts not supported"),
         "completion/complete" => Answer::method_not_found("completions not supported"),
-        "tasks/list" | "tasks/get" | "tasks/result" | "tasks/cancel" => {
-            Answer::method_not_found("tasks not supported")
-        }
+        "tasks/list" | "tasks/get" | "tasks/result" | "tasks/cancel" => Answer::method_not_found("tasks not supported"),
         other => Answer::method_not_found(format!("Method {other} not found")),
     }
 }
@@ -98,22 +75,11 @@ fn initialize(fixture: &Fixture, params: &Members) -> Answer {
     let asked = match params.string_field("protocolVersion") {
         Ok(asked) => asked.unwrap_or_default(),
         Err(WrongKind(kind)) => {
-            return unparsable(
-                "initialize",
-                kind,
-                "InitializeParams.params.protocolVersion of type string",
-            );
+            return unparsable("initialize", kind, "InitializeParams.params.protocolVersion of type string");
         }
     };
-    let asked = if asked.is_empty() {
-        "2025-03-26"
-    } else {
-        asked.as_str()
-    };
-    let revision = REVISIONS
-        .iter()
-        .find(|known| **known == asked)
-        .unwrap_or(&REVISIONS[3]);
+    let asked = if asked.is_empty() { "2025-03-26" } else { asked.as_str() };
+    let revision = REVISIONS.iter().find(|known| **known == asked).unwrap_or(&REVISIONS[3]);
     let habits = fixture.options.habits;
     let resources = if fixture.options.subscribe {
         r#""resources":{"listChanged":true,"subscribe":true},"#
@@ -142,10 +108,8 @@ fn set_level(fixture: &Fixture, params: &Members) -> Answer {
             fixture.set_level(&level);
             Answer::empty()
         }
-        Err(WrongKind(kind)) => unparsable(
-            "logging/setLevel",
-            kind,
-            "SetLevelParams.params.level of type mcp.LoggingLevel",
-        ),
+        Err(WrongKind(kind)) => {
+            unparsable("logging/setLevel", kind, "SetLevelParams.params.level of type mcp.LoggingLevel")
+        }
     }
 }

@@ -10,18 +10,10 @@ use crate::habits::Habits;
 /// What the program was told. Variables that are present but empty count as unset, as in forgejo-mcp.
 #[derive(Clone, Parser)]
 #[command(name = "fixture-child", version, about)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is one independent switch of the command line"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent switch of the command line")]
 pub(crate) struct Options {
     /// Which forgejo-mcp release to resemble
-    #[arg(
-        long,
-        env = "FIXTURE_CHILD_HABITS",
-        default_value = "2.18.0",
-        value_enum
-    )]
+    #[arg(long, env = "FIXTURE_CHILD_HABITS", default_value = "2.18.0", value_enum)]
     pub(crate) habits: Habits,
 
     /// Address of Forgejo, http or https
@@ -33,22 +25,11 @@ pub(crate) struct Options {
     pub(crate) gitea_host: String,
 
     /// Token for Forgejo's API
-    #[arg(
-        long,
-        env = "FORGEJO_ACCESS_TOKEN",
-        default_value = "",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "FORGEJO_ACCESS_TOKEN", default_value = "", hide_env_values = true)]
     pub(crate) token: String,
 
     /// Token where `FORGEJO_ACCESS_TOKEN` is unset
-    #[arg(
-        long,
-        env = "GITEA_ACCESS_TOKEN",
-        default_value = "",
-        hide = true,
-        hide_env_values = true
-    )]
+    #[arg(long, env = "GITEA_ACCESS_TOKEN", default_value = "", hide = true, hide_env_values = true)]
     pub(crate) gitea_token: String,
 
     /// User-Agent of API calls
@@ -68,12 +49,7 @@ pub(crate) struct Options {
     pub(crate) no_probes: bool,
 
     /// Wait so long before the first API call
-    #[arg(
-        long,
-        value_name = "MS",
-        env = "FIXTURE_CHILD_START_DELAY_MS",
-        default_value_t = 0
-    )]
+    #[arg(long, value_name = "MS", env = "FIXTURE_CHILD_START_DELAY_MS", default_value_t = 0)]
     pub(crate) start_delay_ms: u64,
 
     /// Never read stdin and never answer
@@ -98,12 +74,7 @@ pub(crate) struct Options {
     pub(crate) tool_list_bytes: Option<usize>,
 
     /// Tools per page of tools/list; 0 puts all on one page
-    #[arg(
-        long,
-        value_name = "N",
-        env = "FIXTURE_CHILD_PAGE_SIZE",
-        default_value_t = 0
-    )]
+    #[arg(long, value_name = "N", env = "FIXTURE_CHILD_PAGE_SIZE", default_value_t = 0)]
     pub(crate) page_size: usize,
 
     /// File with the names of further tools, one a line, read at start: a list that differs from start to start
@@ -140,21 +111,13 @@ pub(crate) struct Options {
 impl Options {
     /// Forgejo's address without trailing slash.
     pub(crate) fn forgejo_url(&self) -> &str {
-        let chosen = if self.url.is_empty() {
-            &self.gitea_host
-        } else {
-            &self.url
-        };
+        let chosen = if self.url.is_empty() { &self.gitea_host } else { &self.url };
         chosen.trim_end_matches('/')
     }
 
     /// The token, empty for anonymous use.
     pub(crate) fn access_token(&self) -> &str {
-        if self.token.is_empty() {
-            &self.gitea_token
-        } else {
-            &self.token
-        }
+        if self.token.is_empty() { &self.gitea_token } else { &self.token }
     }
 
     /// The User-Agent header of API calls.
@@ -173,8 +136,7 @@ impl Options {
 
     /// Length of the tools/list line to reach.
     pub(crate) fn tool_list_size(&self) -> usize {
-        self.tool_list_bytes
-            .unwrap_or_else(|| self.habits.tool_list_bytes())
+        self.tool_list_bytes.unwrap_or_else(|| self.habits.tool_list_bytes())
     }
 
     pub(crate) fn start_delay(&self) -> Duration {

@@ -50,9 +50,7 @@ impl Output {
     /// Sends a notification whose params are given as JSON text.
     pub(crate) fn notify(&self, method: &str, params: &str) {
         let method = crate::go::string(method);
-        self.line(&format!(
-            r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#
-        ));
+        self.line(&format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#));
     }
 
     /// Sends a notification without params.
@@ -64,23 +62,13 @@ impl Output {
     /// Answers a request. `id` is JSON text.
     pub(crate) fn answer(&self, id: &str, answer: &Answer) {
         match answer {
-            Answer::Result(result) => self.line(&format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#
-            )),
+            Answer::Result(result) => self.line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)),
             Answer::Error { code, message } => {
                 let message = crate::go::string(message);
-                self.line(&format!(
-                    r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#
-                ));
+                self.line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#));
             }
             Answer::Orphan { code, message } => {
-                self.answer(
-                    "null",
-                    &Answer::Error {
-                        code: *code,
-                        message: message.clone(),
-                    },
-                );
+                self.answer("null", &Answer::Error { code: *code, message: message.clone() });
             }
         }
     }
@@ -107,10 +95,7 @@ impl Answer {
 
     /// A tool result with one text.
     pub(crate) fn text(text: &str) -> Self {
-        Self::Result(format!(
-            r#"{{"content":[{{"type":"text","text":{}}}]}}"#,
-            crate::go::string(text)
-        ))
+        Self::Result(format!(r#"{{"content":[{{"type":"text","text":{}}}]}}"#, crate::go::string(text)))
     }
 
     /// A tool result with one text that repeats `structured`, which is JSON text of an object.
@@ -123,33 +108,21 @@ impl Answer {
 
     /// -32600
     pub(crate) fn invalid_request(message: impl Into<String>) -> Self {
-        Self::Error {
-            code: -32600,
-            message: message.into(),
-        }
+        Self::Error { code: -32600, message: message.into() }
     }
 
     /// -32601
     pub(crate) fn method_not_found(message: impl Into<String>) -> Self {
-        Self::Error {
-            code: -32601,
-            message: message.into(),
-        }
+        Self::Error { code: -32601, message: message.into() }
     }
 
     /// -32602
     pub(crate) fn invalid_params(message: impl Into<String>) -> Self {
-        Self::Error {
-            code: -32602,
-            message: message.into(),
-        }
+        Self::Error { code: -32602, message: message.into() }
     }
 
     /// -32603, which is also how every failure of a tool looks.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self::Error {
-            code: -32603,
-            message: message.into(),
-        }
+        Self::Error { code: -32603, message: message.into() }
     }
 }

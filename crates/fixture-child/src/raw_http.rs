@@ -30,13 +30,9 @@ pub(crate) struct RawAnswer {
 impl RawRequest {
     /// Sends the request and reads the answer to its end. The error is a sentence.
     pub(crate) async fn send(&self) -> Result<RawAnswer, String> {
-        let mut stream = TcpStream::connect(&self.address)
-            .await
-            .map_err(|error| format!("connect to {}: {error}", self.address))?;
-        stream
-            .write_all(&self.bytes())
-            .await
-            .map_err(|error| format!("write to {}: {error}", self.address))?;
+        let mut stream =
+            TcpStream::connect(&self.address).await.map_err(|error| format!("connect to {}: {error}", self.address))?;
+        stream.write_all(&self.bytes()).await.map_err(|error| format!("write to {}: {error}", self.address))?;
         let mut answer = Vec::new();
         loop {
             if let Some(whole) = RawAnswer::parse(&answer, &self.method, false) {
@@ -49,13 +45,7 @@ impl RawRequest {
                 Err(error) => error.to_string(),
             };
             let rest = RawAnswer::parse(&answer, &self.method, true);
-            return rest.ok_or_else(|| {
-                format!(
-                    "no HTTP answer from {}: {cut}, {} bytes",
-                    self.address,
-                    answer.len()
-                )
-            });
+            return rest.ok_or_else(|| format!("no HTTP answer from {}: {cut}, {} bytes", self.address, answer.len()));
         }
     }
 
@@ -86,9 +76,7 @@ impl RawRequest {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.headers
-            .iter()
-            .any(|(key, _)| key.eq_ignore_ascii_case(name))
+        self.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name))
     }
 }
 
@@ -110,18 +98,11 @@ impl RawAnswer {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let value = |name: &str| {
-            headers
-                .iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.as_str())
-        };
+        let value = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let length = value("content-length").and_then(|length| length.parse::<usize>().ok());
         let body = if method == "HEAD" || matches!(status, 204 | 304) {
             Vec::new()
-        } else if value("transfer-encoding")
-            .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
-        {
+        } else if value("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
             let (body, complete) = unchunk(rest);
             (complete || ended).then_some(body)?
         } else if let Some(length) = length {
@@ -130,11 +111,7 @@ impl RawAnswer {
         } else {
             ended.then(|| rest.to_vec())?
         };
-        Some(Self {
-            status,
-            headers,
-            body,
-        })
+        Some(Self { status, headers, body })
     }
 }
 
@@ -171,10 +148,7 @@ mod tests {
             address: "127.0.0.1:9".into(),
             method: "GET".into(),
             target: "/api/v1/repos/a//b/../%70riv".into(),
-            headers: vec![
-                ("Sudo".into(), "root".into()),
-                ("Sudo".into(), "alice".into()),
-            ],
+            headers: vec![("Sudo".into(), "root".into()), ("Sudo".into(), "alice".into())],
             body: b"x".to_vec(),
         };
         assert_eq!(
@@ -187,29 +161,19 @@ mod tests {
     #[test]
     fn a_chunked_answer_is_put_together() {
         let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n";
-        assert_eq!(
-            RawAnswer::parse(answer, "GET", false).unwrap().body,
-            b"abcde"
-        );
+        assert_eq!(RawAnswer::parse(answer, "GET", false).unwrap().body, b"abcde");
     }
 
     #[test]
     fn an_interim_answer_is_skipped() {
-        let answer =
-            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nnoXX";
+        let answer = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nnoXX";
         let parsed = RawAnswer::parse(answer, "GET", false).unwrap();
-        assert_eq!(
-            (parsed.status, parsed.body.as_slice()),
-            (403, b"no".as_slice())
-        );
+        assert_eq!((parsed.status, parsed.body.as_slice()), (403, b"no".as_slice()));
     }
 
     #[test]
     fn a_cut_head_is_no_answer() {
-        assert_eq!(
-            RawAnswer::parse(b"HTTP/1.1 200 OK\r\nA: b\r\n", "GET", true),
-            None
-        );
+        assert_eq!(RawAnswer::parse(b"HTTP/1.1 200 OK\r\nA: b\r\n", "GET", true), None);
     }
 
     #[test]

@@ -20,21 +20,11 @@ impl Received {
         if lines.len() == KEPT_LINES {
             lines.pop_front();
         }
-        lines.push_back(
-            line.trim_end_matches('\n')
-                .chars()
-                .take(KEPT_CHARS)
-                .collect(),
-        );
+        lines.push_back(line.trim_end_matches('\n').chars().take(KEPT_CHARS).collect());
     }
 
     /// The kept lines, oldest first.
     pub(crate) fn all(&self) -> Vec<String> {
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }

@@ -88,30 +88,20 @@ pub(crate) async fn read(fixture: &Fixture, uri: &str) -> Answer {
     }
     let Some(path) = path_of(uri).filter(|_| fixture.options.habits.has_resources()) else {
         let message = format!("handler not found for resource URI '{uri}': resource not found");
-        return Answer::Error {
-            code: -32002,
-            message,
-        };
+        return Answer::Error { code: -32002, message };
     };
-    let request = Request {
-        method: Method::GET,
-        path,
-        query: Vec::new(),
-        body: None,
-    };
+    let request = Request { method: Method::GET, path, query: Vec::new(), body: None };
     match fixture.api.call(&request).await {
         Ok(body) => contents(uri, "application/json", &body),
-        Err(error) if error.is_not_found() => Answer::internal(format!(
-            "resource \"{uri}\": not found: 404 {error} (code -32003)"
-        )),
+        Err(error) if error.is_not_found() => {
+            Answer::internal(format!("resource \"{uri}\": not found: 404 {error} (code -32003)"))
+        }
         Err(error) => Answer::internal(format!("resource \"{uri}\": {error}")),
     }
 }
 
 fn contents(uri: &str, kind: &str, text: &str) -> Answer {
-    Answer::Result(
-        json!({ "contents": [{ "uri": uri, "mimeType": kind, "text": text }] }).to_string(),
-    )
+    Answer::Result(json!({ "contents": [{ "uri": uri, "mimeType": kind, "text": text }] }).to_string())
 }
 
 fn path_of(uri: &str) -> Option<Vec<&str>> {

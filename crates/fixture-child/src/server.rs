@@ -55,14 +55,8 @@ pub(crate) struct Fixture {
 }
 
 /// Runs the program to its end.
-pub(crate) fn run(
-    options: Options,
-    journal: &Journal,
-) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+pub(crate) fn run(options: Options, journal: &Journal) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     if let Some(seconds) = options.linger {
         runtime.block_on(async { tokio::time::sleep(Duration::from_secs(seconds)).await });
         return Ok(ExitCode::SUCCESS);
@@ -94,23 +88,16 @@ fn serve(fixture: &Arc<Fixture>, runtime: &tokio::runtime::Runtime) -> io::Resul
     let work = Arc::new(Mutex::new(work));
     for _ in 0..fixture.options.workers {
         let (fixture, handle, work) = (Arc::clone(fixture), handle.clone(), Arc::clone(&work));
-        thread::Builder::new()
-            .name("worker".into())
-            .spawn(move || serve_calls(&fixture, &handle, &work))?;
+        thread::Builder::new().name("worker".into()).spawn(move || serve_calls(&fixture, &handle, &work))?;
     }
     let (finished, mut eof) = oneshot::channel();
     let reader = Arc::clone(fixture);
-    thread::Builder::new()
-        .name("reader".into())
-        .spawn(move || {
-            reader.read(&handle, &queue);
-            // The receiver lives as long as main.
-            let _ = finished.send(());
-        })?;
-    fixture.journal.info(
-        "operation/operation.go:118",
-        "MCP server ready for stdio communication",
-    );
+    thread::Builder::new().name("reader".into()).spawn(move || {
+        reader.read(&handle, &queue);
+        // The receiver lives as long as main.
+        let _ = finished.send(());
+    })?;
+    fixture.journal.info("operation/operation.go:118", "MCP server ready for stdio communication");
     let mut reading = true;
     loop {
         let ended = runtime.block_on(async {
@@ -124,18 +111,12 @@ fn serve(fixture: &Arc<Fixture>, runtime: &tokio::runtime::Runtime) -> io::Resul
             reading = false;
         } else if ended {
             fixture.load.drain();
-            fixture
-                .journal
-                .info("operation/operation.go:125", "MCP stdio server shutdown");
+            fixture.journal.info("operation/operation.go:125", "MCP stdio server shutdown");
             return Ok(0);
         } else if !fixture.ignore_sigterm.load(Ordering::Relaxed) {
             fixture.load.stop();
             let text = "MCP stdio server failed\t{\"error\": \"context canceled\"}";
-            fixture.journal.error(
-                "operation/operation.go:120",
-                text,
-                fixture.options.habits.start_stack(),
-            );
+            fixture.journal.error("operation/operation.go:120", text, fixture.options.habits.start_stack());
             return Ok(0);
         }
     }
@@ -173,18 +154,13 @@ impl Fixture {
 
     /// Logs a tool's failure as the Go program does and makes it an answer.
     pub(crate) fn tool_failure(&self, text: &str) -> Answer {
-        self.journal.error(
-            "to/to.go:45",
-            text,
-            &[("forgejo-mcp/v2/pkg/to.ErrorResult", "to/to.go:45")],
-        );
+        self.journal.error("to/to.go:45", text, &[("forgejo-mcp/v2/pkg/to.ErrorResult", "to/to.go:45")]);
         Answer::internal(text)
     }
 
     /// Whether a message of this level goes out.
     pub(crate) fn logs(&self, level: &str) -> bool {
-        methods::severity(level)
-            .is_some_and(|severity| severity >= self.level.load(Ordering::Relaxed))
+        methods::severity(level).is_some_and(|severity| severity >= self.level.load(Ordering::Relaxed))
     }
 
     /// Sets the level below which nothing is logged.
@@ -217,11 +193,7 @@ impl Fixture {
             return Some(raw.get().to_owned());
         }
         let value = serde_json::from_str::<Value>(raw.get());
-        go::any(
-            &value
-                .or_else(|_| serde_json::from_str(&go::without_lone_surrogates(raw.get())))
-                .ok()?,
-        )
+        go::any(&value.or_else(|_| serde_json::from_str(&go::without_lone_surrogates(raw.get()))).ok()?)
     }
 
     /// Reads stdin to its end. A last line without newline is dropped.
@@ -250,16 +222,14 @@ impl Fixture {
             return;
         }
         let read = serde_json::from_str(line);
-        let message: Members =
-            match read.or_else(|_| serde_json::from_str(&go::without_lone_surrogates(line))) {
-                Ok(message) => message,
-                Err(_) if line.trim() == "null" => Members::default(),
-                Err(_) => {
-                    self.output
-                        .answer("null", &parse_error("Failed to parse message"));
-                    return;
-                }
-            };
+        let message: Members = match read.or_else(|_| serde_json::from_str(&go::without_lone_surrogates(line))) {
+            Ok(message) => message,
+            Err(_) if line.trim() == "null" => Members::default(),
+            Err(_) => {
+                self.output.answer("null", &parse_error("Failed to parse message"));
+                return;
+            }
+        };
         if self.settles(&message, line) {
             return;
         }
@@ -291,23 +261,16 @@ impl Fixture {
     /// Whether the message answers a request of ours.
     fn settles(&self, message: &Members, line: &str) -> bool {
         let has = |name: &str| message.field(name).is_some_and(|raw| raw.get() != "null");
-        let id = message
-            .field("id")
-            .and_then(|raw| raw.get().trim_matches('"').parse().ok());
+        let id = message.field("id").and_then(|raw| raw.get().trim_matches('"').parse().ok());
         id.is_some_and(|id| (has("result") || has("error")) && self.asks.settle(id, line))
     }
 
     /// mcp-go's `HandleMessage`, to the answer on stdout.
     fn handle(&self, handle: &Handle, message: &Members) {
-        let (version, method) = match (
-            message.string_field("jsonrpc"),
-            message.string_field("method"),
-        ) {
+        let (version, method) = match (message.string_field("jsonrpc"), message.string_field("method")) {
             (Ok(version), Ok(method)) => (version, method.unwrap_or_default()),
             _ => {
-                return self
-                    .output
-                    .answer("null", &parse_error("Failed to parse message"));
+                return self.output.answer("null", &parse_error("Failed to parse message"));
             }
         };
         let given = message.field("id").filter(|raw| raw.get() != "null");
@@ -315,9 +278,7 @@ impl Fixture {
             None => None,
             Some(Some(id)) => Some(id),
             Some(None) => {
-                return self
-                    .output
-                    .answer("null", &parse_error("Failed to parse message"));
+                return self.output.answer("null", &parse_error("Failed to parse message"));
             }
         };
         if version.as_deref() != Some("2.0") {
@@ -327,10 +288,7 @@ impl Fixture {
         let Some(id) = id else {
             return self.notified(&method, message);
         };
-        if message
-            .field("result")
-            .is_some_and(|raw| raw.get() != "null")
-        {
+        if message.field("result").is_some_and(|raw| raw.get() != "null") {
             return;
         }
         let answer = if method == "tools/call" {
@@ -370,13 +328,9 @@ impl Fixture {
                 return methods::unparsable("tools/call", kind, habits.call_name_field());
             }
         };
-        let arguments = params
-            .field("arguments")
-            .filter(|raw| raw.get().starts_with('{'));
+        let arguments = params.field("arguments").filter(|raw| raw.get().starts_with('{'));
         let call = Call {
-            arguments: arguments
-                .map(crate::members::members_of)
-                .unwrap_or_default(),
+            arguments: arguments.map(crate::members::members_of).unwrap_or_default(),
             raw_arguments: arguments.map_or_else(|| "{}".to_owned(), |raw| raw.get().to_owned()),
             meta: params.object_field("_meta").unwrap_or_default(),
             id: id.to_owned(),
@@ -384,20 +338,12 @@ impl Fixture {
         };
         match self.catalogue.find(&call.name) {
             Found::Working(tool) => (tool.run)(self, &call).await,
-            Found::Listed => self.tool_failure(&format!(
-                "{} err: the fixture only lists this tool",
-                call.name
-            )),
-            Found::Unknown => {
-                Answer::invalid_params(format!("tool '{}' not found: tool not found", call.name))
-            }
+            Found::Listed => self.tool_failure(&format!("{} err: the fixture only lists this tool", call.name)),
+            Found::Unknown => Answer::invalid_params(format!("tool '{}' not found: tool not found", call.name)),
         }
     }
 }
 
 fn parse_error(message: &str) -> Answer {
-    Answer::Error {
-        code: -32700,
-        message: message.into(),
-    }
+    Answer::Error { code: -32700, message: message.into() }
 }

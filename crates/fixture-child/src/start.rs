@@ -11,35 +11,21 @@ use crate::options::Options;
 /// never answers holds the start for ever.
 pub(crate) async fn probe(api: &Api, options: &Options, journal: &Journal) -> Result<(), ApiError> {
     let version = options.habits.version();
-    journal.info(
-        "cmd/cmd.go:240",
-        &format!("Starting Forgejo MCP Server {version}"),
-    );
-    journal.info(
-        "operation/operation.go:101",
-        "Testing connection to Forgejo instance",
-    );
+    journal.info("cmd/cmd.go:240", &format!("Starting Forgejo MCP Server {version}"));
+    journal.info("operation/operation.go:101", "Testing connection to Forgejo instance");
     for path in ["/api/v1/version", options.habits.second_probe()] {
         if let Err(error) = get(api, path).await {
             report(&error, options.habits, journal);
             return Err(error);
         }
     }
-    journal.info(
-        "operation/operation.go:111",
-        "Successfully connected to Forgejo instance",
-    );
+    journal.info("operation/operation.go:111", "Successfully connected to Forgejo instance");
     Ok(())
 }
 
 async fn get(api: &Api, path: &str) -> Result<(), ApiError> {
     let segments = path.trim_start_matches("/api/v1/").split('/').collect();
-    let request = Request {
-        method: Method::GET,
-        path: segments,
-        query: Vec::new(),
-        body: None,
-    };
+    let request = Request { method: Method::GET, path: segments, query: Vec::new(), body: None };
     api.call(&request).await.map(drop)
 }
 

@@ -39,11 +39,7 @@ pub(crate) struct Tool {
 }
 
 /// A parameter in a tool's schema: name, JSON type, whether it is required.
-pub(crate) struct Parameter(
-    pub(crate) &'static str,
-    pub(crate) &'static str,
-    pub(crate) bool,
-);
+pub(crate) struct Parameter(pub(crate) &'static str, pub(crate) &'static str, pub(crate) bool);
 
 /// The end of a call that is going on.
 pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
@@ -52,25 +48,9 @@ type Run = for<'a> fn(&'a Fixture, &'a Call) -> Running<'a>;
 
 /// Every tool that these options offer.
 pub(crate) fn offered(options: &Options) -> Vec<&'static Tool> {
-    let groups = [
-        plain::TOOLS,
-        forgejo::TOOLS,
-        raw_request::TOOLS,
-        ask::TOOLS,
-        notify::TOOLS,
-        faults::TOOLS,
-    ];
-    let downloads = if options.has_downloads() {
-        download::TOOLS
-    } else {
-        &[]
-    };
-    groups
-        .into_iter()
-        .flatten()
-        .chain(downloads)
-        .filter(|tool| forgejo::is_in(tool.name, options.habits))
-        .collect()
+    let groups = [plain::TOOLS, forgejo::TOOLS, raw_request::TOOLS, ask::TOOLS, notify::TOOLS, faults::TOOLS];
+    let downloads = if options.has_downloads() { download::TOOLS } else { &[] };
+    groups.into_iter().flatten().chain(downloads).filter(|tool| forgejo::is_in(tool.name, options.habits)).collect()
 }
 
 // === impl Call ===
@@ -93,9 +73,7 @@ impl Call {
 
     /// A boolean argument, false where it is missing.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        self.arguments
-            .entry(name)
-            .is_some_and(|raw| raw.get() == "true")
+        self.arguments.entry(name).is_some_and(|raw| raw.get() == "true")
     }
 
     /// An argument as JSON text.

@@ -10,6 +10,7 @@ use bridge::bridge::Bridge;
 use bridge::config::BridgeConfig;
 use bridge::observer::{DroppedMessage, Observer, SkippedLine};
 use bridge::process::{ExitReport, ProcessRequest, SpawnError};
+use bridge::profile::RepeatCall;
 use bridge::reply::{EventStream, GetHead, PostHead, Principal, Reply, ReplyBody};
 use bridge::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::starter::{RunningWorker, StartWorker, StopWorker};
@@ -22,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Nothing that a test waits for takes longer; with the clock paused, waiting costs nothing.
-const PATIENCE: Duration = Duration::from_secs(3000);
+const PATIENCE: Duration = Duration::from_mins(500);
 
 pub(crate) const GATEWAY: &str = "http://127.0.0.1:4001";
 pub(crate) const FORGEJO: &str = "https://forge.example";
@@ -57,11 +58,20 @@ impl House {
 
     /// A bridge on a store that another one may have used.
     pub(crate) fn on(store: Arc<MemoryStore>, change: impl FnOnce(&mut BridgeConfig)) -> Self {
+        Self::build(store, Vec::new(), change)
+    }
+
+    /// With a profile that has one tool called after each handshake.
+    pub(crate) fn repeating(params: Value) -> Self {
+        Self::build(Arc::default(), vec![RepeatCall { method: "tools/call".to_owned(), params }], |_| {})
+    }
+
+    fn build(store: Arc<MemoryStore>, repeat_calls: Vec<RepeatCall>, change: impl FnOnce(&mut BridgeConfig)) -> Self {
         let mut config = BridgeConfig::default();
         change(&mut config);
-        let (started, workers) = mpsc::unbounded_channel();
+        let (tell, workers) = mpsc::unbounded_channel();
         let failures: Arc<Mutex<Vec<SpawnError>>> = Arc::default();
-        let starter = Starter { started, failures: failures.clone() };
+        let starter = Starter { started: tell, failures: failures.clone(), repeat_calls };
         let (issuer, seen): (Arc<Issuer>, Arc<Seen>) = (Arc::default(), Arc::default());
         let bridge = Bridge::start(config, starter, issuer.clone(), store.clone(), seen.clone());
         Self { bridge, store, issuer, seen, workers: workers.into(), failures }
@@ -113,6 +123,35 @@ pub(crate) fn call(id: impl Into<Value>, tool: &str) -> Value {
     json!({"jsonrpc":"2.0","id":id.into(),"method":"tools/call","params":{"name":tool,"arguments":{}}})
 }
 
+/// What can be sent: JSON, or text that may be none.
+pub(crate) trait Body {
+    fn text(self) -> String;
+}
+
+impl Body for Value {
+    fn text(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Body for &Value {
+    fn text(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Body for &str {
+    fn text(self) -> String {
+        self.to_owned()
+    }
+}
+
+impl Body for String {
+    fn text(self) -> String {
+        self
+    }
+}
+
 // === The client's side ===
 
 #[derive(Clone)]
@@ -124,13 +163,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) async fn post(&self, body: impl ToString) -> Reply {
-        soon(self.post_future(body.to_string())).await
+    pub(crate) async fn post(&self, body: impl Body) -> Reply {
+        soon(self.post_future(body.text())).await
     }
 
     /// Posts in the background.
-    pub(crate) fn start(&self, body: impl ToString) -> JoinHandle<Reply> {
-        let (client, body) = (self.clone(), body.to_string());
+    pub(crate) fn start(&self, body: impl Body) -> JoinHandle<Reply> {
+        let (client, body) = (self.clone(), body.text());
         tokio::spawn(async move { client.post_future(body).await })
     }
 
@@ -245,6 +284,7 @@ impl Events {
 struct Starter {
     started: mpsc::UnboundedSender<Puppet>,
     failures: Arc<Mutex<Vec<SpawnError>>>,
+    repeat_calls: Vec<RepeatCall>,
 }
 
 /// A worker that the test plays.
@@ -260,6 +300,10 @@ struct Handle {
 }
 
 impl StartWorker for Starter {
+    fn repeat_calls(&self) -> &[RepeatCall] {
+        &self.repeat_calls
+    }
+
     fn start(&self, request: ProcessRequest) -> BoxFuture<'_, Result<RunningWorker, SpawnError>> {
         if let Some(error) = self.failures.lock().expect("lock").pop() {
             return Box::pin(async { Err(error) });
@@ -306,8 +350,8 @@ impl Puppet {
         message
     }
 
-    pub(crate) async fn say(&mut self, message: impl ToString) {
-        let line = format!("{}\n", message.to_string());
+    pub(crate) async fn say(&mut self, message: impl Body) {
+        let line = format!("{}\n", message.text());
         self.out.write_all(line.as_bytes()).await.expect("the broker reads");
     }
 
@@ -327,10 +371,21 @@ impl Puppet {
         request["params"].clone()
     }
 
+    /// Returns when the broker has read everything that was said.
+    pub(crate) async fn heard(&mut self) {
+        self.say(json!({"jsonrpc":"2.0","id":"heard","method":"ping"})).await;
+        assert_eq!(self.next().await, json!({"jsonrpc":"2.0","id":"heard","result":{}}));
+    }
+
     /// Exits with what it has printed so far.
     pub(crate) fn exit(self, code: i32) {
         let report = ExitReport { code: Some(code), signal: None, last_stderr_line: Some("last words".to_owned()) };
         self.exit.send_replace(Some(report));
+    }
+
+    /// Closes stdout and lives on.
+    pub(crate) fn close_output(self) -> Lines<BufReader<DuplexStream>> {
+        self.lines
     }
 
     /// Waits until the broker has closed its stdin. Lines still in it are read over.

@@ -335,6 +335,11 @@ fn number(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, Fault>
 }
 
 fn warn(reader: &mut Reader<'_>, config: &Config) {
+    if matches!(config.store.keys, Keys::Ephemeral) {
+        reader.warnings.push(
+            "ephemeral-key: logins and tokens are sealed with a key that ends with this run; after a restart everybody has to connect again".to_owned(),
+        );
+    }
     if !config.http.listen.ip().is_loopback() && config.http.trusted_proxies.is_empty() {
         reader.warnings.push(
             "listening beyond loopback without trusted-proxies: all clients behind a reverse proxy look like one address".to_owned(),

@@ -291,7 +291,9 @@ fn without_a_key_the_broker_says_how_to_make_one() {
     operator.unset("ENCRYPTION_KEYS");
     assert!(operator.problems()[0].remedy.contains("keys generate"));
     operator.flag("ephemeral-key", "true");
-    assert!(matches!(operator.config().store.keys, Keys::Ephemeral));
+    let config = operator.config();
+    assert!(matches!(config.store.keys, Keys::Ephemeral));
+    assert!(config.warnings[0].contains("after a restart"), "{:?}", config.warnings);
     operator.variable("ENCRYPTION_KEYS", KEY);
     assert_eq!(operator.settings_with_problems(), ["ephemeral-key"]);
 }
@@ -403,4 +405,14 @@ fn a_custom_worker_is_described_by_settings() {
     let profile = operator.config().worker.to_profile().unwrap();
     assert_eq!((profile.command.as_str(), profile.token_var.as_str()), ("/usr/bin/my-mcp", "MY_TOKEN"));
     assert_eq!(profile.env["MODE"], "stdio");
+}
+
+#[test]
+fn the_committed_reference_is_what_the_program_prints() {
+    let committed = include_str!("../../../../docs/configuration.md");
+    assert_eq!(
+        committed.trim_end(),
+        reference().trim_end(),
+        "run `fjmcp-broker config --reference > docs/configuration.md`"
+    );
 }

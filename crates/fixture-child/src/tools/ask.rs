@@ -29,18 +29,14 @@ fn ask<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
         let params = call.raw("params").map_or(usual, RawValue::get);
         let wait = Duration::from_millis(call.count("timeout_ms").unwrap_or(30_000));
         let (id, answer) = fixture.asks.open();
-        fixture.output.line(&format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#,
-            go::string(method)
-        ));
+        fixture
+            .output
+            .line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#, go::string(method)));
         if let Ok(Ok(message)) = tokio::time::timeout(wait, answer).await {
             return report(&message);
         }
         fixture.asks.forget(id);
-        fixture.tool_failure(&format!(
-            "ask err: no answer to {method} in {} ms",
-            wait.as_millis()
-        ))
+        fixture.tool_failure(&format!("ask err: no answer to {method} in {} ms", wait.as_millis()))
     })
 }
 
@@ -62,9 +58,7 @@ fn request_of(kind: &str) -> (&str, &'static str) {
 fn report(message: &str) -> Answer {
     let members: Members = serde_json::from_str(message).unwrap_or_default();
     match (members.field("result"), members.field("error")) {
-        (_, Some(error)) if error.get() != "null" => {
-            Answer::structured(&format!("{{\"error\":{}}}", error.get()))
-        }
+        (_, Some(error)) if error.get() != "null" => Answer::structured(&format!("{{\"error\":{}}}", error.get())),
         (Some(result), _) => Answer::structured(&format!("{{\"result\":{}}}", result.get())),
         _ => Answer::internal("ask err: the answer has neither result nor error"),
     }

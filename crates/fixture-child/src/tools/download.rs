@@ -22,12 +22,7 @@ pub(crate) const TOOLS: &[Tool] = &[
     Tool {
         name: "download_release_attachment",
         about: "Download a release attachment",
-        parameters: &[
-            OWNER,
-            REPO,
-            Parameter("release_id", "number", true),
-            ATTACHMENT,
-        ],
+        parameters: &[OWNER, REPO, Parameter("release_id", "number", true), ATTACHMENT],
         run: download,
     },
     Tool {
@@ -39,12 +34,7 @@ pub(crate) const TOOLS: &[Tool] = &[
     Tool {
         name: "download_comment_attachment",
         about: "Download a comment attachment",
-        parameters: &[
-            OWNER,
-            REPO,
-            Parameter("comment_id", "number", true),
-            ATTACHMENT,
-        ],
+        parameters: &[OWNER, REPO, Parameter("comment_id", "number", true), ATTACHMENT],
         run: download,
     },
 ];
@@ -52,16 +42,8 @@ pub(crate) const TOOLS: &[Tool] = &[
 fn download<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
     Box::pin(async {
         let argument = |name: &str| call.text(name).unwrap_or_default();
-        let (owner, repo, id) = (
-            argument("owner"),
-            argument("repo"),
-            argument("attachment_id"),
-        );
-        let (release, index, comment) = (
-            argument("release_id"),
-            argument("index"),
-            argument("comment_id"),
-        );
+        let (owner, repo, id) = (argument("owner"), argument("repo"), argument("attachment_id"));
+        let (release, index, comment) = (argument("release_id"), argument("index"), argument("comment_id"));
         let (what, middle) = match call.name.as_str() {
             "download_release_attachment" => ("release", vec!["releases", &release]),
             "download_issue_attachment" => ("issue", vec!["issues", &index]),
@@ -78,27 +60,16 @@ fn download<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
 }
 
 async fn fetch(fixture: &Fixture, path: Vec<&str>) -> Result<Answer, ApiError> {
-    let request = Request {
-        method: Method::GET,
-        path,
-        query: Vec::new(),
-        body: None,
-    };
-    let metadata: Value =
-        serde_json::from_str(&fixture.api.call(&request).await?).unwrap_or_default();
+    let request = Request { method: Method::GET, path, query: Vec::new(), body: None };
+    let metadata: Value = serde_json::from_str(&fixture.api.call(&request).await?).unwrap_or_default();
     let size = metadata["size"].as_u64().unwrap_or(0);
-    let address = metadata["browser_download_url"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let address = metadata["browser_download_url"].as_str().unwrap_or_default().to_owned();
     if size >= INLINE_CAP {
         let text = json!({ "Result": { "attachment": metadata, "inline": false } }).to_string();
         return Ok(Answer::text(&go::escape_html(&text)));
     }
     let (kind, bytes) = fixture.api.download(&address, 1024 * 1024).await?;
-    let text = go::escape_html(
-        &json!({ "Result": { "attachment": metadata, "inline": true } }).to_string(),
-    );
+    let text = go::escape_html(&json!({ "Result": { "attachment": metadata, "inline": true } }).to_string());
     let result = json!({
         "content": [
             { "type": "text", "text": text },

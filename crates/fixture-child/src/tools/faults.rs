@@ -15,19 +15,13 @@ pub(crate) const TOOLS: &[Tool] = &[
     Tool {
         name: "crash",
         about: "End the process: exit (with a status), abort, panic (as the Go program of this release), or half a line",
-        parameters: &[
-            Parameter("how", "string", false),
-            Parameter("status", "number", false),
-        ],
+        parameters: &[Parameter("how", "string", false), Parameter("status", "number", false)],
         run: crash,
     },
     Tool {
         name: "garbage",
         about: "Print lines that are no JSON-RPC before the answer",
-        parameters: &[
-            Parameter("text", "string", false),
-            Parameter("times", "number", false),
-        ],
+        parameters: &[Parameter("text", "string", false), Parameter("times", "number", false)],
         run: garbage,
     },
     Tool {
@@ -45,10 +39,7 @@ pub(crate) const TOOLS: &[Tool] = &[
     Tool {
         name: "stderr",
         about: "Print text on stderr; {token} stands for the token that this process holds",
-        parameters: &[
-            Parameter("text", "string", true),
-            Parameter("times", "number", false),
-        ],
+        parameters: &[Parameter("text", "string", true), Parameter("times", "number", false)],
         run: stderr,
     },
     Tool {
@@ -76,10 +67,7 @@ fn crash<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
             Some("abort") => std::process::abort(),
             Some("panic") if fixture.options.habits.survives_panic() => {
                 Journal::raw("panic recovered in stdio tool call worker: asked for\n");
-                Answer::Orphan {
-                    code: -32603,
-                    message: "internal panic: asked for".into(),
-                }
+                Answer::Orphan { code: -32603, message: "internal panic: asked for".into() }
             }
             Some("panic") => {
                 Journal::raw("panic: asked for\n\ngoroutine 19 [running]:\n");
@@ -92,18 +80,16 @@ fn crash<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
                 std::process::exit(status)
             }
             None | Some("exit") => std::process::exit(status),
-            Some(other) => Answer::invalid_params(format!(
-                "crash: how is exit, abort, panic or half_line, not {other}"
-            )),
+            Some(other) => {
+                Answer::invalid_params(format!("crash: how is exit, abort, panic or half_line, not {other}"))
+            }
         }
     })
 }
 
 fn garbage<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
     Box::pin(async {
-        let text = call
-            .text("text")
-            .unwrap_or_else(|| "this is no JSON {".into());
+        let text = call.text("text").unwrap_or_else(|| "this is no JSON {".into());
         for _ in 0..call.count("times").unwrap_or(1) {
             fixture.output.line(&text);
         }
@@ -118,9 +104,7 @@ fn stray<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
             Some(raw) => raw.get().to_owned(),
             None => "4711".into(),
         };
-        fixture
-            .output
-            .answer(&id, &Answer::text("{\"Result\":\"stray\"}"));
+        fixture.output.answer(&id, &Answer::text("{\"Result\":\"stray\"}"));
         Answer::text("{\"Result\":\"proper\"}")
     })
 }
@@ -136,10 +120,7 @@ fn endless_line<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
 
 fn stderr<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
     Box::pin(async {
-        let text = call
-            .text("text")
-            .unwrap_or_default()
-            .replace("{token}", fixture.api.token());
+        let text = call.text("text").unwrap_or_default().replace("{token}", fixture.api.token());
         for _ in 0..call.count("times").unwrap_or(1) {
             Journal::raw(&format!("{text}\n"));
         }
@@ -159,11 +140,7 @@ fn grandchild<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
     Box::pin(async {
         let seconds = call.count("seconds").unwrap_or(600);
         let mut command = Command::new("/proc/self/exe");
-        command
-            .arg("--linger")
-            .arg(seconds.to_string())
-            .stdin(Stdio::null())
-            .stderr(Stdio::null());
+        command.arg("--linger").arg(seconds.to_string()).stdin(Stdio::null()).stderr(Stdio::null());
         if !call.flag("keep_stdout") {
             command.stdout(Stdio::null());
         }
@@ -172,10 +149,7 @@ fn grandchild<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
         }
         match command.spawn() {
             Ok(child) => Answer::structured(&json!({ "pid": child.id() }).to_string()),
-            Err(error) => fixture.tool_failure(&format!(
-                "grandchild err: {}",
-                go::string(&error.to_string())
-            )),
+            Err(error) => fixture.tool_failure(&format!("grandchild err: {}", go::string(&error.to_string()))),
         }
     })
 }

@@ -14,28 +14,19 @@ pub(crate) const TOOLS: &[Tool] = &[
     Tool {
         name: "progress",
         about: "Send n progress notifications, then answer",
-        parameters: &[
-            Parameter("n", "number", true),
-            Parameter("interval_ms", "number", false),
-        ],
+        parameters: &[Parameter("n", "number", true), Parameter("interval_ms", "number", false)],
         run: progress,
     },
     Tool {
         name: "log",
         about: "Send a log message if the level set by the client allows it",
-        parameters: &[
-            Parameter("level", "string", false),
-            Parameter("data", "string", false),
-        ],
+        parameters: &[Parameter("level", "string", false), Parameter("data", "string", false)],
         run: log,
     },
     Tool {
         name: "list_changed",
         about: "Add a tool (kind tools) and send the list_changed notification of tools, resources or prompts",
-        parameters: &[
-            Parameter("kind", "string", false),
-            Parameter("add", "string", false),
-        ],
+        parameters: &[Parameter("kind", "string", false), Parameter("add", "string", false)],
         run: list_changed,
     },
     Tool {
@@ -51,10 +42,7 @@ fn progress<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
     Box::pin(async {
         let steps = call.count("n").unwrap_or(1);
         let pause = Duration::from_millis(call.count("interval_ms").unwrap_or(0));
-        let token = call
-            .meta
-            .entry("progressToken")
-            .and_then(|raw| fixture.echoed(raw));
+        let token = call.meta.entry("progressToken").and_then(|raw| fixture.echoed(raw));
         let Some(token) = token else {
             return Answer::text("{\"Result\":\"no progress token\"}");
         };
@@ -73,16 +61,10 @@ fn progress<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
 fn log<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
     Box::pin(async {
         let level = call.text("level").unwrap_or_else(|| "info".into());
-        let data = call.raw("data").map_or_else(
-            || go::string("a line from the fixture"),
-            |raw| raw.get().to_owned(),
-        );
+        let data = call.raw("data").map_or_else(|| go::string("a line from the fixture"), |raw| raw.get().to_owned());
         let sent = fixture.logs(&level);
         if sent {
-            let params = format!(
-                r#"{{"level":{},"logger":"fixture","data":{data}}}"#,
-                go::string(&level)
-            );
+            let params = format!(r#"{{"level":{},"logger":"fixture","data":{data}}}"#, go::string(&level));
             fixture.output.notify("notifications/message", &params);
         }
         Answer::text(&json!({ "Result": { "sent": sent } }).to_string())
@@ -93,13 +75,9 @@ fn list_changed<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
     Box::pin(async {
         let kind = call.text("kind").unwrap_or_else(|| "tools".into());
         if kind == "tools" {
-            fixture
-                .catalogue
-                .add(&call.text("add").unwrap_or_else(|| "appeared".into()));
+            fixture.catalogue.add(&call.text("add").unwrap_or_else(|| "appeared".into()));
         }
-        fixture
-            .output
-            .notify_bare(&format!("notifications/{kind}/list_changed"));
+        fixture.output.notify_bare(&format!("notifications/{kind}/list_changed"));
         Answer::text(&format!("{{\"Result\":{}}}", go::string(&kind)))
     })
 }
@@ -109,10 +87,7 @@ fn touch_resource<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
         let uri = call.text("uri").unwrap_or_else(|| NOTE.into());
         let told = fixture.resources.touch(&uri);
         if told {
-            fixture.output.notify(
-                "notifications/resources/updated",
-                &json!({ "uri": uri }).to_string(),
-            );
+            fixture.output.notify("notifications/resources/updated", &json!({ "uri": uri }).to_string());
         }
         let report = json!({ "told": told, "subscribed": fixture.resources.subscribed() });
         Answer::structured(&report.to_string())

@@ -11,30 +11,15 @@ use crate::output::Answer;
 use crate::server::Fixture;
 
 pub(crate) const TOOLS: &[Tool] = &[
-    Tool {
-        name: "echo",
-        about: "Return the arguments as they were written",
-        parameters: &[],
-        run: echo,
-    },
-    Tool {
-        name: "slow",
-        about: "Answer after a while",
-        parameters: &[Parameter("ms", "number", true)],
-        run: slow,
-    },
+    Tool { name: "echo", about: "Return the arguments as they were written", parameters: &[], run: echo },
+    Tool { name: "slow", about: "Answer after a while", parameters: &[Parameter("ms", "number", true)], run: slow },
     Tool {
         name: "large",
         about: "Answer with so many bytes",
         parameters: &[Parameter("bytes", "number", true)],
         run: large,
     },
-    Tool {
-        name: "environment",
-        about: "Report this process",
-        parameters: &[],
-        run: environment,
-    },
+    Tool { name: "environment", about: "Report this process", parameters: &[], run: environment },
     Tool {
         name: "received",
         about: "Report the lines read from stdin",
@@ -80,19 +65,10 @@ fn large<'a>(_: &'a Fixture, call: &'a Call) -> Running<'a> {
 fn environment<'a>(_: &'a Fixture, _: &'a Call) -> Running<'a> {
     Box::pin(async {
         let variables: BTreeMap<String, String> = std::env::vars_os()
-            .map(|(name, value)| {
-                (
-                    name.to_string_lossy().into_owned(),
-                    value.to_string_lossy().into_owned(),
-                )
-            })
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .collect();
-        let arguments: Vec<String> = std::env::args_os()
-            .map(|text| text.to_string_lossy().into_owned())
-            .collect();
-        let directory = std::env::current_dir()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default();
+        let arguments: Vec<String> = std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect();
+        let directory = std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default();
         let report = json!({
             "variables": variables,
             "arguments": arguments,
@@ -114,9 +90,7 @@ fn received<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
         if let Some(method) = call.text("method") {
             lines.retain(|line| method_of(line).as_deref() == Some(&method));
         }
-        Answer::structured(&crate::go::escape_html(
-            &json!({ "lines": lines }).to_string(),
-        ))
+        Answer::structured(&crate::go::escape_html(&json!({ "lines": lines }).to_string()))
     })
 }
 
@@ -133,10 +107,7 @@ fn open_files() -> BTreeMap<String, String> {
         .flatten()
         .filter_map(|entry| {
             let target = fs::read_link(entry.path()).ok()?;
-            Some((
-                entry.file_name().to_string_lossy().into_owned(),
-                target.display().to_string(),
-            ))
+            Some((entry.file_name().to_string_lossy().into_owned(), target.display().to_string()))
         })
         .collect()
 }
@@ -152,10 +123,5 @@ fn table(path: &str, separator: char) -> BTreeMap<String, String> {
 /// Field 5 of /proc/self/stat; the program's name before it may hold spaces.
 fn process_group() -> Option<i64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(2)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
 }

@@ -32,26 +32,16 @@ fn raw_request<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
     Box::pin(async {
         let path = call.text("path").unwrap_or_default();
         let (host, port) = fixture.api.authority();
-        let own = if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        };
+        let own = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let mut headers = match headers(call) {
             Ok(headers) => headers,
             Err(message) => return Answer::invalid_params(message),
         };
-        let has = |headers: &[(String, String)], name: &str| {
-            headers
-                .iter()
-                .any(|(key, _)| key.eq_ignore_ascii_case(name))
-        };
+        let has =
+            |headers: &[(String, String)], name: &str| headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
         let send_token = call.raw("token").is_none_or(|raw| raw.get() != "false");
         if send_token && !fixture.api.token().is_empty() && !has(&headers, "authorization") {
-            headers.push((
-                "Authorization".into(),
-                format!("token {}", fixture.api.token()),
-            ));
+            headers.push(("Authorization".into(), format!("token {}", fixture.api.token())));
         }
         if !has(&headers, "user-agent") {
             headers.push(("User-Agent".into(), fixture.api.agent().to_owned()));
@@ -59,11 +49,7 @@ fn raw_request<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
         let request = RawRequest {
             address: call.text("connect").unwrap_or(own),
             method: call.text("method").unwrap_or_else(|| "GET".into()),
-            target: if path.starts_with('/') {
-                format!("{}{path}", fixture.api.prefix())
-            } else {
-                path
-            },
+            target: if path.starts_with('/') { format!("{}{path}", fixture.api.prefix()) } else { path },
             headers,
             body: call.text("body").unwrap_or_default().into_bytes(),
         };

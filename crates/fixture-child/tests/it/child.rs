@@ -36,21 +36,12 @@ pub(crate) fn start_program(program: &str, url: &str, token: &str, arguments: &[
     let stdin = process.stdin.take();
     let stdout = BufReader::new(process.stdout.take().unwrap());
     let stderr = process.stderr.take();
-    Running {
-        process,
-        stdin,
-        stdout,
-        stderr,
-    }
+    Running { process, stdin, stdout, stderr }
 }
 
 impl Running {
     pub(crate) fn send(&mut self, line: &str) {
-        self.stdin
-            .as_mut()
-            .unwrap()
-            .write_all(format!("{line}\n").as_bytes())
-            .unwrap();
+        self.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     /// Bytes as they are, without a newline.
@@ -60,10 +51,7 @@ impl Running {
 
     pub(crate) fn call(&mut self, id: u32, tool: &str, arguments: &Value) {
         let params = json!({ "name": tool, "arguments": arguments });
-        self.send(
-            &json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
-                .to_string(),
-        );
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params }).to_string());
     }
 
     /// The next line as it was written; empty at the end.
@@ -87,10 +75,7 @@ impl Running {
     pub(crate) fn text(&mut self, tool: &str, arguments: &Value) -> String {
         self.call(1, tool, arguments);
         let answer = self.message();
-        answer["result"]["content"][0]["text"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{answer}"))
-            .to_owned()
+        answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
     pub(crate) fn close_stdin(&mut self) {
@@ -103,10 +88,7 @@ impl Running {
 
     /// Sends a signal by the `kill` program.
     pub(crate) fn signal(&self, name: &str) {
-        let done = Command::new("kill")
-            .args(["-s", name, &self.pid().to_string()])
-            .status()
-            .unwrap();
+        let done = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().unwrap();
         assert!(done.success());
     }
 
@@ -121,11 +103,7 @@ impl Running {
     /// All of stderr, to its end.
     pub(crate) fn stderr(&mut self) -> String {
         let mut text = String::new();
-        self.stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
+        self.stderr.take().unwrap().read_to_string(&mut text).unwrap();
         text
     }
 

@@ -23,10 +23,7 @@ fn the_end_of_stdin_lets_calls_in_flight_finish_and_exits_0() {
     child.close_stdin();
     let rest = child.rest();
     assert_eq!(rest.lines().count(), 9, "{rest}");
-    assert!(
-        !rest.contains("cut"),
-        "an unterminated last line is dropped"
-    );
+    assert!(!rest.contains("cut"), "an unterminated last line is dropped");
     assert_eq!(child.wait().code(), Some(0));
 }
 
@@ -49,10 +46,7 @@ fn a_stubborn_child_survives_sigterm_and_the_end_of_stdin() {
     let mut child = start(OFFLINE, &["--no-probes"]);
     child.text("ignore_sigterm", &json!({ "eof_too": true }));
     child.signal("TERM");
-    assert_eq!(
-        child.ask(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#)["id"],
-        1
-    );
+    assert_eq!(child.ask(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#)["id"], 1);
     child.close_stdin();
     child.signal("TERM");
     assert!(child.is_running());
@@ -84,26 +78,17 @@ fn a_panic_kills_the_older_release_and_loses_the_id_in_the_newer() {
     let mut new = start(OFFLINE, &["--no-probes", "--habits", "2.34.1"]);
     new.call(1, "crash", &json!({ "how": "panic" }));
     let answer = new.message();
-    assert_eq!(
-        (answer["id"].clone(), answer["error"]["code"].clone()),
-        (Value::Null, json!(-32603))
-    );
+    assert_eq!((answer["id"].clone(), answer["error"]["code"].clone()), (Value::Null, json!(-32603)));
 }
 
 #[test]
 fn garbage_stray_answers_and_long_lines_come_before_the_proper_answer() {
     let mut child = start(OFFLINE, &["--no-probes"]);
     child.call(1, "garbage", &json!({ "text": "<html>", "times": 2 }));
-    assert_eq!(
-        (child.line(), child.line()),
-        ("<html>".into(), "<html>".into())
-    );
+    assert_eq!((child.line(), child.line()), ("<html>".into(), "<html>".into()));
     assert_eq!(child.message()["id"], 1);
     child.call(2, "stray", &json!({ "id": "own" }));
-    assert_eq!(
-        (child.message()["id"].clone(), child.message()["id"].clone()),
-        (json!(2), json!(2))
-    );
+    assert_eq!((child.message()["id"].clone(), child.message()["id"].clone()), (json!(2), json!(2)));
     child.call(3, "endless_line", &json!({ "bytes": 200_000 }));
     assert_eq!(child.line().len(), 200_000);
     assert_eq!(child.message()["id"], 3);
@@ -121,18 +106,10 @@ fn stderr_can_be_made_to_show_the_token() {
 fn environment_reports_names_values_and_arguments() {
     let mut child = start(OFFLINE, &["--no-probes"]);
     let report: Value = serde_json::from_str(&child.text("environment", &json!({}))).unwrap();
-    assert_eq!(
-        report["variables"],
-        json!({ "FORGEJO_URL": OFFLINE, "FORGEJO_ACCESS_TOKEN": "good" })
-    );
+    assert_eq!(report["variables"], json!({ "FORGEJO_URL": OFFLINE, "FORGEJO_ACCESS_TOKEN": "good" }));
     assert_eq!(report["arguments"][1], "--no-probes");
     assert_eq!(report["pid"], child.pid());
-    assert_eq!(
-        report["files"]["0"]
-            .as_str()
-            .map(|target| target.starts_with("pipe:")),
-        Some(true)
-    );
+    assert_eq!(report["files"]["0"].as_str().map(|target| target.starts_with("pipe:")), Some(true));
     assert!(report["status"]["NoNewPrivs"].is_string());
     assert!(report["group"].is_number());
 }
@@ -140,21 +117,12 @@ fn environment_reports_names_values_and_arguments() {
 #[test]
 fn a_grandchild_outlives_its_parent() {
     let mut child = start(OFFLINE, &["--no-probes"]);
-    child.call(
-        1,
-        "grandchild",
-        &json!({ "seconds": 60, "own_group": true }),
-    );
-    let pid = child.message()["result"]["structuredContent"]["pid"]
-        .as_u64()
-        .unwrap();
+    child.call(1, "grandchild", &json!({ "seconds": 60, "own_group": true }));
+    let pid = child.message()["result"]["structuredContent"]["pid"].as_u64().unwrap();
     child.close_stdin();
     child.wait();
     assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
-    let ended = std::process::Command::new("kill")
-        .args(["-s", "KILL", &pid.to_string()])
-        .status()
-        .unwrap();
+    let ended = std::process::Command::new("kill").args(["-s", "KILL", &pid.to_string()]).status().unwrap();
     assert!(ended.success());
 }
 
@@ -169,21 +137,10 @@ fn raw_request_sends_the_target_as_given_with_the_token() {
         "body": "access_token=x",
     });
     let report: Value = serde_json::from_str(&child.text("raw_request", &arguments)).unwrap();
-    assert_eq!(
-        (report["status"].clone(), report["body"].clone()),
-        (json!(418), json!("tea <pot>"))
-    );
+    assert_eq!((report["status"].clone(), report["body"].clone()), (json!(418), json!("tea <pot>")));
     let seen = &forgejo.seen()[0];
-    assert_eq!(
-        seen.line,
-        "PATCH /api/v1/repos/alice//demo/../%70riv?sudo=root"
-    );
-    for header in [
-        "authorization: token good",
-        "sudo: root",
-        "x-twice: 1",
-        "x-twice: 2",
-    ] {
+    assert_eq!(seen.line, "PATCH /api/v1/repos/alice//demo/../%70riv?sudo=root");
+    for header in ["authorization: token good", "sudo: root", "x-twice: 1", "x-twice: 2"] {
         assert!(seen.headers.iter().any(|line| line == header), "{header}");
     }
     assert_eq!(seen.body, "access_token=x");
@@ -194,44 +151,22 @@ fn raw_request_can_go_elsewhere_without_the_token() {
     let forgejo = Forgejo::with(|_| (200, String::new()));
     let mut child = start(OFFLINE, &["--no-probes"]);
     let address = forgejo.url.trim_start_matches("http://");
-    let arguments =
-        json!({ "path": "http://other.example/api/v1/user", "connect": address, "token": false });
+    let arguments = json!({ "path": "http://other.example/api/v1/user", "connect": address, "token": false });
     child.text("raw_request", &arguments);
     let seen = &forgejo.seen()[0];
     assert_eq!(seen.line, "GET http://other.example/api/v1/user");
-    assert!(
-        !seen
-            .headers
-            .iter()
-            .any(|line| line.starts_with("authorization"))
-    );
+    assert!(!seen.headers.iter().any(|line| line.starts_with("authorization")));
 }
 
 #[test]
 fn an_attachment_download_hands_the_token_to_a_foreign_host() {
     let sink = Forgejo::with(|_| (200, "loot".into()));
     let address = format!("{}/asset", sink.url);
-    let forgejo = Forgejo::with(move |_| {
-        (
-            200,
-            json!({ "size": 0, "browser_download_url": address }).to_string(),
-        )
-    });
+    let forgejo = Forgejo::with(move |_| (200, json!({ "size": 0, "browser_download_url": address }).to_string()));
     let mut child = start(&forgejo.url, &["--no-probes", "--habits", "2.34.1"]);
-    let arguments =
-        json!({ "owner": "alice", "repo": "demo", "release_id": 1, "attachment_id": 2 });
+    let arguments = json!({ "owner": "alice", "repo": "demo", "release_id": 1, "attachment_id": 2 });
     child.call(1, "download_release_attachment", &arguments);
-    assert_eq!(
-        child.message()["result"]["content"][1]["resource"]["blob"],
-        "bG9vdA=="
-    );
-    assert_eq!(
-        forgejo.lines(),
-        ["GET /api/v1/repos/alice/demo/releases/1/assets/2"]
-    );
-    assert!(
-        sink.seen()[0]
-            .headers
-            .contains(&"authorization: token good".to_owned())
-    );
+    assert_eq!(child.message()["result"]["content"][1]["resource"]["blob"], "bG9vdA==");
+    assert_eq!(forgejo.lines(), ["GET /api/v1/repos/alice/demo/releases/1/assets/2"]);
+    assert!(sink.seen()[0].headers.contains(&"authorization: token good".to_owned()));
 }

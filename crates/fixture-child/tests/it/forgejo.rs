@@ -23,32 +23,18 @@ impl Forgejo {
     /// Knows the token `good`, the user alice and issue 1 of alice/demo.
     pub(crate) fn start() -> Self {
         Self::with(|request| {
-            let known = request
-                .headers
-                .iter()
-                .any(|header| header == "authorization: token good");
-            let anonymous = !request
-                .headers
-                .iter()
-                .any(|header| header.starts_with("authorization:"));
+            let known = request.headers.iter().any(|header| header == "authorization: token good");
+            let anonymous = !request.headers.iter().any(|header| header.starts_with("authorization:"));
             if !known && !anonymous {
-                return (
-                    401,
-                    r#"{"message":"user does not exist [uid: 0, name: ]","url":"x"}"#.into(),
-                );
+                return (401, r#"{"message":"user does not exist [uid: 0, name: ]","url":"x"}"#.into());
             }
             match request.line.as_str() {
                 "GET /api/v1/version" => (200, r#"{"version":"11.0.15+gitea-1.22.0"}"#.into()),
                 "GET /api/v1/user" => (200, r#"{"id":7,"login":"alice"}"#.into()),
-                "GET /api/v1/repos/alice/demo/issues/1" => {
-                    (200, r#"{"number":1,"title":"<b>&"}"#.into())
-                }
+                "GET /api/v1/repos/alice/demo/issues/1" => (200, r#"{"number":1,"title":"<b>&"}"#.into()),
                 "POST /api/v1/repos/alice/demo/issues" => (201, request.body.clone()),
                 "GET /api/v1/repos/alice/odd/issues/1" => (403, "plain text".into()),
-                _ => (
-                    404,
-                    r#"{"message":"The target couldn't be found.","url":"x"}"#.into(),
-                ),
+                _ => (404, r#"{"message":"The target couldn't be found.","url":"x"}"#.into()),
             }
         })
     }
@@ -81,10 +67,7 @@ impl Forgejo {
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.seen()
-            .into_iter()
-            .map(|request| request.line)
-            .collect()
+        self.seen().into_iter().map(|request| request.line).collect()
     }
 }
 
@@ -112,21 +95,12 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, answer: &dyn Fn(&Seen) 
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
         let line = first.trim().trim_end_matches(" HTTP/1.1").to_owned();
-        let request = Seen {
-            line,
-            headers,
-            body: String::from_utf8(body).unwrap(),
-        };
+        let request = Seen { line, headers, body: String::from_utf8(body).unwrap() };
         kept.lock().unwrap().push(request.clone());
         let (status, text) = answer(&request);
-        let head = format!(
-            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            text.len()
-        );
-        if stream
-            .write_all(format!("{head}{text}").as_bytes())
-            .is_err()
-        {
+        let head =
+            format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", text.len());
+        if stream.write_all(format!("{head}{text}").as_bytes()).is_err() {
             return;
         }
     }

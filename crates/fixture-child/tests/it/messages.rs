@@ -7,30 +7,15 @@ const OFFLINE: &str = "http://127.0.0.1:1";
 
 /// Both releases answered so (measured).
 const SEEN: &[(&str, &str)] = &[
-    (
-        r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
-    ),
-    (
-        "",
-        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}"#,
-    ),
-    (
-        "{bad",
-        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}"#,
-    ),
+    (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+    ("", r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}"#),
+    ("{bad", r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}"#),
     (
         r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
         r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Failed to parse message"}}"#,
     ),
-    (
-        r#""x""#,
-        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Failed to parse message"}}"#,
-    ),
-    (
-        "null",
-        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Invalid JSON-RPC version"}}"#,
-    ),
+    (r#""x""#, r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Failed to parse message"}}"#),
+    ("null", r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Invalid JSON-RPC version"}}"#),
     (
         r#"{"jsonrpc":"2.0","id":1152921504606846976,"method":"ping"}"#,
         r#"{"jsonrpc":"2.0","id":1152921504606847000,"result":{}}"#,
@@ -39,26 +24,11 @@ const SEEN: &[(&str, &str)] = &[
         r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}"#,
         r#"{"jsonrpc":"2.0","id":9007199254740992,"result":{}}"#,
     ),
-    (
-        r#"{"jsonrpc":"2.0","id":1e3,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":1000,"result":{}}"#,
-    ),
-    (
-        r#"{"jsonrpc":"2.0","id":1e21,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":1e+21,"result":{}}"#,
-    ),
-    (
-        r#"{"jsonrpc":"2.0","id":0.0000001,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":1e-7,"result":{}}"#,
-    ),
-    (
-        r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":true,"result":{}}"#,
-    ),
-    (
-        r#"{"jsonrpc":"2.0","id":{"a":1},"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":{"a":1},"result":{}}"#,
-    ),
+    (r#"{"jsonrpc":"2.0","id":1e3,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":1000,"result":{}}"#),
+    (r#"{"jsonrpc":"2.0","id":1e21,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":1e+21,"result":{}}"#),
+    (r#"{"jsonrpc":"2.0","id":0.0000001,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":1e-7,"result":{}}"#),
+    (r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":true,"result":{}}"#),
+    (r#"{"jsonrpc":"2.0","id":{"a":1},"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":{"a":1},"result":{}}"#),
     (
         "{\"jsonrpc\":\"2.0\",\"id\":\"a<b>&é\",\"method\":\"ping\"}",
         "{\"jsonrpc\":\"2.0\",\"id\":\"a\\u003cb\\u003e\\u0026é\",\"result\":{}}",
@@ -79,18 +49,9 @@ const SEEN: &[(&str, &str)] = &[
         r#"{"jsonrpc":"2.0","id":14,"method":5}"#,
         r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Failed to parse message"}}"#,
     ),
-    (
-        r#"{"JSONRPC":"2.0","ID":16,"METHOD":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":16,"result":{}}"#,
-    ),
-    (
-        r#"{"jſonrpc":"2.0","id":8,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":8,"result":{}}"#,
-    ),
-    (
-        r#"{"jsonrpc":"2.0","id":13,"id":14,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":14,"result":{}}"#,
-    ),
+    (r#"{"JSONRPC":"2.0","ID":16,"METHOD":"ping"}"#, r#"{"jsonrpc":"2.0","id":16,"result":{}}"#),
+    (r#"{"jſonrpc":"2.0","id":8,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":8,"result":{}}"#),
+    (r#"{"jsonrpc":"2.0","id":13,"id":14,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":14,"result":{}}"#),
     (
         r#"{"jsonrpc":"2.0","id":17,"method":"ping","Method":"tools/call","params":{"name":"nope","NAME":"other"}}"#,
         r#"{"jsonrpc":"2.0","id":17,"error":{"code":-32602,"message":"tool 'other' not found: tool not found"}}"#,
@@ -115,10 +76,7 @@ const SEEN: &[(&str, &str)] = &[
         r#"{"jsonrpc":"2.0","id":4,"method":"server/discover"}"#,
         r#"{"jsonrpc":"2.0","id":4,"error":{"code":-32601,"message":"Method server/discover not found"}}"#,
     ),
-    (
-        r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#,
-        "{\"jsonrpc\":\"2.0\",\"id\":\"\u{fffd}\",\"result\":{}}",
-    ),
+    (r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#, "{\"jsonrpc\":\"2.0\",\"id\":\"\u{fffd}\",\"result\":{}}"),
     (
         r#"{"jsonrpc":"2.0","id":16,"method":"ping","params":[]}"#,
         r#"{"jsonrpc":"2.0","id":16,"error":{"code":-32600,"message":"unparsable ping request: json: cannot unmarshal array into Go struct field PingRequest.Request.params of type mcp.RequestParams"}}"#,
@@ -150,14 +108,12 @@ fn each_line_is_answered_as_the_real_programs_answered_it() {
 
 #[test]
 fn repeated_params_of_a_call_are_merged_by_the_older_release_only() {
-    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"},"params":{"arguments":{"a":1}}}"#;
+    let call =
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"},"params":{"arguments":{"a":1}}}"#;
     let mut old = start(OFFLINE, &["--no-probes", "--habits", "2.18.0"]);
     assert_eq!(old.ask(call)["result"]["structuredContent"]["a"], 1);
     let mut new = start(OFFLINE, &["--no-probes", "--habits", "2.34.1"]);
-    assert_eq!(
-        new.ask(call)["error"]["message"],
-        "tool '' not found: tool not found"
-    );
+    assert_eq!(new.ask(call)["error"]["message"], "tool '' not found: tool not found");
 }
 
 /// Keeps the table honest wherever the Go program is at hand: `FORGEJO_MCP_BINARY` is a colon list of paths.
@@ -188,28 +144,20 @@ fn notifications_and_stray_answers_are_met_with_silence() {
     ] {
         child.send(silent);
     }
-    assert_eq!(
-        child.ask(r#"{"jsonrpc":"2.0","id":99,"method":"ping"}"#)["id"],
-        99
-    );
+    assert_eq!(child.ask(r#"{"jsonrpc":"2.0","id":99,"method":"ping"}"#)["id"], 99);
 }
 
 #[test]
 fn ids_can_be_kept_exact() {
     let mut child = start(OFFLINE, &["--no-probes", "--exact-ids"]);
     child.send(r#"{"jsonrpc":"2.0","id":1152921504606846976,"method":"ping"}"#);
-    assert_eq!(
-        child.line(),
-        r#"{"jsonrpc":"2.0","id":1152921504606846976,"result":{}}"#
-    );
+    assert_eq!(child.line(), r#"{"jsonrpc":"2.0","id":1152921504606846976,"result":{}}"#);
 }
 
 #[test]
 fn a_line_of_twelve_mebibytes_is_read() {
     let mut child = start(OFFLINE, &["--no-probes"]);
     let long = "x".repeat(12 * 1024 * 1024);
-    let answer = child.ask(&format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"pad":"{long}"}}}}"#
-    ));
+    let answer = child.ask(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"pad":"{long}"}}}}"#));
     assert_eq!(answer["id"], 1);
 }

@@ -30,7 +30,11 @@ pub(crate) const ROUTES: &[Route] = &[
 
 /// Only for site administrators.
 pub(crate) fn demand(call: &Call<'_>) -> Result<(), ApiError> {
-    if call.is_admin() { Ok(()) } else { Err(ApiError::forbidden("user should be the site admin")) }
+    if call.is_admin() {
+        Ok(())
+    } else {
+        Err(ApiError::forbidden("user should be the site admin"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -55,7 +59,11 @@ impl UserOption {
         if let Some(name) = &self.full_name {
             user.full_name.clone_from(name);
         }
-        if let Some(password) = self.password.as_ref().filter(|password| !password.is_empty()) {
+        if let Some(password) = self
+            .password
+            .as_ref()
+            .filter(|password| !password.is_empty())
+        {
             user.password = call.site.issue(SecretKind::Password, password.clone());
         }
         user.admin = self.admin.unwrap_or(user.admin);
@@ -72,15 +80,27 @@ impl UserOption {
 
 fn users(call: &mut Call<'_>) -> ApiResult {
     demand(call)?;
-    call.page(call.state.users.values().map(|user| call.render().user(user)).collect())
+    call.page(
+        call.state
+            .users
+            .values()
+            .map(|user| call.render().user(user))
+            .collect(),
+    )
 }
 
 fn create_user(call: &mut Call<'_>) -> ApiResult {
     demand(call)?;
     let option: UserOption = call.body()?;
-    let login = option.username.clone().filter(|name| !name.is_empty()).ok_or_else(|| ApiError::invalid("[Username]: Required"))?;
+    let login = option
+        .username
+        .clone()
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| ApiError::invalid("[Username]: Required"))?;
     if call.state.owner_id(&login).is_some() {
-        return Err(ApiError::invalid(format!("user already exists [name: {login}]")));
+        return Err(ApiError::invalid(format!(
+            "user already exists [name: {login}]"
+        )));
     }
     let id = call.state.next_id("owner");
     let mut user = User {
@@ -91,7 +111,11 @@ fn create_user(call: &mut Call<'_>) -> ApiResult {
         email: String::new(),
         admin: false,
         created: call.now,
-        state: if option.must_change_password.unwrap_or(true) { UserState::MustChangePassword } else { UserState::Active },
+        state: if option.must_change_password.unwrap_or(true) {
+            UserState::MustChangePassword
+        } else {
+            UserState::Active
+        },
         keys: Vec::new(),
         hooks: Vec::new(),
         starred: BTreeSet::new(),
@@ -105,7 +129,11 @@ fn create_user(call: &mut Call<'_>) -> ApiResult {
 
 fn named(call: &Call<'_>) -> Result<i64, ApiError> {
     demand(call)?;
-    Ok(call.state.user(call.param(0)).ok_or_else(ApiError::not_found)?.id)
+    Ok(call
+        .state
+        .user(call.param(0))
+        .ok_or_else(ApiError::not_found)?
+        .id)
 }
 
 fn edit_user(call: &mut Call<'_>) -> ApiResult {
@@ -144,7 +172,13 @@ fn rename_user(call: &mut Call<'_>) -> ApiResult {
 
 fn orgs(call: &mut Call<'_>) -> ApiResult {
     demand(call)?;
-    call.page(call.state.orgs.values().map(|org| call.render().org(org)).collect())
+    call.page(
+        call.state
+            .orgs
+            .values()
+            .map(|org| call.render().org(org))
+            .collect(),
+    )
 }
 
 fn emails(call: &mut Call<'_>) -> ApiResult {

@@ -24,17 +24,36 @@ pub(crate) const ROUTES: &[Route] = &[
     signed("POST", "repos/{owner}/{repo}/issues", ISSUE, create),
     open("GET", "repos/{owner}/{repo}/issues/{index}", ISSUE, get),
     signed("PATCH", "repos/{owner}/{repo}/issues/{index}", ISSUE, edit),
-    signed("DELETE", "repos/{owner}/{repo}/issues/{index}", ISSUE, delete),
-    open("GET", "repos/{owner}/{repo}/issue_templates", ISSUE, templates),
-    open("GET", "repos/{owner}/{repo}/issues/{index}/dependencies", ISSUE, dependencies),
-    signed("POST", "repos/{owner}/{repo}/issues/{index}/dependencies", ISSUE, add_dependency),
-    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/dependencies", ISSUE, remove_dependency),
-    open("GET", "repos/{owner}/{repo}/issues/{index}/blocks", ISSUE, blocks),
-    signed("POST", "repos/{owner}/{repo}/issues/{index}/blocks", ISSUE, add_block),
-    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/blocks", ISSUE, remove_block),
-    signed("PUT", "repos/{owner}/{repo}/issues/{index}/lock", ISSUE, lock),
-    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/lock", ISSUE, unlock),
-    signed("POST", "repos/{owner}/{repo}/issues/{index}/deadline", ISSUE, deadline),
+    signed(
+        "DELETE",
+        "repos/{owner}/{repo}/issues/{index}",
+        ISSUE,
+        delete,
+    ),
+    open(
+        "GET",
+        "repos/{owner}/{repo}/issue_templates",
+        ISSUE,
+        templates,
+    ),
+    signed(
+        "PUT",
+        "repos/{owner}/{repo}/issues/{index}/lock",
+        ISSUE,
+        lock,
+    ),
+    signed(
+        "DELETE",
+        "repos/{owner}/{repo}/issues/{index}/lock",
+        ISSUE,
+        unlock,
+    ),
+    signed(
+        "POST",
+        "repos/{owner}/{repo}/issues/{index}/deadline",
+        ISSUE,
+        deadline,
+    ),
 ];
 
 /// What a list of issues is narrowed by.
@@ -55,7 +74,13 @@ pub(crate) struct Filter {
 impl Filter {
     /// Reads the query of a call.
     pub(crate) fn of(call: &Call<'_>) -> Result<Self, ApiError> {
-        let words = |name: &str| call.query(name).split(',').filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+        let words = |name: &str| {
+            call.query(name)
+                .split(',')
+                .filter(|word| !word.is_empty())
+                .map(str::to_lowercase)
+                .collect()
+        };
         let user = |name: &str, flag: &str| {
             if call.query_flag(flag) {
                 return call.doer_id().map(Some);
@@ -80,12 +105,20 @@ impl Filter {
 
     pub(crate) fn lets(&self, repo: &Repo, issue: &Issue) -> bool {
         let label = |wanted: &String| {
-            let named = repo.labels.iter().find(|label| label.name.eq_ignore_ascii_case(wanted));
+            let named = repo
+                .labels
+                .iter()
+                .find(|label| label.name.eq_ignore_ascii_case(wanted));
             named.is_some_and(|label| issue.labels.contains(&label.id))
         };
         let milestone = |wanted: &String| {
-            let in_it = repo.milestones.iter().find(|milestone| Some(milestone.id) == issue.milestone);
-            in_it.is_some_and(|it| it.title.eq_ignore_ascii_case(wanted) || it.id.to_string() == *wanted)
+            let in_it = repo
+                .milestones
+                .iter()
+                .find(|milestone| Some(milestone.id) == issue.milestone);
+            in_it.is_some_and(|it| {
+                it.title.eq_ignore_ascii_case(wanted) || it.id.to_string() == *wanted
+            })
         };
         issue.matches_state(&self.state)
             && match self.kind.as_str() {
@@ -93,13 +126,17 @@ impl Filter {
                 "issues" => issue.pull.is_none(),
                 _ => true,
             }
-            && (self.text.is_empty() || issue.title.to_lowercase().contains(&self.text) || issue.body.to_lowercase().contains(&self.text))
+            && (self.text.is_empty()
+                || issue.title.to_lowercase().contains(&self.text)
+                || issue.body.to_lowercase().contains(&self.text))
             && self.labels.iter().all(label)
             && (self.milestones.is_empty() || self.milestones.iter().any(milestone))
             && issue.updated >= self.since
             && (self.before == 0 || issue.updated <= self.before)
             && self.poster.is_none_or(|poster| issue.poster == poster)
-            && self.assignee.is_none_or(|user| issue.assignees.contains(&user))
+            && self
+                .assignee
+                .is_none_or(|user| issue.assignees.contains(&user))
     }
 }
 
@@ -107,7 +144,14 @@ impl Filter {
 
 impl Issue {
     /// An open issue without anything but its text.
-    pub(crate) fn new(id: i64, number: i64, poster: i64, title: &str, body: &str, now: i64) -> Self {
+    pub(crate) fn new(
+        id: i64,
+        number: i64,
+        poster: i64,
+        title: &str,
+        body: &str,
+        now: i64,
+    ) -> Self {
         Self {
             id,
             number,
@@ -136,8 +180,16 @@ fn list(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let filter = Filter::of(call)?;
     let repo = &call.state.repos[&id];
-    let issues = repo.issues.values().rev().filter(|issue| filter.lets(repo, issue));
-    call.page(issues.map(|issue| call.render().issue(repo, issue)).collect())
+    let issues = repo
+        .issues
+        .values()
+        .rev()
+        .filter(|issue| filter.lets(repo, issue));
+    call.page(
+        issues
+            .map(|issue| call.render().issue(repo, issue))
+            .collect(),
+    )
 }
 
 fn get(call: &mut Call<'_>) -> ApiResult {
@@ -145,7 +197,8 @@ fn get(call: &mut Call<'_>) -> ApiResult {
     show(call, repo, number, StatusCode::OK)
 }
 
-fn show(call: &Call<'_>, repo: i64, number: i64, status: StatusCode) -> ApiResult {
+/// Shows an issue.
+pub(crate) fn show(call: &Call<'_>, repo: i64, number: i64, status: StatusCode) -> ApiResult {
     let repo = &call.state.repos[&repo];
     reply(status, &call.render().issue(repo, &repo.issues[&number]))
 }
@@ -180,12 +233,26 @@ fn create(call: &mut Call<'_>) -> ApiResult {
     let may_write = call.state.access(Some(doer), &call.state.repos[&repo_id]) >= Access::Write;
     let id = call.state.next_id("issue");
     let repo = &call.state.repos[&repo_id];
-    let mut issue = Issue::new(id, repo.next_number(), doer, &option.title, &option.body, now);
+    let mut issue = Issue::new(
+        id,
+        repo.next_number(),
+        doer,
+        &option.title,
+        &option.body,
+        now,
+    );
     issue.git_ref = option.git_ref;
     if may_write {
-        let names: Vec<String> = option.assignees.unwrap_or_default().into_iter().chain(option.assignee).collect();
+        let names: Vec<String> = option
+            .assignees
+            .unwrap_or_default()
+            .into_iter()
+            .chain(option.assignee)
+            .collect();
         issue.assignees = user_ids(call, &names)?;
-        issue.labels = super::labels::ids_of(call, repo_id, &option.labels.unwrap_or_default())?.into_iter().collect();
+        issue.labels = super::labels::ids_of(call, repo_id, &option.labels.unwrap_or_default())?
+            .into_iter()
+            .collect();
         issue.milestone = Some(option.milestone).filter(|milestone| *milestone > 0);
         issue.due = option.due_date.as_deref().and_then(parse_rfc3339);
     }
@@ -205,7 +272,11 @@ pub(crate) fn user_ids(call: &Call<'_>, names: &[String]) -> Result<Vec<i64>, Ap
         let user = call.state.user(name).map(|user| user.id);
         user.ok_or_else(|| ApiError::invalid(format!("Assignee does not exist: [name: {name}]")))
     };
-    names.iter().filter(|name| !name.is_empty()).map(find).collect()
+    names
+        .iter()
+        .filter(|name| !name.is_empty())
+        .map(find)
+        .collect()
 }
 
 #[derive(Deserialize)]
@@ -292,89 +363,6 @@ fn delete(call: &mut Call<'_>) -> ApiResult {
 fn templates(call: &mut Call<'_>) -> ApiResult {
     call.repo_id(Access::Read)?;
     ok(&json!([]))
-}
-
-#[derive(Deserialize)]
-struct IssueMeta {
-    index: i64,
-    #[serde(default)]
-    owner: String,
-    #[serde(default)]
-    repo: String,
-}
-
-/// The issue that a body names, in this or another repository that the caller may see.
-fn other_issue(call: &Call<'_>, here: i64) -> Result<(i64, i64), ApiError> {
-    let meta: IssueMeta = call.body()?;
-    let repo = if meta.repo.is_empty() {
-        &call.state.repos[&here]
-    } else {
-        let found = call.state.repo(&meta.owner, &meta.repo).filter(|repo| call.may_see(repo));
-        found.ok_or_else(ApiError::not_found)?
-    };
-    repo.issues.get(&meta.index).ok_or_else(ApiError::not_found)?;
-    Ok((repo.id, meta.index))
-}
-
-fn dependencies(call: &mut Call<'_>) -> ApiResult {
-    let places: Vec<(i64, i64)> = call.issue()?.dependencies.iter().copied().collect();
-    list_places(call, &places)
-}
-
-fn blocks(call: &mut Call<'_>) -> ApiResult {
-    let here = call.issue_place()?;
-    let all = call.state.repos.values().flat_map(|repo| repo.issues.values().map(move |issue| (repo.id, issue)));
-    let places: Vec<(i64, i64)> =
-        all.filter(|(_, issue)| issue.dependencies.contains(&here)).map(|(repo, issue)| (repo, issue.number)).collect();
-    list_places(call, &places)
-}
-
-fn list_places(call: &Call<'_>, places: &[(i64, i64)]) -> ApiResult {
-    let found = places.iter().filter_map(|(repo, number)| {
-        let repo = call.state.repos.get(repo).filter(|repo| call.may_see(repo))?;
-        Some(call.render().issue(repo, repo.issues.get(number)?))
-    });
-    call.page(found.collect())
-}
-
-fn add_dependency(call: &mut Call<'_>) -> ApiResult {
-    let here = call.issue_place()?;
-    let other = other_issue(call, here.0)?;
-    if !call.issue_to_write()?.dependencies.insert(other) {
-        return Err(ApiError::invalid("Issue dependency does already exist"));
-    }
-    show(call, other.0, other.1, StatusCode::CREATED)
-}
-
-fn remove_dependency(call: &mut Call<'_>) -> ApiResult {
-    let here = call.issue_place()?;
-    let other = other_issue(call, here.0)?;
-    if !call.issue_to_write()?.dependencies.remove(&other) {
-        return Err(ApiError::not_found());
-    }
-    show(call, other.0, other.1, StatusCode::OK)
-}
-
-fn add_block(call: &mut Call<'_>) -> ApiResult {
-    set_block(call, true)
-}
-
-fn remove_block(call: &mut Call<'_>) -> ApiResult {
-    set_block(call, false)
-}
-
-fn set_block(call: &mut Call<'_>, wanted: bool) -> ApiResult {
-    let here = call.issue_place()?;
-    let (repo, number) = other_issue(call, here.0)?;
-    call.issue_to_write()?;
-    let other = call.state.repos.get_mut(&repo).and_then(|repo| repo.issues.get_mut(&number));
-    let dependencies = &mut other.ok_or_else(ApiError::not_found)?.dependencies;
-    if wanted {
-        dependencies.insert(here);
-    } else if !dependencies.remove(&here) {
-        return Err(ApiError::not_found());
-    }
-    show(call, repo, number, if wanted { StatusCode::CREATED } else { StatusCode::OK })
 }
 
 fn lock(call: &mut Call<'_>) -> ApiResult {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    git::Git,
+    git::{Commit, Git},
     issue::{Issue, Label, Milestone},
     release::Release,
 };
@@ -40,11 +40,12 @@ pub(crate) struct Repo {
     pub(crate) collaborators: BTreeMap<i64, Access>,
     /// Wiki pages by title.
     pub(crate) wiki: BTreeMap<String, WikiPage>,
-    /// Objects that the API only stores and shows: webhooks, deploy keys, branch protections, commit statuses.
+    /// Objects that the API only stores and shows: webhooks, deploy keys, branch protections, commit statuses, push mirrors.
     pub(crate) hooks: Vec<serde_json::Value>,
     pub(crate) keys: Vec<serde_json::Value>,
     pub(crate) protections: Vec<serde_json::Value>,
     pub(crate) statuses: Vec<serde_json::Value>,
+    pub(crate) push_mirrors: Vec<serde_json::Value>,
     pub(crate) runner_token: Option<String>,
 }
 
@@ -107,8 +108,18 @@ impl Repo {
             keys: Vec::new(),
             protections: Vec::new(),
             statuses: Vec::new(),
+            push_mirrors: Vec::new(),
             runner_token: None,
         }
+    }
+
+    /// The commit that a name stands for: branch, tag, commit id or `HEAD`.
+    pub(crate) fn resolve(&self, name: &str) -> Option<&Commit> {
+        self.git.resolve(if name == "HEAD" {
+            &self.default_branch
+        } else {
+            name
+        })
     }
 
     /// The next number, shared by issues and pull requests.
@@ -118,7 +129,10 @@ impl Repo {
 
     /// Open issues and open pull requests.
     pub(crate) fn open_counts(&self) -> (usize, usize) {
-        let open = self.issues.values().filter(|issue| issue.closed_at.is_none());
+        let open = self
+            .issues
+            .values()
+            .filter(|issue| issue.closed_at.is_none());
         let pulls = open.clone().filter(|issue| issue.pull.is_some()).count();
         (open.count() - pulls, pulls)
     }

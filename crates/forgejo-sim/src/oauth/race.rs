@@ -27,7 +27,9 @@ impl Meeting {
     pub(crate) async fn wait(&self) {
         let barrier = {
             let mut meeting = self.0.lock();
-            let Some((left, barrier)) = meeting.as_mut() else { return };
+            let Some((left, barrier)) = meeting.as_mut() else {
+                return;
+            };
             let barrier = Arc::clone(barrier);
             *left -= 1;
             if *left == 0 {

@@ -194,6 +194,9 @@ async fn redirected(
             if stored.status().is_redirection() && stored.status() != StatusCode::NOT_MODIFIED {
                 return Err(Refusal::Unreadable("the storage points elsewhere"));
             }
+            if stored.status() == StatusCode::UNAUTHORIZED {
+                return Err(Refusal::Unreadable("the storage does not accept Forgejo's link"));
+            }
             answer::pass(stored, Passage { rewrites_json: false, ..passage })
         }
         Destination::Storage(url) => {

@@ -22,7 +22,7 @@ async fn revoking_an_access_token_ends_that_token_at_once_and_nothing_else() -> 
     assert!(refused.header("www-authenticate").is_some_and(|text| text.contains("invalid_token")));
 
     let renewed = client.refresh(&tokens.refresh_token).await?;
-    let answer = mcp.with_token(&renewed.access_token).post(&request(json!(1), "ping", &json!({}))).await?;
+    let answer = mcp.with_token(&renewed.access_token).post(&request(&json!(1), "ping", &json!({}))).await?;
     assert_eq!(answer.status, StatusCode::OK, "the session goes on with the next token");
     Ok(())
 }
@@ -44,10 +44,10 @@ async fn revoking_a_refresh_token_ends_tokens_sessions_streams_and_workers_of_it
 
     // The same client of the same user logs in again: the session is gone, not moved.
     let fresh = client.log_in(&Browser::new()?, &Person::named("alice")).await?;
-    let answer = mcp.with_token(&fresh.access_token).post(&request(json!(1), "ping", &json!({}))).await?;
+    let answer = mcp.with_token(&fresh.access_token).post(&request(&json!(1), "ping", &json!({}))).await?;
     assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.body);
 
-    let answer = other.post(&request(json!(1), "ping", &json!({}))).await?;
+    let answer = other.post(&request(&json!(1), "ping", &json!({}))).await?;
     assert_eq!(answer.status, StatusCode::OK, "another grant of the user is left alone");
     Ok(())
 }

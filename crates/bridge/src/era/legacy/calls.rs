@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::WITH_PRIMING;
 use crate::call::{After, Call, Ticket};
 use crate::config::BridgeConfig;
-use crate::envelope::{Message, RawId};
+use crate::envelope::{Kind, Message, RawId};
 use crate::event_log::EventLog;
 use crate::exchange::Exchange;
 use crate::refusal::{METHOD_NOT_FOUND, Refusal};
@@ -30,38 +30,59 @@ enum OwnAnswer {
     Refused(Refusal),
 }
 
-/// Sends the requests on their way and waits for what becomes of them.
-pub(super) async fn answer(
-    shop: &Arc<Workshop>,
-    who: &Principal,
-    caller: &Caller,
-    requests: Vec<Message>,
-    batch: bool,
-) -> Result<Reply, Refusal> {
-    let exchange = Exchange::new(caller.log(&shop.config), requests.len(), batch);
-    let mut calls = Vec::with_capacity(requests.len());
-    let mut own = Vec::new();
-    for message in requests {
-        let Some(id) = message.id() else { continue };
-        match caller.own_answer(&message) {
-            Some(answer) => own.push((id, answer)),
-            None => calls.push(call(shop, who, caller, &exchange, message, id)?),
+/// Requests that may go on their way.
+pub(super) struct Calls {
+    user: Arc<str>,
+    exchange: Option<Arc<Exchange>>,
+    for_worker: Vec<Call>,
+    own: Vec<(RawId, OwnAnswer)>,
+}
+
+// === impl Calls ===
+
+impl Calls {
+    /// Nothing has been done when this fails.
+    pub(super) fn prepare(
+        shop: &Arc<Workshop>,
+        who: &Principal,
+        caller: &Caller,
+        requests: Vec<Message>,
+        batch: bool,
+    ) -> Result<Self, Refusal> {
+        let mut calls = Self { user: who.user.clone(), exchange: None, for_worker: Vec::new(), own: Vec::new() };
+        if requests.is_empty() {
+            return Ok(calls);
         }
-    }
-    for (id, answer) in own {
-        match answer {
-            OwnAnswer::Empty => {
-                exchange.answer([br#"{"jsonrpc":"2.0","id":"#, id.as_bytes(), br#","result":{}}"#].concat().into());
+        let exchange = Exchange::new(caller.log(&shop.config), requests.len(), batch);
+        for message in requests {
+            let Some(id) = message.id() else { continue };
+            match caller.own_answer(&message) {
+                Some(answer) => calls.own.push((id, answer)),
+                None => calls.for_worker.push(call(shop, who, caller, &exchange, message, id)?),
             }
-            OwnAnswer::Refused(refusal) => exchange.refuse(id.as_bytes(), &refusal),
         }
+        calls.exchange = Some(exchange);
+        Ok(calls)
     }
-    if !calls.is_empty() {
-        caller.seat().send(calls);
+
+    /// Sends them and waits for what becomes of them.
+    pub(super) async fn run(self, shop: &Arc<Workshop>, caller: &Caller) -> Reply {
+        let Some(exchange) = self.exchange else { return Reply::accepted() };
+        for (id, answer) in self.own {
+            match answer {
+                OwnAnswer::Empty => {
+                    exchange.answer([br#"{"jsonrpc":"2.0","id":"#, id.as_bytes(), br#","result":{}}"#].concat().into());
+                }
+                OwnAnswer::Refused(refusal) => exchange.refuse(id.as_bytes(), &refusal),
+            }
+        }
+        if !self.for_worker.is_empty() {
+            caller.seat().send(self.for_worker);
+        }
+        let user = self.user;
+        let streaming = |exchange: &Arc<Exchange>| (shop.tally.unlimited_stream(&user), caller.streams(exchange));
+        exchange.reply(shop.config.stream_after, streaming).await
     }
-    let user = who.user.clone();
-    let streaming = |exchange: &Arc<Exchange>| (shop.tally.unlimited_stream(&user), caller.streams(exchange));
-    Ok(exchange.reply(shop.config.stream_after, streaming).await)
 }
 
 fn call(
@@ -106,17 +127,13 @@ impl Caller {
         }
     }
 
-    pub(super) fn take_notification(&self, message: &Message) {
-        match self {
-            Self::Session(session) => session.take_notification(message),
-            Self::Shared(shared) => shared.take_notification(message),
-        }
-    }
-
-    /// A client's answer to a question. Without a session nobody was asked.
-    pub(super) fn take_answer(&self, message: &Message) {
-        if let Self::Session(session) = self {
-            session.take_answer(message);
+    /// A notification, or an answer to a question: without a session nobody was asked.
+    pub(super) fn take(&self, message: &Message) {
+        match (self, message.kind()) {
+            (Self::Session(session), Kind::Response { .. }) => session.take_answer(message),
+            (Self::Session(session), _) => session.take_notification(message),
+            (Self::Shared(_), Kind::Response { .. }) => {}
+            (Self::Shared(shared), _) => shared.take_notification(message),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::calls::{Caller, answer};
+use super::calls::{Caller, Calls};
 use super::{WITH_BATCHES, check_version};
 use crate::envelope::{Incoming, Kind, Message, RawId};
 use crate::refusal::Refusal;
@@ -45,18 +45,14 @@ async fn handle(
             (messages, true)
         }
     };
-    let mut requests = Vec::with_capacity(messages.len());
-    for message in messages {
-        match message.kind() {
-            Kind::Request => requests.push(message),
-            Kind::Notification => caller.take_notification(&message),
-            Kind::Response { .. } => caller.take_answer(&message),
-        }
+    let (requests, others): (Vec<Message>, Vec<Message>) =
+        messages.into_iter().partition(|message| message.kind() == Kind::Request);
+    // What is wrong with a request is found before anything of the batch is forwarded.
+    let calls = Calls::prepare(supervisor.shop(), who, &caller, requests, batch)?;
+    for message in &others {
+        caller.take(message);
     }
-    if requests.is_empty() {
-        return Ok(Reply::accepted());
-    }
-    answer(supervisor.shop(), who, &caller, requests, batch).await
+    Ok(calls.run(supervisor.shop(), &caller).await)
 }
 
 /// Trap 18.

@@ -18,7 +18,7 @@ fn forge(elsewhere: String) -> impl Fn(&Seen) -> axum::response::Response + Clon
             redirect(302, &format!("{elsewhere}external?signature=1"))
         }
         "/api/v1/repos/old/b" => redirect(301, "https://git.example/api/v1/repos/new/b?token=x&page=2"),
-        "/api/v1/repos/a/b/to/hooks" => redirect(307, "/api/v1/repos/a/b/hooks"),
+        "/api/v1/repos/a/b/to/door" => redirect(307, "/api/v1/repos/a/b/hooks"),
         "/a/b/archive/main.zip" => redirect(303, "/user/login?redirect_to=x"),
         _ => json(r#"{"file":"content"}"#),
     }
@@ -111,7 +111,7 @@ async fn a_redirect_within_forgejo_is_turned_inwards() {
 #[tokio::test]
 async fn a_redirect_within_forgejo_is_judged_anew() {
     let (world, _elsewhere) = world().await;
-    let message = refusal(world.get("/api/v1/repos/a/b/to/hooks").await, 403).await;
+    let message = refusal(world.get("/api/v1/repos/a/b/to/door").await, 403).await;
     assert!(message.contains("hooks"), "{message}");
     let message = refusal(world.get("/a/b/archive/main.zip").await, 403).await;
     assert!(message.contains("web pages"), "{message}");

@@ -32,4 +32,4 @@ lint: prepare ## format, clippy, dependency rules
 
 clean: ## remove what was built and installed here
 	$(CARGO) clean
-	rm -rf .children .clients
+	rm -rf .children .clients tests/clients/node_modules

@@ -21,7 +21,7 @@ use crate::cage::{Cage, basic};
 mod argv;
 mod descriptors;
 
-pub use argv::LauncherArgumentError;
+use argv::LauncherArgumentError;
 
 /// The hidden subcommand's name, the first argument of the binary.
 pub const SUBCOMMAND: &str = "worker-launcher";

@@ -7,7 +7,6 @@
 //! - One task owns each process, sends it every signal and takes its exit status, so that no signal goes to a pid that
 //!   belongs to somebody else by then.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -237,6 +236,3 @@ impl Shared {
         self.live.remove(pid);
     }
 }
-
-/// An environment as [`std::process::Command::envs`] takes it.
-type Environment = Vec<(OsString, OsString)>;

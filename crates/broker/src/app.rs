@@ -20,7 +20,9 @@ use store::{KeyRing, Store, StoreError};
 use crate::audit::{Audit, Entry};
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
+use crate::config::{BaseUrl, PublicUrl};
 use crate::live_grants::{LiveGrant, LiveGrants};
+use crate::pages::LandingPage;
 
 mod build;
 mod upkeep;
@@ -55,6 +57,7 @@ pub(crate) struct Site {
     pub(crate) forgejo_host: String,
     pub(crate) authorization_server: AuthorizationServerMetadata,
     pub(crate) protected_resource: ProtectedResourceMetadata,
+    pub(crate) landing: LandingPage,
 }
 
 /// What the operator has decided about clients, tokens and sizes.
@@ -64,18 +67,19 @@ pub(crate) struct Policy {
     pub(crate) replay_window: Duration,
     pub(crate) login_lifetime: Duration,
     pub(crate) max_clients: u32,
-    pub(crate) max_body_bytes: usize,
 }
 
 // === impl Site ===
 
 impl Site {
-    fn new(issuer: &str, forgejo_host: &str) -> Self {
+    fn new(public_url: &PublicUrl, forgejo: &BaseUrl, forgejo_host: &str) -> Self {
+        let issuer = public_url.origin();
         let resource = Resource::of_issuer(issuer);
         let name = format!("Forgejo at {forgejo_host}");
         Self {
             authorization_server: AuthorizationServerMetadata::of_issuer(issuer),
             protected_resource: ProtectedResourceMetadata::of(issuer, &resource, &name),
+            landing: LandingPage::new(public_url, forgejo),
             issuer: issuer.to_owned(),
             resource,
             forgejo_host: forgejo_host.to_owned(),
@@ -107,8 +111,7 @@ impl App {
         for grant in &login.ended_grants {
             self.grants.end(grant);
             self.bridge.end_grant(grant.as_str()).await;
-            let entry =
-                Entry { actor: Some(login.user.as_str()), subject: Some(grant.as_str()), ..Entry::default() };
+            let entry = Entry { actor: Some(login.user.as_str()), subject: Some(grant.as_str()), ..Entry::default() };
             self.audit.record("grant_ended", "revoked_at_forgejo", &entry);
         }
     }

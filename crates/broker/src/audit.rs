@@ -50,12 +50,14 @@ impl Audit {
         let outcome = outcome.into();
         tracing::info!(
             target: "audit",
-            audit.event = event,
-            audit.outcome = outcome,
-            user.id = entry.actor,
-            client.id = entry.client,
-            audit.subject = entry.subject,
-            request.id = entry.request_id,
+            {
+                audit.event = event,
+                audit.outcome = outcome,
+                audit.subject = entry.subject,
+                user.id = entry.actor,
+                client.id = entry.client,
+                request.id = entry.request_id,
+            },
             "audit"
         );
         let owned = |text: Option<&str>| text.map(str::to_owned);

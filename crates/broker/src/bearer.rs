@@ -9,13 +9,17 @@ use oauth::clock::{Clock, Timestamp};
 use oauth::error::ErrorCode;
 use oauth::scope::ScopeSet;
 use oauth::token::TokenHash;
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use store::{Store, StoreError};
 
 use crate::live_grants::{LiveGrant, LiveGrants};
+use crate::tombstones::Tombstones;
 
 /// Tokens that are remembered; the rest are read from the store again.
 const REMEMBERED: usize = 50_000;
+/// What is longer is not looked up at all, in bytes.
+const LONGEST_TOKEN: usize = 512;
 
 /// Checks bearer tokens. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +28,7 @@ pub(crate) struct Bearers {
     grants: LiveGrants,
     clock: Arc<dyn Clock>,
     known: Arc<Cache<TokenHash, Known>>,
+    revoked: Arc<Mutex<Tombstones<TokenHash>>>,
     challenge: Challenge,
 }
 
@@ -36,7 +41,7 @@ pub(crate) struct Challenge {
 /// Why a request is not let in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotAuthorized {
-    /// No credentials at all; the challenge then carries no error code (RFC 6750 §3.1, oauth.md A15).
+    /// No credentials, or some for another scheme; the challenge then carries no error code (RFC 6750 §3.1, oauth.md A15).
     #[error("no bearer token")]
     Missing,
     /// The Authorization header has another form.
@@ -60,7 +65,14 @@ struct Known {
 
 impl Bearers {
     pub(crate) fn new(store: Store, grants: LiveGrants, clock: Arc<dyn Clock>, issuer: &str) -> Self {
-        Self { store, grants, clock, known: Arc::new(Cache::new(REMEMBERED)), challenge: Challenge::of_issuer(issuer) }
+        Self {
+            store,
+            grants,
+            clock,
+            known: Arc::new(Cache::new(REMEMBERED)),
+            revoked: Arc::default(),
+            challenge: Challenge::of_issuer(issuer),
+        }
     }
 
     /// The challenge of this resource.
@@ -72,14 +84,13 @@ impl Bearers {
     pub(crate) async fn check(&self, headers: &HeaderMap) -> Result<(Arc<LiveGrant>, Timestamp), NotAuthorized> {
         let token = presented(headers)?;
         let hash = TokenHash::of(token);
-        let known = match self.known.get(&hash) {
-            Some(known) => known,
-            None => {
-                let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
-                let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at };
-                self.known.insert(hash, known.clone());
-                known
-            }
+        let known = if let Some(known) = self.known.get(&hash) {
+            known
+        } else {
+            let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
+            let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at };
+            self.remember(hash, &known)?;
+            known
         };
         if known.grant.has_ended() {
             return Err(NotAuthorized::Invalid("revoked"));
@@ -90,19 +101,41 @@ impl Bearers {
         Ok((known.grant, known.expires_at))
     }
 
-    /// Forgets one token, because it was revoked.
+    /// Forgets one token, because it was revoked in the store just now.
     pub(crate) fn forget(&self, hash: &TokenHash) {
+        let mut revoked = self.revoked.lock();
+        revoked.bury(*hash);
         self.known.remove(hash);
+    }
+
+    /// To be called less often than a request may take.
+    pub(crate) fn prune(&self) {
+        self.revoked.lock().age();
+    }
+
+    /// A token may have been read from the store just before it was revoked there.
+    fn remember(&self, hash: TokenHash, known: &Known) -> Result<(), NotAuthorized> {
+        let revoked = self.revoked.lock();
+        if revoked.has(&hash) {
+            return Err(NotAuthorized::Invalid("revoked"));
+        }
+        self.known.insert(hash, known.clone());
+        Ok(())
     }
 }
 
 fn presented(headers: &HeaderMap) -> Result<&str, NotAuthorized> {
     let value = headers.get(header::AUTHORIZATION).ok_or(NotAuthorized::Missing)?;
-    let (scheme, token) =
-        value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(NotAuthorized::Malformed)?;
-    let token = token.trim();
-    let sane = !token.is_empty() && token.len() <= 512 && scheme.eq_ignore_ascii_case("bearer");
-    if sane { Ok(token) } else { Err(NotAuthorized::Malformed) }
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(NotAuthorized::Malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(NotAuthorized::Missing);
+    }
+    match token.trim() {
+        "" => Err(NotAuthorized::Malformed),
+        // Somebody else's token, such as a JWT; ours are far shorter.
+        token if token.len() > LONGEST_TOKEN => Err(NotAuthorized::Invalid("unknown")),
+        token => Ok(token),
+    }
 }
 
 // === impl Challenge ===
@@ -123,13 +156,13 @@ impl Challenge {
     }
 
     fn header(&self, error: Option<(ErrorCode, &str)>) -> HeaderValue {
-        let mut text =
-            format!("Bearer resource_metadata=\"{}\", scope=\"{}\"", self.resource_metadata, ScopeSet::READ_WRITE);
+        let (metadata, scope) = (&self.resource_metadata, ScopeSet::READ_WRITE);
+        let mut text = format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scope}\"");
         if let Some((code, description)) = error {
             // OAuth 2.1 §5.3.1: neither quotes nor backslashes in attribute values.
             let description: String =
                 description.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
-            text.push_str(&format!(", error=\"{code}\", error_description=\"{description}\""));
+            text = format!("{text}, error=\"{code}\", error_description=\"{description}\"");
         }
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
     }
@@ -179,5 +212,14 @@ mod tests {
             assert_eq!(read(other), None, "{other}");
         }
         assert!(matches!(presented(&HeaderMap::new()), Err(NotAuthorized::Missing)));
+    }
+
+    #[test]
+    fn a_token_that_is_too_long_to_be_ours_is_invalid_and_not_malformed() {
+        // The client has to throw it away and log in, as with any other invalid token (oauth.md A02).
+        let mut headers = HeaderMap::new();
+        let value = format!("Bearer {}", "e".repeat(LONGEST_TOKEN + 1));
+        headers.insert(header::AUTHORIZATION, HeaderValue::try_from(value).unwrap());
+        assert!(matches!(presented(&headers), Err(NotAuthorized::Invalid(_))));
     }
 }

@@ -29,6 +29,7 @@ mod settings;
 mod show;
 #[cfg(test)]
 mod tests;
+mod worker;
 
 pub use flags::FlagValues;
 pub use hosts::AllowedHost;

@@ -22,4 +22,5 @@ pub mod serve;
 mod storage;
 pub mod telemetry;
 mod token_pair;
+mod tombstones;
 mod worker_access;

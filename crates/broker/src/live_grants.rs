@@ -14,6 +14,8 @@ use oauth::id::GrantId;
 use oauth::scope::Access;
 use parking_lot::Mutex;
 
+use crate::tombstones::Tombstones;
+
 /// A grant in use.
 #[derive(Debug)]
 pub(crate) struct LiveGrant {
@@ -25,7 +27,14 @@ pub(crate) struct LiveGrant {
 
 /// All grants in use. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LiveGrants(Arc<Mutex<HashMap<Arc<str>, Weak<LiveGrant>>>>);
+pub(crate) struct LiveGrants(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    live: HashMap<Arc<str>, Weak<LiveGrant>>,
+    /// A request may have read a grant from the store just before it was revoked and enter it just after.
+    ended: Tombstones<Arc<str>>,
+}
 
 // === impl LiveGrant ===
 
@@ -48,33 +57,37 @@ impl LiveGrant {
 impl LiveGrants {
     /// The shared object of a grant that was read from the store.
     pub(crate) fn enter(&self, grant: Grant) -> Arc<LiveGrant> {
-        let mut live = self.0.lock();
-        if let Some(known) = live.get(grant.id.as_str()).and_then(Weak::upgrade) {
-            return known;
+        let mut known = self.0.lock();
+        if let Some(live) = known.live.get(grant.id.as_str()).and_then(Weak::upgrade) {
+            return live;
         }
         let id = grant.id.to_shared();
-        let ended = AtomicBool::new(!grant.is_live());
+        let ended = AtomicBool::new(!grant.is_live() || known.ended.has(&id));
         let last = grant.last_used_at.map_or(0, |at| at.0);
         let entered = Arc::new(LiveGrant { grant, ended, last_used_at: AtomicI64::new(last) });
-        live.insert(id, Arc::downgrade(&entered));
+        known.live.insert(id, Arc::downgrade(&entered));
         entered
     }
 
     /// The grant, if it is in use here.
     pub(crate) fn get(&self, id: &str) -> Option<Arc<LiveGrant>> {
-        self.0.lock().get(id).and_then(Weak::upgrade)
+        self.0.lock().live.get(id).and_then(Weak::upgrade)
     }
 
     /// Ends a grant for every room of this process.
     pub(crate) fn end(&self, id: &GrantId) {
-        if let Some(live) = self.get(id.as_str()) {
+        let mut known = self.0.lock();
+        known.ended.bury(id.to_shared());
+        if let Some(live) = known.live.get(id.as_str()).and_then(Weak::upgrade) {
             live.ended.store(true, Ordering::Release);
         }
     }
 
-    /// Forgets the entries that nobody uses any more.
+    /// Forgets the entries that nobody uses any more. To be called less often than a request may take.
     pub(crate) fn prune(&self) {
-        self.0.lock().retain(|_, live| live.strong_count() > 0);
+        let mut known = self.0.lock();
+        known.live.retain(|_, live| live.strong_count() > 0);
+        known.ended.age();
     }
 }
 
@@ -134,7 +147,15 @@ mod tests {
         drop(grants.enter(grant(ScopeSet::READ)));
         assert_eq!(grants.access("g"), GrantAccess::Ended);
         grants.prune();
-        assert!(grants.0.lock().is_empty());
+        assert!(grants.0.lock().live.is_empty());
+    }
+
+    #[test]
+    fn a_grant_read_before_its_end_and_entered_after_it_is_ended() {
+        let grants = LiveGrants::default();
+        let read_before = grant(ScopeSet::READ);
+        grants.end(&read_before.id);
+        assert!(grants.enter(read_before).has_ended());
     }
 
     #[test]

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+pub mod open_files;
 mod stop;
 #[cfg(test)]
 mod tests;

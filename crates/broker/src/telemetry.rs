@@ -15,6 +15,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogConfig;
 
+#[cfg(test)]
+pub(crate) mod captured;
 pub mod never_logged;
 mod record;
 mod records;

@@ -53,10 +53,8 @@ impl WorkerAccess for GatewayAccess {
 
     fn assign(&self, principal: &Principal) {
         *self.grant.lock() = self.grants.get(&principal.grant);
-        self.capability.assign(GatewayAssignment {
-            user: Arc::clone(&principal.user),
-            grant: Arc::clone(&principal.grant),
-        });
+        self.capability
+            .assign(GatewayAssignment { user: Arc::clone(&principal.user), grant: Arc::clone(&principal.grant) });
     }
 
     fn ready(&self) {

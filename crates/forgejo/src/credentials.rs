@@ -3,11 +3,11 @@
 //! Forgejo counts every token it issues to a user in one grant row, and each new refresh token kills the one before. So a user has
 //! *one* pair, whatever the number of his MCP clients, and whoever refreshes it must be alone and must not lose the answer:
 //!
-//! - **One flight.** In this process all callers share one task per user ([`flight`]); between processes a lease in the user's row,
+//! - **One flight.** In this process all callers share one task per user (`flight`); between processes a lease in the user's row,
 //!   taken by compare-and-swap, keeps the others away. Nothing is locked during HTTP. A caller that goes away does not end
 //!   the flight: a refresh that is broken off can be one that Forgejo has already counted.
 //! - **Stored before used.** If the store does not take a new pair, the pair is used from memory while the write is repeated
-//!   ([`parked`]), because the old one is worth nothing any more.
+//!   (`parked`), because the old one is worth nothing any more.
 //! - **Slow to bury.** A refused refresh means only that *this* refresh token is used up. The row is read again, and what somebody
 //!   else put there is used. If nobody did, the access token lives to its end, unless Forgejo refuses it too. An unreachable
 //!   Forgejo, and an application that Forgejo does not know, say nothing about the user.
@@ -240,7 +240,8 @@ impl Inner {
                     _ => {}
                 }
                 let flight = self.fly(&user, slot, Purpose::After401(failed.clone()));
-                (flight.clone(), flight.about_401())
+                let about_401 = flight.about_401;
+                (flight, about_401)
             };
             let row = flight.await?;
             if !same(&row.access_token, &failed) {

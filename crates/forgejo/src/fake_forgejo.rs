@@ -39,6 +39,7 @@ pub(crate) struct Canned {
     pub(crate) kind: &'static str,
     pub(crate) body: String,
     pub(crate) location: Option<&'static str>,
+    pub(crate) retry_after: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -78,7 +79,10 @@ pub(crate) struct FakeForgejo {
     levers: Arc<Mutex<Levers>>,
     /// Each refresh takes a permit before it is answered; plenty unless a test takes them away.
     pub(crate) gate: Arc<Semaphore>,
+    /// The same for the questions who a user is.
+    pub(crate) user_gate: Arc<Semaphore>,
     arrived: Arc<Notify>,
+    user_arrived: Arc<Notify>,
 }
 
 // === impl Canned ===
@@ -90,6 +94,7 @@ impl Canned {
             kind: "application/json;charset=utf-8",
             body: body.to_string(),
             location: None,
+            retry_after: None,
         }
     }
 
@@ -99,6 +104,7 @@ impl Canned {
             kind: "text/html; charset=utf-8",
             body: "<!DOCTYPE html><title>Forgejo</title>".to_owned(),
             location: None,
+            retry_after: None,
         }
     }
 
@@ -122,6 +128,9 @@ impl Canned {
             .header(header::CONTENT_TYPE, self.kind);
         if let Some(location) = self.location {
             builder = builder.header(header::LOCATION, location);
+        }
+        if let Some(seconds) = self.retry_after {
+            builder = builder.header(header::RETRY_AFTER, seconds);
         }
         builder.body(Body::from(self.body.clone())).unwrap()
     }
@@ -154,7 +163,9 @@ impl FakeForgejo {
             clock: Arc::new(AtomicI64::new(START)),
             levers: Arc::new(Mutex::new(levers)),
             gate: Arc::new(Semaphore::new(1000)),
+            user_gate: Arc::new(Semaphore::new(1000)),
             arrived: Arc::new(Notify::new()),
+            user_arrived: Arc::new(Notify::new()),
         };
         let routes = Router::new()
             .route("/login/oauth/access_token", post(token))
@@ -184,6 +195,11 @@ impl FakeForgejo {
     /// A refresh has reached the server since the last call of this.
     pub(crate) async fn arrival(&self) {
         self.arrived.notified().await;
+    }
+
+    /// The same for the questions who a user is.
+    pub(crate) async fn user_arrival(&self) {
+        self.user_arrived.notified().await;
     }
 
     pub(crate) fn set<T>(&self, change: impl FnOnce(&mut Levers) -> T) -> T {
@@ -350,6 +366,9 @@ async fn token(
 }
 
 async fn user(State(fake): State<FakeForgejo>, headers: HeaderMap) -> Reply {
+    fake.user_arrived.notify_one();
+    fake.user_gate.acquire().await.unwrap().forget();
+    fake.user_gate.add_permits(1);
     fake.set(|levers| {
         levers.seen.users += 1;
         if let Some(canned) = &levers.user {

@@ -15,6 +15,7 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +62,8 @@ use shared::Shared;
 #[derive(Clone)]
 pub struct Gateway {
     shared: Arc<Shared>,
-    listener: Arc<TcpListener>,
+    /// Until it is served.
+    listener: Arc<Mutex<Option<TcpListener>>>,
 }
 
 // === impl Gateway ===
@@ -106,7 +108,7 @@ impl Gateway {
             version: probes::VersionMemory::default(),
             wrong_capabilities: AtomicU64::new(0),
         };
-        Ok(Self { shared: Arc::new(shared), listener: Arc::new(listener) })
+        Ok(Self { shared: Arc::new(shared), listener: Arc::new(Mutex::new(Some(listener))) })
     }
 
     /// What workers take for Forgejo's address, without a trailing slash.
@@ -121,9 +123,16 @@ impl Gateway {
         self.shared.origins.public().as_str().trim_end_matches('/')
     }
 
-    /// Accepts workers until cancelled; then ends when the requests under way have ended.
+    /// Accepts workers until cancelled; then closes the port and ends when the requests under way have ended. To be called
+    /// once: the listener goes with the first call, a second one ends at once.
     pub fn serve(&self, cancel: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
-        listener::serve(Arc::clone(&self.shared), Arc::clone(&self.listener), cancel)
+        let listener = self.listener.lock().take();
+        let shared = Arc::clone(&self.shared);
+        async move {
+            if let Some(listener) = listener {
+                listener::serve(shared, listener, cancel).await;
+            }
+        }
     }
 
     /// Makes the capability of one worker. Until it is assigned, only start-up probes are answered.
@@ -149,3 +158,6 @@ impl fmt::Debug for Gateway {
         formatter.debug_struct("Gateway").field("url", &self.shared.url).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

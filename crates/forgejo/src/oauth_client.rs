@@ -1,8 +1,8 @@
 //! Forgejo's OAuth2 provider and the few API calls that tell who a user is.
 //!
 //! Forgejo is no textbook provider, and each habit of it has its place here: every error of the token endpoint is HTTP 400 and
-//! most are called `unauthorized_client` ([`token_endpoint`]); userinfo answers with an HTML page or a redirect when it
-//! means "no" ([`identity`]); error texts can contain the token ([`display_text`]). Redirects are never followed, bodies are
+//! most are called `unauthorized_client` (`token_endpoint`); userinfo answers with an HTML page or a redirect when it
+//! means "no" (`identity`); error texts can contain the token (`display_text`). Redirects are never followed, bodies are
 //! bounded, and an answer that is not what Forgejo sends is [`Unreachable`], never a statement about the user.
 
 use std::{sync::Arc, time::Duration};

@@ -69,19 +69,24 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a login out of the store; only one caller ever gets it. `None` if there is none (any more) or it has expired.
+    /// Takes a login out of the store; only one caller ever gets it. `None` if there is none (any more), it has expired, or was begun in
+    /// another browser or for something else; the latter two leave it where it is, so that a stranger can't spoil it.
     pub async fn take_authorization(
         &self,
         state_hash: &TokenHash,
+        browser_hash: &TokenHash,
+        purpose: Purpose,
         now: Timestamp,
     ) -> Result<Option<Authorization>, StoreError> {
         // A transaction of its own, because nobody may hold the login before its removal is on disk.
         let mut tx = self.begin().await?;
         let row = sqlx::query(
-            "DELETE FROM authorizations WHERE state_hash = $1 \
+            "DELETE FROM authorizations WHERE state_hash = $1 AND browser_hash = $2 AND purpose = $3 \
              RETURNING state_hash, browser_hash, purpose, sealed_request, created_at, expires_at",
         )
         .bind(state_hash.as_bytes().as_slice())
+        .bind(browser_hash.as_bytes().as_slice())
+        .bind(purpose.column())
         .fetch_optional(&mut *tx)
         .await?;
         tx.commit().await?;
@@ -143,7 +148,11 @@ mod tests {
     async fn a_login_is_taken_as_it_was_begun() {
         let (_directory, store) = testing::store().await;
         store.begin_authorization(&login("a")).await.unwrap();
-        let taken = store.take_authorization(&TokenHash::of("a"), Timestamp(100)).await.unwrap().unwrap();
+        let taken = store
+            .take_authorization(&TokenHash::of("a"), &TokenHash::of("browser"), Purpose::Account, Timestamp(100))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((taken.purpose, taken.sealed_request), (Purpose::Account, b"sealed".to_vec()));
         assert!(taken.browser_hash == TokenHash::of("browser"));
     }
@@ -152,7 +161,23 @@ mod tests {
     async fn an_expired_login_is_not_given_out() {
         let (_directory, store) = testing::store().await;
         store.begin_authorization(&login("a")).await.unwrap();
-        assert!(store.take_authorization(&TokenHash::of("a"), Timestamp(101)).await.unwrap().is_none());
+        assert!(
+            store
+                .take_authorization(&TokenHash::of("a"), &TokenHash::of("browser"), Purpose::Account, Timestamp(101))
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[tokio::test]
+    async fn another_browser_or_purpose_neither_gets_a_login_nor_spoils_it() {
+        let (_directory, store) = testing::store().await;
+        store.begin_authorization(&login("a")).await.unwrap();
+        let (state, browser, other) = (TokenHash::of("a"), TokenHash::of("browser"), TokenHash::of("other"));
+        assert!(store.take_authorization(&state, &other, Purpose::Account, Timestamp(2)).await.unwrap().is_none());
+        assert!(store.take_authorization(&state, &browser, Purpose::Authorize, Timestamp(2)).await.unwrap().is_none());
+        assert!(store.take_authorization(&state, &browser, Purpose::Account, Timestamp(2)).await.unwrap().is_some());
     }
 
     #[tokio::test]
@@ -167,7 +192,12 @@ mod tests {
         let (_directory, store) = testing::store().await;
         store.begin_authorization(&login("a")).await.unwrap();
         let taken = race(64, &store, |store, _| async move {
-            store.take_authorization(&TokenHash::of("a"), Timestamp(2)).await.unwrap().is_some()
+            let browser = TokenHash::of("browser");
+            store
+                .take_authorization(&TokenHash::of("a"), &browser, Purpose::Account, Timestamp(2))
+                .await
+                .unwrap()
+                .is_some()
         })
         .await;
         assert_eq!(taken.into_iter().filter(|&won| won).count(), 1);

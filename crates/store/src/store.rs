@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::credentials;
 use crate::database::{Pool, Tx};
@@ -97,13 +97,13 @@ impl Store {
             .connect_with(
                 options
                     .clone()
-                    .journal_mode(SqliteJournalMode::Wal)
                     // Erased means overwritten: a sealed pair must not outlive its window in the file's free space.
                     .pragma("secure_delete", "ON")
                     .optimize_on_close(true, None),
             )
             .await
             .map_err(database)?;
+        use_wal(&write).await.map_err(database)?;
         let mut tx = write.begin_with("BEGIN IMMEDIATE").await.map_err(database)?;
         migrations::apply(&mut tx).await.map_err(|source| OpenError::Schema { path: path.to_owned(), source })?;
         tx.commit().await.map_err(database)?;
@@ -174,24 +174,50 @@ impl fmt::Debug for Store {
 }
 
 /// Makes the file before SQLite does, because SQLite would leave its mode to the umask.
+///
+/// A file that exists is not opened: closing it again would drop the locks that this process may hold on it (POSIX advisory locks).
 #[cfg(unix)]
 fn private_file(path: &Path) -> Result<(), OpenError> {
-    use std::fs::{DirBuilder, OpenOptions, Permissions};
+    use std::fs::{DirBuilder, OpenOptions, Permissions, set_permissions};
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 
     let failed = |path: &Path, source| OpenError::File { path: path.to_owned(), source };
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|source| failed(directory, source))?;
     }
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
-        .map_err(|source| failed(path, source))
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => path.metadata().and_then(|metadata| {
+            if metadata.is_file() {
+                set_permissions(path, Permissions::from_mode(0o600))
+            } else {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no regular file; name the database file"))
+            }
+        }),
+        made => made.map(drop),
+    }
+    .map_err(|source| failed(path, source))
+}
+
+/// Switches to write-ahead logging, which the file remembers. SQLite does not wait for others with this, unlike with everything else:
+/// where another process is at the same first start, this one waits for it inside a transaction and tries again.
+async fn use_wal(write: &Pool) -> Result<(), sqlx::Error> {
+    let mut tries_left = 10;
+    loop {
+        match sqlx::query("PRAGMA journal_mode = WAL").execute(write).await {
+            Err(error) if is_busy(&error) && tries_left > 0 => {
+                tries_left -= 1;
+                write.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+            }
+            done => return done.map(drop),
+        }
+    }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    const SQLITE_BUSY: i32 = 5;
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // The upper bits say why it is busy.
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use oauth::pkce::CodeChallenge;
 use oauth::scope::ScopeSet;
 use oauth::token::TokenHash;
 use tempfile::TempDir;
-use tokio::task::JoinSet;
 
 use crate::clients::KnownClientKind;
 use crate::credentials::NewCredential;
@@ -54,17 +53,18 @@ pub(crate) fn place() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Starts `count` tasks at once and waits for all.
+/// Starts `count` tasks at once and waits for all; results in the order of the tasks' indices.
 pub(crate) async fn race<F, Fut>(count: usize, store: &Store, task: F) -> Vec<Fut::Output>
 where
     F: Fn(Store, usize) -> Fut,
-    Fut: Future<Output: Send> + Send + 'static,
+    Fut: Future<Output: Send + 'static> + Send + 'static,
 {
-    let mut tasks = JoinSet::new();
-    for index in 0..count {
-        tasks.spawn(task(store.clone(), index));
+    let tasks: Vec<_> = (0..count).map(|index| tokio::spawn(task(store.clone(), index))).collect();
+    let mut outputs = Vec::with_capacity(count);
+    for task in tasks {
+        outputs.push(task.await.unwrap());
     }
-    tasks.join_all().await
+    outputs
 }
 
 pub(crate) fn metadata(name: &str) -> ClientMetadata {

@@ -51,6 +51,18 @@ impl Settings {
         }
     }
 
+    /// The same without a setting.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// As variables of the environment.
+    pub fn variables(&self) -> impl Iterator<Item = (String, &str)> {
+        self.0.iter().map(|(name, value)| (format!("FJMCP_BROKER_{name}"), value.as_str()))
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -80,7 +92,7 @@ impl Broker {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(settings.0.iter().map(|(name, value)| (format!("FJMCP_BROKER_{name}"), value)))
+            .envs(settings.variables())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

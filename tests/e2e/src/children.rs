@@ -55,17 +55,25 @@ pub struct Call {
     pub expect: &'static str,
 }
 
+/// `.children/children.json`.
+#[derive(Deserialize)]
+struct List {
+    children: Vec<Listed>,
+    skipped: Vec<Skipped>,
+}
+
 #[derive(Deserialize)]
 struct Listed {
     name: String,
-    #[serde(default)]
-    version: Option<String>,
-    #[serde(default)]
-    path: Option<PathBuf>,
-    #[serde(default)]
-    profile: Option<String>,
-    #[serde(default)]
-    reason: Option<String>,
+    profile: String,
+    path: PathBuf,
+    arguments: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Skipped {
+    name: String,
+    reason: String,
 }
 
 /// The fixture child, behaving like `habits` (`2.18.0` or `2.34.1`).
@@ -95,20 +103,26 @@ pub fn table() -> Result<(Vec<Child>, Vec<Absent>)> {
         absent.push(Absent { label: "forgejo-mcp, forgejo-mcp-rs".to_owned(), reason });
         return Ok((present, absent));
     };
-    let listed: Vec<Listed> = serde_json::from_str(&text).with_context(|| format!("{}", list.display()))?;
-    for child in listed {
-        let label = format!("{} {}", child.name, child.version.as_deref().unwrap_or("?"));
-        match child.path {
-            Some(command) if command.exists() => present.push(Child {
-                words: if child.name == "forgejo-mcp-rs" { Words::Rust } else { Words::Go },
-                profile: child.profile.unwrap_or_else(|| child.name.clone()),
-                label,
-                command,
-                args: Vec::new(),
-            }),
-            _ => absent.push(Absent { label, reason: child.reason.unwrap_or_else(|| "not installed".to_owned()) }),
+    let listed: List = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not what scripts/children.sh writes", list.display()))?;
+    for child in listed.children {
+        // The tests build their own fixture.
+        if child.name.starts_with("fixture-child") {
+            continue;
+        }
+        if child.path.exists() {
+            present.push(Child {
+                words: if child.profile == "forgejo-mcp-rs" { Words::Rust } else { Words::Go },
+                label: child.name,
+                profile: child.profile,
+                command: child.path,
+                args: child.arguments,
+            });
+        } else {
+            absent.push(Absent { label: child.name, reason: format!("{} is gone", child.path.display()) });
         }
     }
+    absent.extend(listed.skipped.into_iter().map(|child| Absent { label: child.name, reason: child.reason }));
     Ok((present, absent))
 }
 
@@ -124,6 +138,17 @@ pub fn best() -> Result<Child> {
         _ => 2,
     };
     present.into_iter().min_by_key(rank).context("no child program")
+}
+
+// === impl Child ===
+
+impl Child {
+    /// The same with more arguments.
+    #[must_use]
+    pub fn with_args(mut self, more: &[&str]) -> Self {
+        self.args.extend(more.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
 }
 
 // === impl Words ===
@@ -150,27 +175,62 @@ impl Words {
         match self {
             Self::Go => vec![
                 self.whoami("alice"),
-                Call { tool: "list_my_repos", arguments: json!({"page": 1, "limit": 10}), expect: "hello" },
-                Call { tool: "get_issue_by_index", arguments: repo(json!({"index": 1})), expect: "title" },
+                Call { tool: "list_my_repos", arguments: json!({"page": 1, "limit": 10}), expect: "private-notes" },
+                self.issue(1, "Greet people by name"),
                 Call {
                     tool: "list_repo_issues",
-                    arguments: repo(json!({"state": "open", "type": "issues", "page": 1, "limit": 10, "labels": "", "milestones": ""})),
-                    expect: "title",
+                    arguments: repo(json!({"state": "open", "type": "issues", "page": 1, "limit": 10})),
+                    expect: "Write a manual page",
                 },
                 Call {
-                    tool: "get_file_content",
-                    arguments: repo(json!({"filePath": "README.md", "ref": "main"})),
-                    expect: "README",
+                    tool: "list_branches",
+                    arguments: repo(json!({"page": 1, "limit": 10})),
+                    expect: "greet-by-name",
                 },
+                Call {
+                    tool: "get_pull_request_by_index",
+                    arguments: repo(json!({"index": 4})),
+                    expect: "greet-by-name",
+                },
+                self.comments(),
             ],
             Self::Rust => vec![
                 self.whoami("alice"),
-                Call { tool: "list_my_repos", arguments: json!({}), expect: "hello" },
-                Call { tool: "get_issue", arguments: repo(json!({"index": 1})), expect: "title" },
-                Call { tool: "list_issues", arguments: repo(json!({})), expect: "title" },
-                Call { tool: "get_file_contents", arguments: repo(json!({"path": "README.md"})), expect: "hello" },
+                Call { tool: "list_my_repos", arguments: json!({}), expect: "private-notes" },
+                self.issue(1, "Greet people by name"),
+                Call { tool: "list_issues", arguments: repo(json!({})), expect: "Write a manual page" },
+                Call { tool: "list_branches", arguments: repo(json!({})), expect: "greet-by-name" },
+                Call { tool: "get_pull_request", arguments: repo(json!({"index": 4})), expect: "greet-by-name" },
+                self.comments(),
             ],
         }
+    }
+
+    /// One issue of `alice/hello`.
+    #[must_use]
+    pub fn issue(self, number: i64, title: &'static str) -> Call {
+        let tool = match self {
+            Self::Go => "get_issue_by_index",
+            Self::Rust => "get_issue",
+        };
+        Call { tool, arguments: json!({"owner": "alice", "repo": "hello", "index": number}), expect: title }
+    }
+
+    fn comments(self) -> Call {
+        let arguments = json!({"owner": "alice", "repo": "hello", "index": 1});
+        Call { tool: "list_issue_comments", arguments, expect: "Good idea, I am on it." }
+    }
+
+    /// A file of `alice/hello`. Some programs show it as text, some as base64.
+    #[must_use]
+    pub fn file(self) -> Call {
+        let (tool, arguments) = match self {
+            Self::Go => {
+                ("get_file_content", json!({"owner": "alice", "repo": "hello", "filePath": "README.md", "ref": "main"}))
+            }
+            Self::Rust => ("get_file_contents", json!({"owner": "alice", "repo": "hello", "path": "README.md"})),
+        };
+        Call { tool, arguments, expect: "A program that says hello." }
     }
 
     /// A write.

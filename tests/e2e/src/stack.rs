@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use forgejo_sim::{RunningSim, Seed, SimConfig, Simulator};
+use forgejo_sim::{NewApp, RunningSim, Seed, SimConfig, Simulator};
 use tempfile::TempDir;
 
 use crate::broker::{Broker, Settings, database, free_port};
@@ -55,7 +55,7 @@ impl Stack {
     pub async fn start_on(port: u16, child: &Child, sim: SimConfig, more: Settings) -> Result<Self> {
         let sim = Simulator::start(SimConfig { seed: Seed::Demo, ..sim }).await?;
         let url = format!("http://127.0.0.1:{port}");
-        let application = sim.create_oauth_app("root", "fjmcp-broker", &[&format!("{url}/oauth/callback")], true)?;
+        let application = sim.create_app(NewApp::new("fjmcp-broker", format!("{url}/oauth/callback")).owner("root"));
         let state = tempfile::tempdir().context("no folder for state")?;
         let args = child.args.join(" ");
         let mut settings = Settings::default()

@@ -15,7 +15,7 @@ const END: &str = "--";
 
 /// The launcher was called in a way that no broker of this version calls it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LauncherArgumentError {
+pub(super) enum LauncherArgumentError {
     /// An option that is none.
     #[error("unknown option {0:?}; this subcommand is for the broker itself")]
     Unknown(String),

@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{Access, access};
 
-use super::Environment;
 use crate::cage::Cage;
 use crate::launcher::{self, Launch};
 use crate::process::{ProcessRequest, SpawnError};
@@ -20,7 +19,7 @@ pub(super) struct Plan {
     launcher: PathBuf,
     launcher_args: Vec<OsString>,
     /// Fixed and inherited variables; URL and tokens come with each request.
-    environment: Environment,
+    environment: Vec<(OsString, OsString)>,
 }
 
 // === impl Plan ===

@@ -1,7 +1,13 @@
+use tokio::process::Command;
+
 use crate::roles;
 
 pub(crate) async fn orphans_are_reaped_and_workers_statuses_are_not_taken() {
-    let output = roles::command("reaper").output().unwrap();
+    let output = Command::from(roles::command("reaper"))
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
     assert!(
         output.status.success(),
         "{}",

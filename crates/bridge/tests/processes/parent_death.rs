@@ -1,8 +1,9 @@
-use std::fs::File;
-use std::io::Read;
+use std::process::Stdio;
 
 use rustix::fs::{CWD, Mode, mkfifoat};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio::process::Command;
 
 use crate::roles;
 use crate::workers::{NEVER, line, lines, profile, request, spawner};
@@ -11,15 +12,25 @@ pub(crate) async fn a_worker_dies_with_a_broker_that_is_killed() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("held");
     mkfifoat(CWD, &fifo, Mode::from_raw_mode(0o600)).unwrap();
-    let mut broker = roles::command("broker").arg(&fifo).spawn().unwrap();
-    // Returns when the worker has opened the other end.
-    let mut held = File::open(&fifo).unwrap();
+    let mut held = pipe::OpenOptions::new().open_receiver(&fifo).unwrap();
+    let mut command = Command::from(roles::command("broker"));
+    let mut broker = command
+        .arg(&fifo)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut told = String::new();
+    BufReader::new(broker.stdout.take().unwrap())
+        .read_line(&mut told)
+        .await
+        .unwrap();
+    assert_eq!(told, "the worker holds the pipe\n");
 
-    broker.kill().unwrap();
-    broker.wait().unwrap();
+    broker.kill().await.unwrap();
 
     // Returns when nobody has the other end any more.
-    assert_eq!(held.read(&mut [0]).unwrap(), 0);
+    assert_eq!(held.read(&mut [0]).await.unwrap(), 0);
 }
 
 pub(crate) async fn a_worker_outlives_the_thread_that_asked_for_it() {
@@ -37,7 +48,11 @@ pub(crate) async fn a_worker_outlives_the_thread_that_asked_for_it() {
 }
 
 pub(crate) async fn a_hardened_broker_still_starts_workers() {
-    let output = roles::command("hardened").output().unwrap();
+    let output = Command::from(roles::command("hardened"))
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
     assert!(
         output.status.success(),
         "{}",

@@ -42,7 +42,9 @@ pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// Starts a worker that holds a named pipe open, and then does nothing until it is killed.
 async fn broker(fifo: &str) {
-    let _worker = start(script(&format!("exec 9>{fifo}; exec sleep 3600"))).await;
+    let text = format!("exec 9>{fifo}; echo the worker holds the pipe; exec sleep 600");
+    let mut worker = start(script(&text)).await;
+    println!("{}", line(&mut lines(&mut worker)).await);
     std::future::pending::<()>().await;
 }
 
@@ -54,7 +56,7 @@ async fn reaper() {
     );
     become_subreaper().unwrap();
     let _reaper = OrphanReaper::start().unwrap().unwrap();
-    let spawner = spawner(script("sleep 3600 & echo $!; read line; exit 7"));
+    let spawner = spawner(script("sleep 600 & echo $!; read line; exit 7"));
     for _ in 0..50 {
         let mut worker = spawner.spawn(request()).await.unwrap();
         let mut stdout = lines(&mut worker);

@@ -121,7 +121,7 @@ pub(crate) async fn a_flood_on_stderr_does_not_block_the_worker() {
 
 pub(crate) async fn a_process_that_escaped_with_the_pipe_does_not_delay_the_report_for_ever() {
     let mut worker = start(script(
-        "echo 'it is over' >&2; setsid sh -c 'echo $$; exec sleep 3600' & wait",
+        "echo 'it is over' >&2; setsid sh -c 'echo $$; exec sleep 600' & wait",
     ))
     .await;
     let mut stdout = lines(&mut worker);

@@ -2,9 +2,12 @@ use std::time::Duration;
 
 use bridge::process::SpawnError;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::runtime::Builder;
 
 use crate::workers::{
-    NEVER, SHORT, config, everything, line, lines, profile, request, script, spawner, start,
+    NEVER, SHORT, everything, line, lines, profile, request, script, spawner, start,
 };
 
 pub(crate) async fn closing_stdin_is_enough_for_a_worker_that_reads_it() {
@@ -19,7 +22,7 @@ pub(crate) async fn closing_stdin_is_enough_for_a_worker_that_reads_it() {
 
 pub(crate) async fn a_worker_that_does_not_read_stdin_gets_sigterm() {
     let mut worker = start(script(
-        "trap 'exit 7' TERM; echo ready; while :; do sleep 3600; done",
+        "trap 'exit 7' TERM; echo ready; while :; do sleep 600; done",
     ))
     .await;
     let mut stdout = lines(&mut worker);
@@ -31,14 +34,14 @@ pub(crate) async fn a_worker_that_does_not_read_stdin_gets_sigterm() {
 }
 
 pub(crate) async fn a_worker_that_ignores_sigterm_is_killed() {
-    let mut worker = start(script("trap '' TERM; echo ready; exec sleep 3600")).await;
+    let mut worker = start(script("trap '' TERM; echo ready; exec sleep 600")).await;
     let mut stdout = lines(&mut worker);
     assert_eq!(line(&mut stdout).await, "ready");
     let report = worker.stop(SHORT).await;
     assert_eq!((report.code, report.signal), (None, Some(9)));
 }
 
-const WITH_GRANDCHILD: &str = "trap '' TERM; sleep 3600 & echo ready; read line";
+const WITH_GRANDCHILD: &str = "trap '' TERM; sleep 600 & echo ready; read line";
 
 pub(crate) async fn grandchildren_in_the_group_end_with_the_worker() {
     let mut worker = start(script(WITH_GRANDCHILD)).await;
@@ -71,7 +74,7 @@ pub(crate) async fn grandchildren_end_when_the_worker_was_killed_by_somebody_els
 }
 
 pub(crate) async fn dropping_a_process_ends_it() {
-    let spawner = spawner(script("trap '' TERM; echo ready; exec sleep 3600"));
+    let spawner = spawner(script("trap '' TERM; echo ready; exec sleep 600"));
     let mut worker = spawner.spawn(request()).await.unwrap();
     assert_eq!(line(&mut lines(&mut worker)).await, "ready");
     let mut exit = worker.exit.clone();
@@ -96,7 +99,7 @@ pub(crate) async fn stop_may_be_called_by_many_and_again() {
 }
 
 pub(crate) async fn a_shorter_grace_overtakes_a_longer_one() {
-    let worker = start(script("trap '' TERM; exec sleep 3600")).await;
+    let worker = start(script("trap '' TERM; exec sleep 600")).await;
     let (patient, impatient) = tokio::join!(worker.stop(NEVER), worker.stop(SHORT));
     assert_eq!(patient, impatient);
     assert!(patient.signal.is_some());
@@ -131,34 +134,26 @@ pub(crate) async fn shutdown_ends_all_and_refuses_more() {
 }
 
 pub(crate) async fn a_runtime_that_ends_takes_its_workers_along() {
-    let (runtime, mut stdout) = tokio::task::spawn_blocking(|| {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+    let run_and_end = || {
+        let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let stdout = runtime.block_on(async {
-            let spawner = bridge::spawn::Spawner::start(script(WITH_GRANDCHILD), config()).unwrap();
-            let mut worker = spawner.spawn(request()).await.unwrap();
+        runtime.block_on(async {
+            let mut worker = start(script(WITH_GRANDCHILD)).await;
             let mut stdout = lines(&mut worker);
             assert_eq!(line(&mut stdout).await, "ready");
-            // Kept alive without its runtime: its guard can't order anything any more.
+            // Without its guard nobody orders anything: what is left is the runtime's end.
             std::mem::forget(worker);
-            std::fs::File::from(stdout.into_inner().into_owned_fd().unwrap())
-        });
-        (runtime, stdout)
-    })
-    .await
-    .unwrap();
-
-    tokio::task::spawn_blocking(move || {
-        drop(runtime);
-        assert_eq!(
-            std::io::Read::read(&mut stdout, &mut [0]).unwrap(),
-            0,
-            "worker and grandchild are gone"
-        );
-    })
-    .await
-    .unwrap();
+            stdout.into_inner().into_owned_fd().unwrap()
+        })
+    };
+    let stdout = tokio::task::spawn_blocking(run_and_end).await.unwrap();
+    let mut stdout = pipe::Receiver::from_owned_fd(stdout).unwrap();
+    assert_eq!(
+        stdout.read(&mut [0]).await.unwrap(),
+        0,
+        "worker and grandchild are gone"
+    );
 }

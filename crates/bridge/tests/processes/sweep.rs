@@ -29,7 +29,7 @@ fn start_time(pid: u32) -> String {
 pub(crate) async fn a_start_ends_what_the_run_file_names() {
     let directory = tempfile::tempdir().unwrap();
     let mut leftover = Command::new("/bin/sleep")
-        .arg("3600")
+        .arg("600")
         .process_group(0)
         .spawn()
         .unwrap();

@@ -1,14 +1,15 @@
 //! From the configuration to a running broker, and its orderly end.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use bridge::bridge::{Bridge, BridgeConfig};
+use bridge::bridge::Bridge;
 use bridge::cage;
+use bridge::config::BridgeConfig;
+use bridge::observer::NoObserver;
 use bridge::orphans::OrphanReaper;
-use bridge::profile::{Preset, WorkerProfile};
 use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
 use store::sweep::Retention;
 use store::{KeyRing, Store};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -31,11 +33,10 @@ use super::{App, Policy, Site, upkeep};
 use crate::audit::Audit;
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
-use crate::build_info;
-use crate::config::{CageMode, Config, Keys, WorkerConfig};
+use crate::build_info::BUILD;
+use crate::config::{CageMode, Config, Keys};
 use crate::gateway_events::GatewayEvents;
 use crate::live_grants::LiveGrants;
-use crate::middleware;
 use crate::router;
 use crate::serve::{Limits, Server, Stop};
 use crate::storage::credentials::StoredCredentials;
@@ -45,6 +46,8 @@ use crate::worker_access::GatewayAccessIssuer;
 const DAY: Duration = Duration::from_hours(24);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const FORGEJO_TIMEOUT: Duration = Duration::from_secs(30);
+/// The end of the grace period, kept for stopping workers and writing down what is still in memory.
+const LAST_STEPS: Duration = Duration::from_secs(2);
 
 /// Runs the broker until it is told to stop, then ends streams, workers and background tasks within the grace period.
 ///
@@ -57,17 +60,21 @@ pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     let server = Server::bind(config.http.listen, limits).await?;
     let background = Background::default();
     let (app, spawner) = build(&config, &background).await?;
-    let router = middleware::wrap(router::routes(Arc::clone(&app)), &config.http);
+    let router = router::build(Arc::clone(&app), &config.http)?;
 
     let grace = config.shutdown_grace;
-    let drained = Arc::clone(&app);
+    let (bridge, workers) = (app.bridge.clone(), spawner.clone());
+    let deadline = Arc::new(OnceLock::new());
+    let begun = Arc::clone(&deadline);
     let outcome = server
         .run(router, stop, async move {
-            drained.bridge.drain(grace).await;
+            begun.get_or_init(|| Instant::now() + grace);
+            bridge.drain(grace.saturating_sub(LAST_STEPS)).await;
+            workers.shutdown(LAST_STEPS / 2).await;
         })
         .await;
-    spawner.shutdown(grace.min(Duration::from_secs(2))).await;
-    background.end().await;
+    let left = deadline.get().map_or(LAST_STEPS, |end| end.saturating_duration_since(Instant::now()));
+    background.end(left.max(LAST_STEPS)).await;
     app.store.close().await;
     outcome
 }
@@ -82,10 +89,10 @@ struct Background {
 // === impl Background ===
 
 impl Background {
-    async fn end(&self) {
+    async fn end(&self, within: Duration) {
         self.cancel.cancel();
         self.tasks.close();
-        if tokio::time::timeout(Duration::from_secs(10), self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
             tracing::warn!(tasks.running = self.tasks.len(), "some background tasks did not end in time");
         }
     }
@@ -119,14 +126,19 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         gateway: gateway.clone(),
         grants: grants.clone(),
     };
-    let spawner = Spawner::start(profile(&config.worker)?, spawn_config(config))?;
+    let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config))?;
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
-    let bridge =
-        Bridge::start(bridge_config(config), spawner.clone(), Arc::new(issue), Arc::new(sessions), Arc::default());
+    let bridge = Bridge::start(
+        bridge_config(config),
+        spawner.clone(),
+        Arc::new(issue),
+        Arc::new(sessions),
+        Arc::new(NoObserver),
+    );
     *bridge_cell.lock() = Some(bridge.clone());
 
     let app = Arc::new(App {
-        site: Site::new(issuer, &forgejo_host(config)),
+        site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config)),
         policy: policy(config),
         cookies: Cookies::of_issuer(issuer),
         bearers: Bearers::new(store.clone(), grants.clone(), Arc::clone(&clock), issuer),
@@ -180,7 +192,7 @@ fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow::Result<OA
         client_secret: forgejo.client_secret.clone(),
         redirect_uri: Url::parse(&config.http.public_url.join("/oauth/callback"))?,
         scopes: forgejo.scopes.parse().context("forgejo-oauth-scopes")?,
-        user_agent: format!("fjmcp-broker/{}", build_info::VERSION),
+        user_agent: format!("fjmcp-broker/{}", BUILD.version),
     };
     settings.build(outbound.clone(), now).context("Forgejo")
 }
@@ -225,27 +237,10 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
                 bridge.log_in_again(&user);
             }
         }
-        CredentialEvent::Revived { user } => tracing::info!(user.id = %user, "a user's login at Forgejo is alive again"),
+        CredentialEvent::Revived { user } => {
+            tracing::info!(user.id = %user, "a user's login at Forgejo is alive again");
+        }
     })
-}
-
-fn profile(worker: &WorkerConfig) -> anyhow::Result<WorkerProfile> {
-    let preset: Preset = worker.profile.parse().context("worker-profile")?;
-    let mut profile = preset.profile();
-    if let Some(command) = &worker.command {
-        profile.command.clone_from(command);
-    }
-    profile.args.extend(worker.args.iter().cloned());
-    for (name, value) in &worker.env {
-        profile.env.insert(name.clone(), value.expose_secret().to_owned());
-    }
-    if let Some(name) = &worker.url_var {
-        profile.url_var.clone_from(name);
-    }
-    if let Some(name) = &worker.token_var {
-        profile.token_var.clone_from(name);
-    }
-    Ok(profile)
 }
 
 fn spawn_config(config: &Config) -> SpawnConfig {
@@ -266,6 +261,7 @@ fn bridge_config(config: &Config) -> BridgeConfig {
         max_sessions_per_user: config.sessions.max_sessions_per_user,
         session_idle_timeout: config.sessions.idle_timeout,
         call_deadline: config.sessions.call_deadline,
+        broker_version: BUILD.version.to_owned(),
         ..BridgeConfig::default()
     }
 }
@@ -283,7 +279,6 @@ fn policy(config: &Config) -> Policy {
         replay_window: lifetimes.refresh_replay_window,
         login_lifetime: lifetimes.login,
         max_clients: u32::try_from(lifetimes.max_clients).unwrap_or(u32::MAX),
-        max_body_bytes: config.http.max_body_bytes,
     }
 }
 

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::App;
 
 const WRITE_USES_EVERY: Duration = Duration::from_secs(5);
-const SWEEP_EVERY: Duration = Duration::from_mins(5);
+/// Also how long the window between two generations of tombstones is; no request takes that long from reading a grant to entering it.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Runs until `cancel`, then writes down what is left.
 pub(super) async fn run(app: Arc<App>, retention: Retention, cancel: CancellationToken) {
@@ -43,6 +44,7 @@ async fn write_uses(app: &App) {
 
 async fn sweep_store(app: &App, retention: &Retention) {
     app.grants.prune();
+    app.bearers.prune();
     match app.store.sweep(app.clock.now(), retention).await {
         Ok(swept) => {
             for grant in &swept.lapsed_grants {
@@ -52,7 +54,7 @@ async fn sweep_store(app: &App, retention: &Retention) {
             tracing::debug!(?swept, "swept the store");
         }
         Err(error) => {
-            tracing::warn!(error = %error, "the sweep of the store failed; it is tried again in a few minutes");
+            tracing::warn!(error = %error, "the sweep of the store failed; it is tried again in a minute");
         }
     }
 }

@@ -1,9 +1,8 @@
 //! `fjmcp-broker keys`.
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Subcommand;
+use oauth::random::OsRandom;
+use store::KeyRing;
 
 use super::exit::Failure;
 
@@ -15,13 +14,9 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Generate => super::print(&format!("{}\n", generate(&SystemRandom::new())?)),
+        Command::Generate => {
+            let key = KeyRing::generate(&OsRandom::default()).map_err(anyhow::Error::new)?;
+            super::print(&format!("{}\n", key.as_str()))
+        }
     }
-}
-
-/// 256 random bits in base64url, as `encryption-keys` takes them.
-fn generate(random: &dyn SecureRandom) -> Result<String, anyhow::Error> {
-    let mut key = [0_u8; 32];
-    random.fill(&mut key).map_err(|_| anyhow::anyhow!("the system gave no random bytes"))?;
-    Ok(URL_SAFE_NO_PAD.encode(key))
 }

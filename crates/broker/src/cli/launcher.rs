@@ -3,9 +3,12 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Name of the subcommand; `bridge` starts our own executable with it.
-pub(super) const NAME: &str = "worker-launcher";
+use bridge::launcher;
 
-pub(super) fn run(_arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    ExitCode::from(super::exit::RUNTIME_FAILURE)
+/// Name of the subcommand, with which `bridge` starts our own executable.
+pub(super) const NAME: &str = launcher::SUBCOMMAND;
+
+/// Returns only if the worker program could not be started.
+pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    launcher::run(arguments)
 }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use super::exit::Failure;
 use crate::config::FlagValues;
-use crate::serve::Stop;
+use crate::serve::{Interrupted, Stop, open_files};
 use crate::{app, telemetry};
 
 pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
@@ -18,7 +18,13 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        app::run(config, stop).await
+        open_files::raise_limit();
+        // A second signal ends whatever is going on, the start and the last clean-up included.
+        tokio::select! {
+            biased;
+            () = stop.at_once() => Err(Interrupted.into()),
+            outcome = app::run(config, stop.clone()) => outcome,
+        }
     });
     // What still runs after the grace period is not waited for; workers end with their broker.
     runtime.shutdown_background();

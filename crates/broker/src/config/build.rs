@@ -6,8 +6,12 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use forgejo::gateway::DoorGroup;
+use forgejo::scope::ForgejoScopes;
 use ipnet::IpNet;
+use oauth::redirect_uri::{AllowList, RedirectUri};
 use secrecy::SecretString;
+use store::KeyRing;
 
 use super::duration::{format_duration, parse_duration, parse_size};
 use super::probe::probe_store;
@@ -16,9 +20,10 @@ use super::public_url::parse_origin;
 use super::raw::Environment;
 use super::reader::Reader;
 use super::settings as s;
+use super::worker::worker;
 use super::{
-    AllowedHost, BaseUrl, CageMode, Config, ForgejoConfig, GatewayConfig, HttpConfig, Keys, LifetimeConfig, LogConfig,
-    LogFormat, PublicUrl, SecretUrl, SessionConfig, StoreConfig, WorkerConfig,
+    AllowedHost, BaseUrl, Config, ForgejoConfig, GatewayConfig, HttpConfig, Keys, LifetimeConfig, LogConfig, LogFormat,
+    PublicUrl, SecretUrl, SessionConfig, StoreConfig,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -100,17 +105,19 @@ fn network(text: &str) -> Result<IpNet, Fault> {
     })
 }
 
-/// Only what could never be meant is refused here; the rules for redirect URIs are `oauth`'s.
+/// The list overrides only which schemes are taken; everything else that `oauth` refuses stays refused.
 fn redirect_uri(text: &str) -> Result<String, Fault> {
     let remedy = "write the whole URI, such as cursor://anysphere.cursor-mcp/oauth/callback";
-    if !text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '\\' | '*' | '#')) {
-        return Err(Fault::new(format!("`{text}` has characters that a redirect URI may not have"), remedy));
+    if text.contains('*') {
+        return Err(Fault::new(
+            format!("`{text}` has a `*`, and URIs are compared as a whole, not as patterns"),
+            remedy,
+        ));
     }
-    let url = url::Url::parse(text).map_err(|error| Fault::new(format!("`{text}` is not a URI: {error}"), remedy))?;
-    if matches!(url.scheme(), "javascript" | "data" | "file" | "vbscript" | "blob" | "about") {
-        return Err(Fault::new(format!("a browser would run or open `{text}` itself"), "remove it"));
+    match RedirectUri::parse(text, &AllowList::new(vec![text.to_owned()])) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Fault::new(format!("`{text}`: {error}"), remedy)),
     }
-    Ok(text.to_owned())
 }
 
 fn forgejo(reader: &mut Reader<'_>) -> Option<ForgejoConfig> {
@@ -128,7 +135,10 @@ fn forgejo(reader: &mut Reader<'_>) -> Option<ForgejoConfig> {
     let client_id = reader.required(&s::FORGEJO_OAUTH_CLIENT_ID, printable);
     let client_secret =
         reader.required(&s::FORGEJO_OAUTH_CLIENT_SECRET, |text| printable(text).map(SecretString::from));
-    let scopes = reader.required(&s::FORGEJO_OAUTH_SCOPES, |text| Ok(text.to_owned()));
+    let scopes = reader.required(&s::FORGEJO_OAUTH_SCOPES, |text| match text.parse::<ForgejoScopes>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Fault::new(error.to_string(), "name only scopes that Forgejo has and the tools need")),
+    });
     let url = url?;
     Some(ForgejoConfig {
         internal_url: internal_url.ok()?.unwrap_or_else(|| url.clone()),
@@ -152,49 +162,11 @@ fn printable(text: &str) -> Result<String, Fault> {
     ))
 }
 
-fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
-    let profile = reader.required(&s::WORKER_PROFILE, |text| Ok(text.to_owned()));
-    let command = reader.optional(&s::WORKER_COMMAND, |text| Ok(text.to_owned()));
-    let args = reader.list(&s::WORKER_ARGS, |text| Ok(text.to_owned()));
-    let env = reader.list(&s::WORKER_ENV, assignment);
-    let url_var = reader.optional(&s::WORKER_URL_VAR, variable_name);
-    let token_var = reader.optional(&s::WORKER_TOKEN_VAR, variable_name);
-    let cage = reader.required(&s::WORKER_CAGE, |text| match text {
-        "required" => Ok(CageMode::Required),
-        "auto" => Ok(CageMode::Auto),
-        "off" => Ok(CageMode::Off),
-        _ => Err(Fault::new(format!("`{text}` is unknown"), "choose required, auto or off")),
-    });
-    Some(WorkerConfig {
-        profile: profile?,
-        command: command.ok()?,
-        args: args?,
-        env: env?,
-        url_var: url_var.ok()?,
-        token_var: token_var.ok()?,
-        cage: cage?,
-    })
-}
-
-fn variable_name(text: &str) -> Result<String, Fault> {
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if text.chars().all(good) && !text.starts_with(|c: char| c.is_ascii_digit()) && !text.is_empty() {
-        return Ok(text.to_owned());
-    }
-    Err(Fault::new("not the name of a variable", "use letters, digits and underscores, no digit first"))
-}
-
-fn assignment(text: &str) -> Result<(String, SecretString), Fault> {
-    let (name, value) =
-        text.split_once('=').ok_or_else(|| Fault::new("an item is not NAME=VALUE", "write NAME=VALUE"))?;
-    if value.contains('\0') {
-        return Err(Fault::new(format!("the value of {name} contains a NUL"), "remove it"));
-    }
-    Ok((variable_name(name)?, SecretString::from(value)))
-}
-
 fn gateway(reader: &mut Reader<'_>) -> Option<GatewayConfig> {
-    let open_doors = reader.list(&s::OPEN_DOORS, |text| Ok(text.to_owned()));
+    let open_doors = reader.list(&s::OPEN_DOORS, |text| match text.parse::<DoorGroup>() {
+        Ok(group) => Ok(group.name().to_owned()),
+        Err(error) => Err(Fault::new(error.to_string(), "name one of these groups")),
+    });
     let storage_origins = reader.list(&s::STORAGE_ORIGINS, parse_origin);
     Some(GatewayConfig { open_doors: open_doors?, storage_origins: storage_origins? })
 }
@@ -209,7 +181,7 @@ fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreC
     });
     let (keys, ephemeral) = (keys?, ephemeral?);
     let keys = match (reader.is_set(&s::ENCRYPTION_KEYS), ephemeral) {
-        (true, false) => Keys::Configured(SecretString::from(keys.join("\n"))),
+        (true, false) => Keys::Configured(key_ring(reader, &keys)?),
         (false, true) => Keys::Ephemeral,
         (true, true) => {
             reader.fault(&s::EPHEMERAL_KEY, Fault::new("encryption-keys are set too", "keep one of the two"));
@@ -223,6 +195,24 @@ fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreC
         }
     };
     Some(StoreConfig { path: path?, keys })
+}
+
+fn key_ring(reader: &mut Reader<'_>, keys: &[String]) -> Option<SecretString> {
+    let text = keys.join("\n");
+    // A file that could not be read has left no key, and its problem is noted already.
+    if keys.is_empty() {
+        return None;
+    }
+    match KeyRing::parse(&text) {
+        Ok(_) => Some(SecretString::from(text)),
+        Err(error) => {
+            reader.fault(
+                &s::ENCRYPTION_KEYS,
+                Fault::new(error.to_string(), "run `fjmcp-broker keys generate` for a new key"),
+            );
+            None
+        }
+    }
 }
 
 fn store_path(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<PathBuf> {
@@ -345,6 +335,11 @@ fn number(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, Fault>
 }
 
 fn warn(reader: &mut Reader<'_>, config: &Config) {
+    if matches!(config.store.keys, Keys::Ephemeral) {
+        reader.warnings.push(
+            "ephemeral-key: logins and tokens are sealed with a key that ends with this run; after a restart everybody has to connect again".to_owned(),
+        );
+    }
     if !config.http.listen.ip().is_loopback() && config.http.trusted_proxies.is_empty() {
         reader.warnings.push(
             "listening beyond loopback without trusted-proxies: all clients behind a reverse proxy look like one address".to_owned(),

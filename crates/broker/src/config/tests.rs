@@ -11,6 +11,7 @@ use super::settings::ALL;
 use super::*;
 
 const SECRET: &str = "hunter2-hunter2";
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 struct Operator {
     folder: tempfile::TempDir,
@@ -27,7 +28,7 @@ impl Operator {
         operator.variable("FORGEJO_URL", "https://git.example.org");
         operator.variable("FORGEJO_OAUTH_CLIENT_ID", "8f3c");
         operator.variable("FORGEJO_OAUTH_CLIENT_SECRET", SECRET);
-        operator.variable("ENCRYPTION_KEYS", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+        operator.variable("ENCRYPTION_KEYS", KEY);
         let store = operator.folder.path().join("broker.db");
         operator.variable("STORE_PATH", store.to_str().unwrap());
         operator
@@ -102,15 +103,7 @@ fn every_default_of_the_table_is_valid_and_the_table_is_complete() {
 #[test]
 fn every_setting_of_the_table_is_read() {
     // A value that no setting takes is refused by each, unless any text will do.
-    let any_text = [
-        "worker-command",
-        "worker-args",
-        "store-path",
-        "forgejo-oauth-scopes",
-        "worker-profile",
-        "open-doors",
-        "encryption-keys",
-    ];
+    let any_text = ["worker-command", "worker-args", "store-path"];
     for setting in ALL.iter().filter(|setting| !any_text.contains(&setting.name)) {
         let mut operator = Operator::new();
         operator.flag(setting.name, "\u{1}\u{e9} =");
@@ -180,10 +173,10 @@ fn every_secret_can_come_from_a_file() {
     operator.variable("FORGEJO_OAUTH_CLIENT_SECRET_FILE", &path);
     assert_eq!(operator.config().forgejo.client_secret.expose_secret(), "from-a-file");
     operator.unset("ENCRYPTION_KEYS");
-    let path = operator.write("keys", "# new\nAAEC\n\n# old\nold:BBBB\n");
+    let path = operator.write("keys", &format!("# new\n{KEY}\n\n# old\nold:{KEY}\n"));
     operator.flag("encryption-keys-file", &path);
     let Keys::Configured(ring) = operator.config().store.keys else { panic!("no key ring") };
-    assert_eq!(ring.expose_secret(), "AAEC\nold:BBBB");
+    assert_eq!(ring.expose_secret(), format!("{KEY}\nold:{KEY}"));
 }
 
 #[test]
@@ -228,7 +221,7 @@ fn a_file_that_is_not_toml_or_not_there_is_told_with_its_line() {
 fn lists_are_written_as_each_source_likes() {
     let mut operator = Operator::new();
     operator.variable("TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1");
-    operator.variable("WORKER_ARGS", "--transport stdio");
+    operator.variable("WORKER_ARGS", "--cli --compact");
     operator.variable("WORKER_ENV", "[\"A=1 2\", \"B=x=y\"]");
     operator.file("allowed-origins = [\"http://localhost:6274\"]\n");
     operator.flag("redirect-uri-allow-list", "cursor://anysphere.cursor-mcp/oauth/callback");
@@ -237,7 +230,7 @@ fn lists_are_written_as_each_source_likes() {
         config.http.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["10.0.0.0/8", "127.0.0.1/32"]
     );
-    assert_eq!(config.worker.args, ["--transport", "stdio"]);
+    assert_eq!(config.worker.args, ["--cli", "--compact"]);
     assert_eq!(config.worker.env[0].1.expose_secret(), "1 2");
     assert_eq!(config.worker.env[1].1.expose_secret(), "x=y");
     assert_eq!(config.http.allowed_origins, ["https://mcp.example.org", "http://localhost:6274"]);
@@ -298,8 +291,10 @@ fn without_a_key_the_broker_says_how_to_make_one() {
     operator.unset("ENCRYPTION_KEYS");
     assert!(operator.problems()[0].remedy.contains("keys generate"));
     operator.flag("ephemeral-key", "true");
-    assert!(matches!(operator.config().store.keys, Keys::Ephemeral));
-    operator.variable("ENCRYPTION_KEYS", "AAEC");
+    let config = operator.config();
+    assert!(matches!(config.store.keys, Keys::Ephemeral));
+    assert!(config.warnings[0].contains("after a restart"), "{:?}", config.warnings);
+    operator.variable("ENCRYPTION_KEYS", KEY);
     assert_eq!(operator.settings_with_problems(), ["ephemeral-key"]);
 }
 
@@ -378,5 +373,46 @@ fn the_reference_names_every_setting_and_its_variable() {
                 .lines()
                 .filter(|line| line.starts_with('|'))
                 .all(|line| line.ends_with(" |") || line.ends_with("---|"))
+    );
+}
+
+#[test]
+fn what_other_rooms_would_refuse_is_refused_before_the_start() {
+    for (name, value, part) in [
+        ("forgejo-oauth-scopes", "write:repo", "write:repo"),
+        ("forgejo-oauth-scopes", "all", "all"),
+        ("worker-profile", "forgejo-mpc", "forgejo-mcp-rs"),
+        ("worker-profile", "custom", "worker-command"),
+        ("worker-args", "--token=x", "--token"),
+        ("open-doors", "hoooks", "hooks"),
+        ("encryption-keys", "AAEC", "32"),
+        ("redirect-uri-allow-list", "javascript:alert(1)", "javascript"),
+    ] {
+        let mut operator = Operator::new();
+        operator.flag(name, value);
+        let text = operator.load().outcome.unwrap_err().to_string();
+        assert!(text.contains(part), "{name} = {value}: {text}");
+    }
+}
+
+#[test]
+fn a_custom_worker_is_described_by_settings() {
+    let mut operator = Operator::new();
+    operator.flag("worker-profile", "custom");
+    operator.flag("worker-command", "/usr/bin/my-mcp");
+    operator.flag("worker-token-var", "MY_TOKEN");
+    operator.flag("worker-env", "MODE=stdio");
+    let profile = operator.config().worker.to_profile().unwrap();
+    assert_eq!((profile.command.as_str(), profile.token_var.as_str()), ("/usr/bin/my-mcp", "MY_TOKEN"));
+    assert_eq!(profile.env["MODE"], "stdio");
+}
+
+#[test]
+fn the_committed_reference_is_what_the_program_prints() {
+    let committed = include_str!("../../../../docs/configuration.md");
+    assert_eq!(
+        committed.trim_end(),
+        reference().trim_end(),
+        "run `fjmcp-broker config --reference > docs/configuration.md`"
     );
 }

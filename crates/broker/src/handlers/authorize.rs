@@ -15,11 +15,12 @@ use oauth::client::{Client, ClientKind};
 use oauth::error::ErrorCode;
 use oauth::pkce::OwnVerifier;
 use oauth::random::NoRandomness;
-use oauth::redirect_uri::{Kind, RedirectUri};
+use oauth::redirect_uri::RedirectUri;
 use oauth::scope::{Access, ScopeSet};
 use oauth::token::{PlainToken, TokenKind};
 use store::StoreError;
 use store::authorizations::{NewAuthorization, Purpose};
+use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
@@ -27,7 +28,7 @@ use crate::browser::{Cookies, csrf_admits, csrf_token};
 use crate::handlers::consent::{ConsentTicket, FORM_LIFETIME, InvalidTicket};
 use crate::login::PendingLogin;
 use crate::middleware::RequestId;
-use crate::pages::{AccessChoice, ConsentPage, ErrorPage, MessagePage, Page};
+use crate::pages::{ClientShown, ConsentPage, Destination, ErrorPage, MessagePage, NamedLink};
 
 /// Why no consent page is shown, or its answer does not count.
 #[derive(Debug, thiserror::Error)]
@@ -98,8 +99,7 @@ async fn show(app: &App, headers: &HeaderMap, query: &str, request_id: &RequestI
         Some(cookie) => (cookie, false),
         None => (PlainToken::generate(TokenKind::Browser, app.random.as_ref())?, true),
     };
-    let sealed =
-        ConsentTicket::seal(request.clone(), &cookie, app.clock.now(), &app.keys).ok_or(Cause::Seal)?;
+    let sealed = ConsentTicket::seal(request.clone(), &cookie, app.clock.now(), &app.keys).ok_or(Cause::Seal)?;
     let page = consent_page(app, &client, &request, sealed, csrf_token(&cookie));
     let mut response = page.into_response();
     if fresh {
@@ -128,11 +128,7 @@ async fn decide(app: &App, headers: &HeaderMap, body: &[u8], request_id: &Reques
     let request = ConsentTicket::open(&form.request, &cookie, app.clock.now(), &app.keys)?;
     let client =
         app.store.client(&request.client).await?.ok_or_else(|| Cause::UnknownClient(request.client.to_string()))?;
-    let entry = Entry {
-        client: Some(client.id.as_str()),
-        request_id: Some(request_id.as_str()),
-        ..Entry::default()
-    };
+    let entry = Entry { client: Some(client.id.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
     if !form.approved {
         app.audit.record("consent", "denied", &entry);
         let (state, text) = (request.state.as_deref(), "the user did not allow it");
@@ -192,42 +188,46 @@ fn tell_client(
     if client.is_trusted_with(uri) {
         return see_other(&target);
     }
-    let denied = code == ErrorCode::AccessDenied;
-    let page = MessagePage {
-        title: if denied { "Access denied" } else { "This request cannot be granted" }.to_owned(),
-        text: if denied {
-            "You did not allow the access. Nothing was granted.".to_owned()
-        } else {
-            format!("The application sent a request that is not valid: {description}.")
-        },
-        link: Some((target, uri.shown_host())),
+    let link = Url::parse(&target).ok().as_ref().and_then(NamedLink::to);
+    if code == ErrorCode::AccessDenied {
+        return MessagePage::denied(link).into_response();
+    }
+    ErrorPage {
+        status: StatusCode::BAD_REQUEST,
+        title: "This request cannot be granted".to_owned(),
+        wrong: format!("The program sent a request that is not valid: {description}."),
+        remedy: "Tell the makers of the program, or follow the link to let it know.".to_owned(),
         request_id: request_id.as_str().to_owned(),
-    };
-    let status = if denied { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    (status, page.into_response()).into_response()
+        link,
+    }
+    .into_response()
 }
 
-fn consent_page(app: &App, client: &Client, request: &AuthorizationRequest, sealed: String, csrf: String) -> Page {
-    let verified_host = match client.kind {
-        ClientKind::MetadataDocument => url::Url::parse(client.id.as_str()).ok().and_then(|url| url.host_str().map(str::to_owned)),
-        ClientKind::Static | ClientKind::Dynamic => None,
-    };
+fn consent_page(
+    app: &App,
+    client: &Client,
+    request: &AuthorizationRequest,
+    sealed: String,
+    csrf: String,
+) -> ConsentPage {
+    let name = client.metadata.client_name.clone();
+    let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let destination = Url::parse(request.redirect_uri.as_str());
     ConsentPage {
-        client_name: client.metadata.client_name.clone(),
-        verified_host,
-        unverified: client.kind == ClientKind::Dynamic,
-        redirect_host: request.redirect_uri.shown_host(),
-        loopback: request.redirect_uri.kind() == Kind::Loopback,
-        forgejo_host: app.site.forgejo_host.clone(),
-        access: match request.scope.access() {
-            Access::Write => AccessChoice::WriteOrRead,
-            Access::Read => AccessChoice::ReadOnly,
+        client: match client.kind {
+            ClientKind::Static => ClientShown::Registered { name },
+            ClientKind::Dynamic => ClientShown::Unverified { name },
+            ClientKind::MetadataDocument => {
+                ClientShown::Published { name, host: host(client.id.as_str()).unwrap_or_default() }
+            }
         },
-        action: "/oauth/authorize".to_owned(),
+        destination: destination
+            .map_or_else(|_| Destination::App(request.redirect_uri.as_str().to_owned()), |url| Destination::of(&url)),
+        forgejo_host: app.site.forgejo_host.clone(),
+        may_write: request.scope.access() == Access::Write,
         request: sealed,
         csrf,
     }
-    .render()
 }
 
 #[derive(Default)]
@@ -255,7 +255,7 @@ pub(crate) fn add_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
 impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
         let text = self.cause.to_string();
-        let (status, title, what_to_do) = match &self.cause {
+        let (status, title, remedy) = match &self.cause {
             Cause::Request(_) => (
                 StatusCode::BAD_REQUEST,
                 "This authorization request is not valid",
@@ -282,17 +282,21 @@ impl IntoResponse for RouteError {
             }
             Cause::Randomness(_) | Cause::Seal => {
                 tracing::error!(error = text, request.id = self.request_id.as_str(), "authorize failed");
-                (StatusCode::INTERNAL_SERVER_ERROR, "The server has a problem", "Tell the operator the request id below.")
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The server has a problem",
+                    "Tell the operator the request id below.",
+                )
             }
         };
-        let reason = if status.is_server_error() { "The request could not be handled.".to_owned() } else { format!("Reason: {text}.") };
-        tracing::info!(request.id = self.request_id.as_str(), authorize.refusal = text, "no consent");
-        let page = ErrorPage {
-            title: title.to_owned(),
-            what_was_wrong: reason,
-            what_to_do: what_to_do.to_owned(),
-            request_id: self.request_id.as_str().to_owned(),
+        let wrong = if status.is_server_error() {
+            "The request could not be handled.".to_owned()
+        } else {
+            format!("Reason: {text}.")
         };
-        (status, page.render()).into_response()
+        tracing::info!(request.id = self.request_id.as_str(), authorize.refusal = text, "no consent");
+        let request_id = self.request_id.as_str().to_owned();
+        ErrorPage { status, title: title.to_owned(), wrong, remedy: remedy.to_owned(), request_id, link: None }
+            .into_response()
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use forgejo::credential_store::IssuedPair;
-use forgejo::oauth_client::{ExchangeError, IdentityError};
+use forgejo::oauth_client::{ExchangeError, IdentityError, for_display};
 use oauth::error::ErrorCode;
 use oauth::grant::GrantLimits;
 use oauth::id::{GrantId, UserId};
@@ -16,6 +16,7 @@ use oauth::token::{PlainToken, TokenHash, TokenKind};
 use store::StoreError;
 use store::authorizations::Purpose;
 use store::logins::{CompletedLogin, NewCode, NewGrant, UpstreamLogin};
+use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
@@ -23,7 +24,7 @@ use crate::browser::Cookies;
 use crate::handlers::authorize::{add_cookie, see_other};
 use crate::login::PendingLogin;
 use crate::middleware::RequestId;
-use crate::pages::{ErrorPage, MessagePage};
+use crate::pages::{ErrorPage, MessagePage, NamedLink};
 use crate::storage::credentials::new_credential;
 
 /// Why a login does not complete.
@@ -101,17 +102,15 @@ async fn finish(
     let Some(code) = parameters.code else {
         let code = parameters.error.unwrap_or_else(|| "no code".to_owned());
         if code != ErrorCode::AccessDenied.as_str() {
-            let description = parameters.error_description.unwrap_or_default();
-            return Err(Cause::Refused { code, description });
+            let description = for_display(&parameters.error_description.unwrap_or_default(), &[]);
+            return Err(Cause::Refused { code: for_display(&code, &[]), description });
         }
-        let entry = Entry {
-            client: Some(request.client.as_str()),
-            request_id: Some(request_id.as_str()),
-            ..Entry::default()
-        };
+        let entry =
+            Entry { client: Some(request.client.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
         app.audit.record("login", "denied_at_forgejo", &entry);
         let denied = ErrorCode::AccessDenied.as_str();
-        let mut response = see_other(&respond(&[("error", denied), ("error_description", "the user did not allow it")]));
+        let mut response =
+            see_other(&respond(&[("error", denied), ("error_description", "the user did not allow it")]));
         add_cookie(&mut response, clear_cookie);
         return Ok(response);
     };
@@ -160,11 +159,7 @@ async fn finish(
     app.audit.record("login", "ok", &entry);
 
     let target = respond(&[("code", own_code.expose())]);
-    let mut response = if missing.is_empty() {
-        see_other(&target)
-    } else {
-        narrower_grant(app, &missing, target, &request.redirect_uri.shown_host(), request_id)
-    };
+    let mut response = if missing.is_empty() { see_other(&target) } else { narrower_grant(app, &missing, &target) };
     add_cookie(&mut response, clear_cookie);
     Ok(response)
 }
@@ -181,7 +176,7 @@ async fn missing_scopes(app: &App, pair: &IssuedPair) -> Vec<String> {
     }
 }
 
-fn narrower_grant(app: &App, missing: &[String], target: String, host: &str, request_id: &RequestId) -> Response {
+fn narrower_grant(app: &App, missing: &[String], target: &str) -> Response {
     MessagePage {
         title: "Forgejo granted less than is needed".to_owned(),
         text: format!(
@@ -190,8 +185,7 @@ fn narrower_grant(app: &App, missing: &[String], target: String, host: &str, req
             missing.join(", "),
             app.site.forgejo_host,
         ),
-        link: Some((target, host.to_owned())),
-        request_id: request_id.as_str().to_owned(),
+        link: Url::parse(target).ok().as_ref().and_then(NamedLink::to),
     }
     .into_response()
 }
@@ -215,12 +209,24 @@ impl Parameters {
     }
 }
 
+// === impl Cause ===
+
+impl Cause {
+    /// What the operator should look at, if Forgejo's text tells.
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Exchange(ExchangeError::Refused(denial) | ExchangeError::ClientRejected(denial)) => denial.hint(),
+            _ => None,
+        }
+    }
+}
+
 impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
         let again = "Go back to your application and start the connection again.";
         let operator = "Tell the operator the request id below.";
         let text = self.cause.to_string();
-        let (status, title, reason, what_to_do) = match &self.cause {
+        let (status, title, reason, remedy) = match &self.cause {
             Cause::NoState | Cause::UnknownState => {
                 (StatusCode::BAD_REQUEST, "This login cannot be finished", format!("Reason: {text}."), again)
             }
@@ -259,16 +265,19 @@ impl IntoResponse for RouteError {
             ),
         };
         if status.is_server_error() {
-            tracing::error!(error = text, request.id = self.request_id.as_str(), "a login failed");
+            let hint = self.cause.hint();
+            tracing::error!(error = text, hint, request.id = self.request_id.as_str(), "a login failed");
         } else {
             tracing::info!(login.refusal = text, request.id = self.request_id.as_str(), "a login was refused");
         }
-        let page = ErrorPage {
+        ErrorPage {
+            status,
             title: title.to_owned(),
-            what_was_wrong: reason,
-            what_to_do: what_to_do.to_owned(),
+            wrong: reason,
+            remedy: remedy.to_owned(),
             request_id: self.request_id.as_str().to_owned(),
-        };
-        (status, page.render()).into_response()
+            link: None,
+        }
+        .into_response()
     }
 }

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
-use crate::build_info;
+use crate::build_info::BUILD;
 
 /// Answers status, version, revision, build date and the store's state; 503 when the store does not answer.
 pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
@@ -22,9 +22,9 @@ pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
     };
     let body = serde_json::json!({
         "status": word,
-        "version": build_info::VERSION,
-        "revision": build_info::REVISION,
-        "build_date": build_info::BUILD_DATE,
+        "version": BUILD.version,
+        "revision": BUILD.revision,
+        "build_date": BUILD.build_date,
         "store": store,
     });
     let mut response = (status, Json(body)).into_response();

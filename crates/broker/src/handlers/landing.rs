@@ -6,11 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
-use crate::pages::LandingPage;
-
 /// Shows the landing page.
 pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
-    LandingPage { mcp_url: app.site.resource.as_str().to_owned(), forgejo_host: app.site.forgejo_host.clone() }
-        .render()
-        .into_response()
+    app.site.landing.clone().into_response()
 }

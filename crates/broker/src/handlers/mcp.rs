@@ -2,27 +2,32 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bridge::reply::{GetHead, PostHead, Principal, Reply, ReplyBody};
-use futures_util::StreamExt as _;
 use forgejo::token_source::CredentialError;
+use futures_util::StreamExt as _;
 use oauth::clock::Timestamp;
 use oauth::error::ErrorCode;
 
 use crate::app::App;
 use crate::bearer::NotAuthorized;
 use crate::live_grants::LiveGrant;
+use crate::middleware::{RequestId, Shape, read_body};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// An open stream ends this long after its token, so that a client that refreshes in time is not cut off (mcp.md trap 31).
-const GRACE_AFTER_EXPIRY: std::time::Duration = std::time::Duration::from_mins(1);
+const GRACE_AFTER_EXPIRY: Duration = Duration::from_mins(1);
+/// How long a client may take to send a body.
+const BODY_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Why a request does not reach the bridge.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +49,12 @@ struct Caller {
 }
 
 /// Sends messages to the worker (MCP 2025-11-25, basic/transports, Sending Messages to the Server).
-pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
+pub(crate) async fn post(
+    State(app): State<Arc<App>>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let caller = match admit(&app, &headers).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response_of(&app),
@@ -52,11 +62,12 @@ pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: 
     if !is_json(&headers) {
         return RouteError::MediaType.into_response_of(&app);
     }
-    let body = match axum::body::to_bytes(body, app.policy.max_body_bytes).await {
+    let body = match read_body(body, BODY_DEADLINE).await {
         Ok(body) => body,
-        Err(_) => return too_large(app.policy.max_body_bytes),
+        Err(error) => return error.refusal().into_response(Shape::JsonRpc, Some(request_id.as_str())),
     };
-    let head = PostHead { session_id: text(&headers, &SESSION_ID), protocol_version: text(&headers, &PROTOCOL_VERSION) };
+    let head =
+        PostHead { session_id: text(&headers, &SESSION_ID), protocol_version: text(&headers, &PROTOCOL_VERSION) };
     let reply = app.bridge.post(&caller.principal, head, body).await;
     respond(&app, reply, &caller)
 }
@@ -104,11 +115,8 @@ async fn admit(app: &App, headers: &HeaderMap) -> Result<Caller, RouteError> {
         }
     }
     app.note_use(&grant);
-    let principal = Principal {
-        user: user.to_shared(),
-        client: grant.grant.client.to_shared(),
-        grant: grant.grant.id.to_shared(),
-    };
+    let principal =
+        Principal { user: user.to_shared(), client: grant.grant.client.to_shared(), grant: grant.grant.id.to_shared() };
     Ok(Caller { principal, grant, expires_at })
 }
 
@@ -158,10 +166,6 @@ fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|mime| mime.essence_str() == "application/json")
 }
 
-fn too_large(limit: usize) -> Response {
-    json_rpc(StatusCode::PAYLOAD_TOO_LARGE, -32600, &format!("the body is larger than {limit} bytes; send smaller arguments"))
-}
-
 fn json_rpc(status: StatusCode, code: i32, message: &str) -> Response {
     let body = serde_json::json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}});
     let mut response = (status, axum::Json(body)).into_response();
@@ -190,7 +194,7 @@ impl RouteError {
             Self::NotAuthorized(reason) => (StatusCode::UNAUTHORIZED, reason.challenge(challenge)),
         };
         let message = match status {
-            StatusCode::SERVICE_UNAVAILABLE => "the store does not answer; try again".to_owned(),
+            StatusCode::SERVICE_UNAVAILABLE => "the server cannot look up your login at present; try again".to_owned(),
             StatusCode::UNAUTHORIZED => format!("{self}; authorize at this server first (see WWW-Authenticate)"),
             _ => self.to_string(),
         };

@@ -49,7 +49,9 @@ impl IntoResponse for RouteError {
         match self {
             Self::Refused(refusal) => OAuthError::bad_request(refusal.code(), refusal.to_string()),
             Self::Store(StoreError::ClientsFull { .. }) => {
-                tracing::error!("no more clients can be registered; raise max-clients or find out who registers so many");
+                tracing::error!(
+                    "no more clients can be registered; raise max-clients or find out who registers so many"
+                );
                 OAuthError::unavailable("no more clients can be registered at present; tell the operator", 3600)
             }
             Self::Store(error) => {

@@ -26,11 +26,7 @@ pub(crate) enum RouteError {
 }
 
 /// Revokes a token of the client that asks.
-pub(crate) async fn post(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, RouteError> {
+pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, RouteError> {
     let request = RevocationRequest::read(url::form_urlencoded::parse(&body), authorization(&headers))?;
     let client = authenticate(&app, &request.client).await.map_err(RouteError::Client)?;
     let hash = request.token.hash();

@@ -67,11 +67,7 @@ struct TokenResponse<'a> {
 }
 
 /// Issues tokens for a code or a refresh token.
-pub(crate) async fn post(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, RouteError> {
+pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, RouteError> {
     let request = TokenRequest::read(url::form_urlencoded::parse(&body), authorization(&headers))?;
     let client = authenticate(&app, &request.client).await.map_err(RouteError::Client)?;
     app.site.resource.judge(request.resources.iter().map(String::as_str))?;
@@ -189,7 +185,9 @@ async fn refuse_dead(app: &App, grant: &Grant) -> Result<(), RouteError> {
     match app.credentials.is_dead(&grant.user.to_shared()).await {
         Ok(false) => Ok(()),
         Ok(true) | Err(CredentialError::Dead(_) | CredentialError::Unknown) => Err(RouteError::CredentialDead),
-        Err(CredentialError::Unavailable { reason, retry_after }) => Err(RouteError::Unavailable { reason, retry_after }),
+        Err(CredentialError::Unavailable { reason, retry_after }) => {
+            Err(RouteError::Unavailable { reason, retry_after })
+        }
     }
 }
 

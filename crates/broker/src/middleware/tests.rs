@@ -1,25 +1,22 @@
 //! The layers around a small router, as the real one puts them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Extension, Request};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
-use parking_lot::Mutex;
 use serde_json::Value;
 use tower::ServiceExt as _;
-use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
-use crate::config::{AllowedHost, LogFormat};
+use crate::config::AllowedHost;
 use crate::serve::PeerAddress;
-use crate::telemetry::Records;
+use crate::telemetry::captured::Captured;
 
 const PEER: &str = "10.0.0.1:4711";
 
@@ -251,20 +248,9 @@ async fn a_request_id_counts_only_from_a_trusted_proxy_and_well_formed() {
 }
 
 async fn logged(request: Request) -> Vec<Value> {
-    let lines = Arc::new(Mutex::new(Vec::<Value>::new()));
-    let sink = Arc::clone(&lines);
-    let records = Records::new(
-        LogFormat::Json,
-        || jiff::Timestamp::UNIX_EPOCH,
-        move |line: &[u8]| {
-            sink.lock().push(serde_json::from_slice(line).unwrap());
-        },
-    );
-    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(records));
+    let captured = Captured::start();
     drop(send(request).await);
-    drop(guard);
-    let lines = lines.lock();
-    lines.iter().filter(|line| line["message"] == "request").cloned().collect()
+    captured.json().into_iter().filter(|line| line["message"] == "request").collect()
 }
 
 #[tokio::test]
@@ -298,19 +284,19 @@ async fn refusals_unknown_paths_and_panics_are_logged_too() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_read_to_its_end_is_logged_as_incomplete() {
-    let lines = Arc::new(Mutex::new(Vec::<Value>::new()));
-    let sink = Arc::clone(&lines);
-    let records = Records::new(
-        LogFormat::Json,
-        || jiff::Timestamp::UNIX_EPOCH,
-        move |line: &[u8]| {
-            sink.lock().push(serde_json::from_slice(line).unwrap());
-        },
-    );
-    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(records));
+    let captured = Captured::start();
     let response = app().oneshot(empty(request("GET", "/who"))).await.unwrap();
-    assert!(lines.lock().is_empty(), "logged before its end");
+    assert!(captured.json().is_empty(), "logged before its end");
     drop(response);
-    drop(guard);
-    assert_eq!(lines.lock()[0]["response.complete"], false);
+    assert_eq!(captured.json()[0]["response.complete"], false);
+}
+
+#[tokio::test]
+async fn a_request_whose_client_left_before_the_answer_is_logged_without_a_status() {
+    let captured = Captured::start();
+    let mut waiting = Box::pin(app().oneshot(empty(request("GET", "/oauth/slow"))));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    drop(waiting);
+    let line = &captured.json()[0];
+    assert_eq!((&line["http.status"], &line["response.complete"]), (&Value::Null, &false.into()));
 }

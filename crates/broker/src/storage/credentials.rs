@@ -20,7 +20,7 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, CredentialStoreUnavailable>>;
 impl CredentialStore for StoredCredentials {
     fn load(&self, user: Arc<str>) -> Answer<'_, Option<StoredCredential>> {
         Box::pin(async move {
-            let row = self.0.credential(&UserId::from(user)).await.map_err(unavailable)?;
+            let row = self.0.credential(&UserId::from(user)).await.map_err(|error| unavailable(&error))?;
             Ok(row.map(credential))
         })
     }
@@ -28,22 +28,32 @@ impl CredentialStore for StoredCredentials {
     fn lease(&self, user: Arc<str>, version: i64, owner: String, now: i64, until: i64) -> Answer<'_, bool> {
         Box::pin(async move {
             let user = UserId::from(user);
-            self.0.take_lease(&user, version, &owner, Timestamp(now), Timestamp(until)).await.map_err(unavailable)
+            self.0
+                .take_lease(&user, version, &owner, Timestamp(now), Timestamp(until))
+                .await
+                .map_err(|error| unavailable(&error))
         })
     }
 
     fn release(&self, user: Arc<str>, owner: String) -> Answer<'_, ()> {
-        Box::pin(async move { self.0.release_lease(&UserId::from(user), &owner).await.map_err(unavailable) })
+        Box::pin(
+            async move { self.0.release_lease(&UserId::from(user), &owner).await.map_err(|error| unavailable(&error)) },
+        )
     }
 
     fn save(&self, user: Arc<str>, version: i64, pair: IssuedPair) -> Answer<'_, bool> {
         Box::pin(async move {
-            self.0.save_credential(&UserId::from(user), version, &new_credential(&pair)).await.map_err(unavailable)
+            self.0
+                .save_credential(&UserId::from(user), version, &new_credential(&pair))
+                .await
+                .map_err(|error| unavailable(&error))
         })
     }
 
     fn mark_dead(&self, user: Arc<str>, version: i64, reason: String) -> Answer<'_, bool> {
-        Box::pin(async move { self.0.mark_dead(&UserId::from(user), version, &reason).await.map_err(unavailable) })
+        Box::pin(async move {
+            self.0.mark_dead(&UserId::from(user), version, &reason).await.map_err(|error| unavailable(&error))
+        })
     }
 
     fn due(
@@ -60,7 +70,7 @@ impl CredentialStore for StoredCredentials {
                 active_since: Timestamp(active_since),
                 limit,
             };
-            let users = self.0.due_credentials(&due).await.map_err(unavailable)?;
+            let users = self.0.due_credentials(&due).await.map_err(|error| unavailable(&error))?;
             Ok(users.iter().map(UserId::to_shared).collect())
         })
     }
@@ -93,6 +103,6 @@ fn credential(row: CredentialRow) -> StoredCredential {
     }
 }
 
-fn unavailable(error: StoreError) -> CredentialStoreUnavailable {
+fn unavailable(error: &StoreError) -> CredentialStoreUnavailable {
     CredentialStoreUnavailable(error.to_string())
 }

@@ -20,32 +20,36 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, SessionStoreUnavailable>>;
 impl SessionStore for StoredSessions {
     fn insert(&self, record: SessionRecord) -> Answer<'_, ()> {
         Box::pin(async move {
-            let written = self.store.insert_session(&row(record)).await.map_err(unavailable)?;
+            let written = self.store.insert_session(&row(record)).await.map_err(|error| unavailable(&error))?;
             written.then_some(()).ok_or_else(grant_ended)
         })
     }
 
     fn load(&self, id_hash: [u8; 32]) -> Answer<'_, Option<SessionRecord>> {
         Box::pin(async move {
-            let row = self.store.session(&id_hash).await.map_err(unavailable)?;
+            let row = self.store.session(&id_hash).await.map_err(|error| unavailable(&error))?;
             Ok(row.map(record))
         })
     }
 
     fn update(&self, record: SessionRecord) -> Answer<'_, ()> {
         Box::pin(async move {
-            let written = self.store.update_session(&row(record)).await.map_err(unavailable)?;
+            let written = self.store.update_session(&row(record)).await.map_err(|error| unavailable(&error))?;
             written.then_some(()).ok_or_else(grant_ended)
         })
     }
 
     fn delete(&self, id_hash: [u8; 32]) -> Answer<'_, ()> {
-        Box::pin(async move { self.store.delete_session(&id_hash).await.map_err(unavailable) })
+        Box::pin(async move { self.store.delete_session(&id_hash).await.map_err(|error| unavailable(&error)) })
     }
 
     fn delete_of_grant(&self, grant: Arc<str>) -> Answer<'_, ()> {
         Box::pin(async move {
-            self.store.delete_sessions_of_grant(&GrantId::from(grant)).await.map(drop).map_err(unavailable)
+            self.store
+                .delete_sessions_of_grant(&GrantId::from(grant))
+                .await
+                .map(drop)
+                .map_err(|error| unavailable(&error))
         })
     }
 
@@ -90,6 +94,6 @@ fn grant_ended() -> SessionStoreUnavailable {
     SessionStoreUnavailable("the grant of this session has ended, or the session has been deleted".to_owned())
 }
 
-fn unavailable(error: StoreError) -> SessionStoreUnavailable {
+fn unavailable(error: &StoreError) -> SessionStoreUnavailable {
     SessionStoreUnavailable(error.to_string())
 }

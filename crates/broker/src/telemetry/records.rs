@@ -79,7 +79,7 @@ where
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(fields);
+            span.extensions_mut().replace(fields);
         }
     }
 
@@ -112,37 +112,20 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use serde_json::Value;
 
-    use parking_lot::Mutex;
-    use tracing_subscriber::layer::SubscriberExt as _;
-
-    use super::*;
-
-    fn lines(format: LogFormat, act: impl FnOnce()) -> Vec<String> {
-        let written = Arc::new(Mutex::new(Vec::<String>::new()));
-        let sink = Arc::clone(&written);
-        let records = Records::new(
-            format,
-            || jiff::Timestamp::UNIX_EPOCH,
-            move |line: &[u8]| {
-                sink.lock().push(String::from_utf8(line.to_vec()).unwrap());
-            },
-        );
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(records), act);
-
-        written.lock().clone()
-    }
+    use crate::build_info::BUILD;
+    use crate::telemetry::captured::Captured;
 
     #[test]
     fn every_json_record_is_stamped_and_carries_the_fields_of_its_spans() {
-        let lines = lines(LogFormat::Json, || {
-            let span = tracing::info_span!("request", request.id = "r1", user.id = tracing::field::Empty);
-            let _entered = span.enter();
-            span.record("user.id", "u1");
-            tracing::warn!(duration_ms = 7_u64, "slow");
-        });
-        let record: Value = serde_json::from_str(&lines[0]).unwrap();
+        let captured = Captured::start();
+        let span = tracing::info_span!("request", request.id = "r1", user.id = tracing::field::Empty);
+        let entered = span.enter();
+        span.record("user.id", "u1");
+        tracing::warn!(duration_ms = 7_u64, "slow");
+        drop(entered);
+        let record: Value = captured.json().remove(0);
         assert_eq!(record["timestamp"], "1970-01-01T00:00:00.000Z");
         assert_eq!(record["level"], "WARN");
         assert_eq!(record["message"], "slow");
@@ -156,22 +139,22 @@ mod tests {
 
     #[test]
     fn what_is_never_logged_is_absent_from_spans_events_and_messages() {
-        for format in [LogFormat::Json, LogFormat::Text] {
-            let lines = lines(format, || {
-                let _entered = tracing::info_span!("login", oauth.code = "hunter2").entered();
-                tracing::info!(authorization = "Bearer hunter2", token = ?Some("hunter2"), "with fjb_at_hunter2");
-            });
-            assert!(!lines[0].contains("hunter2"), "{}", lines[0]);
-            assert!(lines[0].contains("[never logged]"));
+        let captured = Captured::start();
+        let entered = tracing::info_span!("login", oauth.code = "hunter2").entered();
+        tracing::info!(authorization = "Bearer hunter2", token = ?Some("hunter2"), "with fjb_at_hunter2");
+        drop(entered);
+        for line in [captured.json()[0].to_string(), captured.text().remove(0)] {
+            assert!(!line.contains("hunter2"), "{line}");
+            assert!(line.contains("[never logged]"));
         }
     }
 
     #[test]
     fn a_text_record_stays_on_one_line() {
-        let lines = lines(LogFormat::Text, || {
-            tracing::info!(client.name = "a\nb\u{1b}[2J", "two\nlines");
-        });
-        assert_eq!(lines[0].matches('\n').count(), 1);
-        assert!(!lines[0].contains('\u{1b}'));
+        let captured = Captured::start();
+        tracing::info!(client.name = "a\nb\u{1b}[2J", "two\nlines");
+        let line = captured.text().remove(0);
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(!line.contains('\u{1b}'));
     }
 }

@@ -50,14 +50,6 @@ enum Claim {
     Leased(Row),
 }
 
-// === impl Flight ===
-
-impl Flight {
-    pub(super) fn about_401(&self) -> bool {
-        self.about_401
-    }
-}
-
 // === impl Inner ===
 
 impl Inner {
@@ -274,7 +266,11 @@ impl Inner {
             // It counts as no forced refresh, and only Forgejo's own word makes a token good that it has just refused.
             Purpose::After401(_) => {
                 self.with_slot(user, |slot| slot.forced_at = None);
-                self.client.identity(&row.access_token).await.is_ok()
+                let alive = self.client.identity(&row.access_token).await.is_ok();
+                if alive {
+                    self.found_alive(user);
+                }
+                alive
             }
         };
         if usable {
@@ -335,7 +331,12 @@ impl Inner {
     }
 
     /// Writes that the user must log in, unless the row has got another credential meanwhile.
-    async fn bury(self: &Arc<Self>, user: &Arc<str>, mut row: Row, reason: String) -> Landing {
+    pub(super) async fn bury(
+        self: &Arc<Self>,
+        user: &Arc<str>,
+        mut row: Row,
+        reason: String,
+    ) -> Landing {
         for _ in 0..BURY_TRIES {
             if self
                 .store

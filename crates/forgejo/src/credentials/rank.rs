@@ -46,3 +46,41 @@ impl Rank {
             .is_gt()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::fake_forgejo::jwt;
+
+    fn rank(grant: Option<i64>, counter: Option<i64>, at: i64) -> Rank {
+        Rank::new(
+            &SecretString::from(jwt(&json!({"gnt": grant, "cnt": counter, "tt": 1}))),
+            at,
+        )
+    }
+
+    #[test]
+    fn the_grant_counts_before_the_counter_and_the_counter_before_the_time() {
+        let base = rank(Some(7), Some(5), 100);
+        assert!(rank(Some(8), Some(1), 0).is_later_than(base));
+        assert!(rank(Some(7), Some(6), 0).is_later_than(base));
+        assert!(rank(Some(7), Some(5), 101).is_later_than(base));
+        assert!(rank(None, None, 101).is_later_than(base));
+        assert!(!rank(Some(7), Some(4), 999).is_later_than(base));
+        assert!(!base.is_later_than(base));
+    }
+
+    proptest! {
+        #[test]
+        fn two_pairs_are_never_each_later_than_the_other(
+            one in (any::<Option<i64>>(), any::<Option<i64>>(), any::<i64>()),
+            two in (any::<Option<i64>>(), any::<Option<i64>>(), any::<i64>()),
+        ) {
+            let (one, two) = (rank(one.0, one.1, one.2), rank(two.0, two.1, two.2));
+            prop_assert!(!(one.is_later_than(two) && two.is_later_than(one)));
+        }
+    }
+}

@@ -30,6 +30,9 @@ const FORCED_EVERY_MS: i64 = 60_000;
 /// Forgejo is not asked again within this time whether a user may use it.
 const ALIVE_BELIEVED_MS: i64 = 15_000;
 
+/// No hold-off is longer; one that seems to be was made before the clock was set back.
+const LONGEST_HOLD_OFF_MS: i64 = 10 * 60 * 1000;
+
 /// Waited after a failure that named no time.
 pub(super) const HOLD_OFF_S: u32 = 5;
 
@@ -152,7 +155,7 @@ impl Slot {
     pub(super) fn hold_off(&self, now: i64) -> Option<&HoldOff> {
         self.hold_off
             .as_ref()
-            .filter(|hold_off| now < hold_off.until)
+            .filter(|hold_off| (1..=LONGEST_HOLD_OFF_MS).contains(&(hold_off.until - now)))
     }
 
     /// Whether another refresh because of a 401 has to wait.

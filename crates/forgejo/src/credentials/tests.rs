@@ -299,6 +299,7 @@ async fn sixteen_calls_at_expiry_make_one_refresh() {
     let bench = Bench::start().await;
     let old = bench.token().await.unwrap();
     bench.fake.advance(3600);
+    let loads = bench.store.loads.load(Ordering::SeqCst);
     let tokens = futures_util::future::join_all((0..16).map(|_| bench.token())).await;
     let new = bench.stored_token();
     assert!(
@@ -307,6 +308,11 @@ async fn sixteen_calls_at_expiry_make_one_refresh() {
     );
     assert_ne!(new, old);
     assert_eq!(bench.fake.seen().refreshes, 1);
+    assert_eq!(
+        bench.store.loads.load(Ordering::SeqCst),
+        loads + 1,
+        "all share one flight"
+    );
     assert_eq!(bench.store.row("alice").lease, None);
 }
 
@@ -374,15 +380,20 @@ async fn an_unreachable_forgejo_is_unavailable_and_never_a_death() {
 #[tokio::test]
 async fn a_failing_refresh_is_not_repeated_by_every_caller() {
     let bench = Bench::start().await;
-    let unavailable = Canned {
+    let busy = Canned {
+        retry_after: Some("30"),
         ..Canned::html(503)
     };
-    bench.fake.set(|levers| levers.token = Some(unavailable));
+    bench.fake.set(|levers| levers.token = Some(busy));
     bench.fake.advance(3600);
     for _ in 0..20 {
         assert!(is_unavailable(&bench.token().await));
+        bench.fake.advance(1);
     }
-    assert_eq!(bench.fake.seen().refreshes, 1);
+    assert_eq!(bench.fake.seen().refreshes, 1, "Forgejo asked for 30 s");
+    bench.fake.advance(10);
+    assert!(is_unavailable(&bench.token().await));
+    assert_eq!(bench.fake.seen().refreshes, 2);
 }
 
 #[tokio::test]
@@ -423,11 +434,15 @@ async fn a_rejected_application_kills_nobody() {
 #[tokio::test]
 async fn a_pair_that_the_store_does_not_take_is_used_and_written_later() {
     let bench = Bench::start().await;
-    bench.store.failing_saves.store(3, Ordering::SeqCst);
+    bench
+        .store
+        .failing_saves
+        .store(usize::MAX, Ordering::SeqCst);
     bench.fake.advance(3600);
     let token = bench.token().await.unwrap();
     assert_ne!(token, bench.stored_token());
     assert_eq!(bench.token().await.unwrap(), token);
+    bench.store.failing_saves.store(0, Ordering::SeqCst);
     assert!(bench.credentials.inner.write_parked(&alice()).await);
     assert_eq!(token, bench.stored_token());
     assert_eq!(bench.fake.seen().refreshes, 1);
@@ -436,9 +451,13 @@ async fn a_pair_that_the_store_does_not_take_is_used_and_written_later() {
 #[tokio::test]
 async fn the_next_refresh_builds_upon_a_pair_that_is_only_in_memory() {
     let bench = Bench::start().await;
-    bench.store.failing_saves.store(3, Ordering::SeqCst);
+    bench
+        .store
+        .failing_saves
+        .store(usize::MAX, Ordering::SeqCst);
     bench.fake.advance(3600);
     let token = bench.token().await.unwrap();
+    bench.store.failing_saves.store(0, Ordering::SeqCst);
     bench.fake.advance(3600);
     let next = bench.token().await.unwrap();
     assert_ne!(next, token);
@@ -449,9 +468,13 @@ async fn the_next_refresh_builds_upon_a_pair_that_is_only_in_memory() {
 #[tokio::test]
 async fn a_pair_in_memory_is_stored_at_the_end() {
     let bench = Bench::start().await;
-    bench.store.failing_saves.store(3, Ordering::SeqCst);
+    bench
+        .store
+        .failing_saves
+        .store(usize::MAX, Ordering::SeqCst);
     bench.fake.advance(3600);
     let token = bench.token().await.unwrap();
+    bench.store.failing_saves.store(0, Ordering::SeqCst);
     let cancel = CancellationToken::new();
     cancel.cancel();
     bench.credentials.run(cancel).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 use url::Url;
 
@@ -15,7 +15,7 @@ use super::{
     event::GatewayEvent,
     grant::GatewayAssignment,
     headers,
-    path::{Place, TargetPath},
+    path::{PathError, Place, TargetPath},
     policy::{self, RequestClass},
     probes::{self, Probe},
     query,
@@ -54,7 +54,9 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
         Ok(Admitted::Forward(judged)) => *judged,
         Ok(Admitted::Probe(probe, who)) => return answer_probe(&shared, probe, who).await,
         Err(refusal) => {
-            tokio::spawn(drain(Arc::clone(&shared), body));
+            if !body.is_end_stream() {
+                tokio::spawn(drain(Arc::clone(&shared), body));
+            }
             return refuse(&shared, &refusal, who.as_ref(), &parts.method);
         }
     };
@@ -89,11 +91,15 @@ fn admit(shared: &Shared, holder: &Holder, who: Option<GatewayAssignment>, parts
     if parts.headers.contains_key(header::UPGRADE) {
         return Err(Refusal::Upgrade);
     }
-    let path = TargetPath::parse(parts.uri.path())?;
-    if let Some(probe) = Probe::of(&parts.method, &path).filter(|_| !holder.is_ready()) {
+    let path = TargetPath::parse(parts.uri.path());
+    if let Ok(path) = &path
+        && let Some(probe) = Probe::of(&parts.method, path).filter(|_| !holder.is_ready())
+    {
         return Ok(Admitted::Probe(probe, who));
     }
     let who = who.ok_or(Refusal::Unassigned)?;
+    shared.limits.count(&who.user)?;
+    let path = path?;
     let access = shared.grants.access(&who.grant);
     let class = policy::judge(&parts.method, &path, access, shared.open_doors)?;
     let query = query::rebuild(parts.uri.query());
@@ -188,6 +194,9 @@ async fn redirected(
             if stored.status().is_redirection() && stored.status() != StatusCode::NOT_MODIFIED {
                 return Err(Refusal::Unreadable("the storage points elsewhere"));
             }
+            if stored.status() == StatusCode::UNAUTHORIZED {
+                return Err(Refusal::Unreadable("the storage does not accept Forgejo's link"));
+            }
             answer::pass(stored, Passage { rewrites_json: false, ..passage })
         }
         Destination::Storage(url) => {
@@ -204,11 +213,7 @@ fn forwarded_url(shared: &Shared, path: &TargetPath, query: Option<&str>) -> Res
     let wanted = format!("{}{}", base.path().trim_end_matches('/'), path);
     url.set_path(&wanted);
     url.set_query(query);
-    if url.path() == wanted && url.query() == query {
-        Ok(url)
-    } else {
-        Err(Refusal::Path(super::path::PathError::DotSegment))
-    }
+    if url.path() == wanted && url.query() == query { Ok(url) } else { Err(Refusal::Path(PathError::Ambiguous)) }
 }
 
 async fn drain(shared: Arc<Shared>, mut body: Incoming) {

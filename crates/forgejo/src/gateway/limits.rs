@@ -61,8 +61,8 @@ impl Limits {
         Self { config, queue, users: Mutex::new(HashMap::new()) }
     }
 
-    /// Takes a place for one request, waiting for one a while.
-    pub(super) async fn enter(&self, user: &Arc<str>) -> Result<Permit, Refusal> {
+    /// Counts one request, whatever becomes of it: a worker that only collects refusals is limited too.
+    pub(super) fn count(&self, user: &Arc<str>) -> Result<(), Refusal> {
         let limits = self.of(user);
         if let Err(retry_after) = limits.bytes.lock().check(Instant::now()) {
             return Err(Refusal::Limit { kind: LimitKind::Bytes, retry_after });
@@ -70,6 +70,12 @@ impl Limits {
         if let Err(retry_after) = limits.requests.lock().take_one(Instant::now()) {
             return Err(Refusal::Limit { kind: LimitKind::Requests, retry_after });
         }
+        Ok(())
+    }
+
+    /// Takes a place for a request that is forwarded, waiting for one a while.
+    pub(super) async fn enter(&self, user: &Arc<str>) -> Result<Permit, Refusal> {
+        let limits = self.of(user);
         match timeout(self.queue, Arc::clone(&limits.places).acquire_owned()).await {
             Ok(Ok(place)) => Ok(Permit { user: limits, _place: place }),
             Ok(Err(_)) | Err(_) => Err(Refusal::Limit { kind: LimitKind::AtOnce, retry_after: 1 }),

@@ -22,13 +22,14 @@ const LONGEST_HEAD: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts until cancelled, then lets the requests under way end.
-pub(super) async fn serve(shared: Arc<Shared>, listener: Arc<TcpListener>, cancel: CancellationToken) {
+pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, cancel: CancellationToken) {
     let places = Arc::new(Semaphore::new(shared.config.connections.clamp(1, Semaphore::MAX_PERMITS)));
     let graceful = GracefulShutdown::new();
     let own = listener.local_addr().ok();
     while let Some((stream, peer, place)) = next(&listener, &places, &cancel).await {
         tokio::spawn(connection(Arc::clone(&shared), stream, own.zip(Some(peer)), place, graceful.watcher()));
     }
+    drop(listener);
     graceful.shutdown().await;
 }
 

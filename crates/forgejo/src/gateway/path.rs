@@ -121,6 +121,9 @@ pub enum PathError {
     /// An escaped slash where no branch, file or page name can stand, or one beside another slash.
     #[error("the path has an escaped slash where none can be")]
     EscapedSlash,
+    /// A URL could not carry it as it was judged.
+    #[error("the path has more than one reading")]
+    Ambiguous,
     /// Neither the API nor one of Forgejo's downloads.
     #[error("the path is neither below /api/v1 nor a download of Forgejo's")]
     UnknownPlace,

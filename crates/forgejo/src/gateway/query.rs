@@ -10,7 +10,7 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 /// The parameters that no worker may send, in any case.
 pub(super) const IDENTITY_PARAMETERS: &[&str] = &["sudo", "token", "access_token"];
 
-/// The query to forward: every pair decoded and written anew, [`IDENTITY_PARAMETERS`] left out. `None` if nothing is left.
+/// The query to forward: every pair decoded and written anew, `sudo`, `token` and `access_token` left out. `None` if nothing is left.
 #[must_use]
 pub fn rebuild(raw: Option<&str>) -> Option<String> {
     let mut rebuilt = String::new();
@@ -28,7 +28,7 @@ pub fn rebuild(raw: Option<&str>) -> Option<String> {
     (!rebuilt.is_empty()).then_some(rebuilt)
 }
 
-/// The first of [`IDENTITY_PARAMETERS`] that an `application/x-www-form-urlencoded` body names.
+/// The first of `sudo`, `token` and `access_token` that an `application/x-www-form-urlencoded` body names.
 ///
 /// Old readers also separate pairs by `;`, so both readings are searched.
 #[must_use]
@@ -39,13 +39,13 @@ pub fn identity_field(body: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Whether a decoded name is one of [`IDENTITY_PARAMETERS`].
+/// Whether a decoded name is one of `sudo`, `token` and `access_token`.
 #[must_use]
 fn is_identity_parameter(name: &[u8]) -> bool {
     identity_parameter(name).is_some()
 }
 
-/// Which of [`IDENTITY_PARAMETERS`] a decoded name is.
+/// Which of `sudo`, `token` and `access_token` a decoded name is.
 pub(super) fn identity_parameter(name: &[u8]) -> Option<&'static str> {
     let name = name.trim_ascii();
     IDENTITY_PARAMETERS.iter().copied().find(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))

@@ -11,6 +11,9 @@ use super::{OAuthClient, Unreachable, for_display};
 /// No answer that we ask for is longer; a longer one is not Forgejo's.
 const BODY_LIMIT: usize = 64 * 1024;
 
+/// Nobody is put off for longer, whatever a `Retry-After` says.
+const LONGEST_RETRY_AFTER_S: u32 = 300;
+
 /// An answer below 500 that was read whole.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -35,7 +38,8 @@ impl OAuthClient {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             let retry_after = headers
                 .get(header::RETRY_AFTER)
-                .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+                .and_then(|value| value.to_str().ok()?.trim().parse::<u32>().ok())
+                .map(|seconds| seconds.clamp(1, LONGEST_RETRY_AFTER_S));
             return Err(Unreachable {
                 reason: format!("HTTP {status}"),
                 retry_after,

@@ -8,6 +8,8 @@ use crate::fake_forgejo::{
     CLIENT_SECRET, Canned, FakeForgejo, REDIRECT, START, VERIFIER, jwt, secret,
 };
 
+mod setup;
+
 async fn token(fake: &FakeForgejo, client: &OAuthClient) -> SecretString {
     client
         .exchange(&fake.code(), VERIFIER)
@@ -197,12 +199,14 @@ async fn the_refresh_sorts_every_answer_of_the_token_endpoint() {
             kind: "application/json",
             body: "x".repeat(70_000),
             location: None,
+            retry_after: None,
         },
         Canned {
             status: 302,
             kind: "text/html",
             body: String::new(),
             location: Some("/elsewhere?token=1"),
+            retry_after: None,
         },
     ] {
         fake.set(|levers| levers.token = Some(canned.clone()));
@@ -327,6 +331,7 @@ async fn a_grant_without_read_user_is_identified_by_userinfo() {
         kind: "text/plain",
         body: "Credentials are incorrect".to_owned(),
         location: None,
+        retry_after: None,
     };
     fake.set(|levers| levers.userinfo = Some(text));
     assert!(matches!(
@@ -514,66 +519,6 @@ async fn the_version_is_told_without_a_token_and_refused_to_a_bad_one() {
         client.version(Some(&secret("bad"))).await,
         Err(VersionError::Refused(_))
     ));
-}
-
-#[tokio::test]
-async fn a_broken_configuration_is_named() {
-    let fake = FakeForgejo::start().await;
-    let build = |change: &dyn Fn(&mut ForgejoConfig)| {
-        let mut config = fake.config();
-        change(&mut config);
-        config
-            .build(OutboundConfig::default().build().unwrap(), fake.now())
-            .err()
-    };
-    let url = |text: &str| Url::parse(text).unwrap();
-    assert_eq!(
-        build(&|c| c.public_url = url("ftp://x/")),
-        Some(ConfigError::PublicUrl(UrlProblem::Scheme))
-    );
-    assert_eq!(
-        build(&|c| c.public_url = url("https://u:p@x/")),
-        Some(ConfigError::PublicUrl(UrlProblem::Userinfo))
-    );
-    assert_eq!(
-        build(&|c| c.internal_url = Some(url("http://x/?a"))),
-        Some(ConfigError::InternalUrl(UrlProblem::QueryOrFragment))
-    );
-    assert_eq!(
-        build(&|c| c.redirect_uri = url("https://x/#f")),
-        Some(ConfigError::RedirectUri(UrlProblem::QueryOrFragment))
-    );
-    assert_eq!(
-        build(&|c| c.client_id = String::new()),
-        Some(ConfigError::ClientId)
-    );
-    assert_eq!(
-        build(&|c| c.client_secret = secret("gto_x\n")),
-        Some(ConfigError::ClientSecret)
-    );
-    assert_eq!(
-        build(&|c| c.user_agent = "a\nb".to_owned()),
-        Some(ConfigError::UserAgent)
-    );
-}
-
-#[test]
-fn a_ca_file_that_is_absent_or_empty_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ca.pem");
-    let config = OutboundConfig {
-        extra_ca_pem: Some(path.clone()),
-        ..OutboundConfig::default()
-    };
-    assert!(matches!(config.build(), Err(OutboundError::CaFile { .. })));
-    std::fs::write(&path, "no certificate").unwrap();
-    let error = config.build().unwrap_err();
-    assert!(error.to_string().contains("ca.pem"), "{error}");
-    let socks = OutboundConfig {
-        proxy: Some(Url::parse("socks5://x:1").unwrap()),
-        ..OutboundConfig::default()
-    };
-    assert!(matches!(socks.build(), Err(OutboundError::Proxy)));
 }
 
 proptest! {

@@ -137,18 +137,33 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_directory_in_place_of_the_file_is_named() {
+async fn a_directory_in_place_of_the_file_is_named_and_left_alone() {
     let (directory, _path) = place();
+    let before = mode(directory.path());
     let error = open(directory.path(), KEY).await.unwrap_err();
+    assert_eq!(mode(directory.path()), before);
     assert!(error.to_string().contains(directory.path().to_str().unwrap()), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_that_open_a_new_database_at_once_both_succeed() {
+async fn eight_that_open_a_new_database_at_once_all_succeed() {
     let (_directory, path) = place();
-    let (one, two) = tokio::join!(open(&path, KEY), open(&path, KEY));
-    logged_in(&one.unwrap()).await;
-    assert!(two.unwrap().grant(&"g".into()).await.unwrap().is_some());
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let path = path.clone();
+            tokio::spawn(async move { open(&path, KEY).await })
+        })
+        .collect();
+    let mut stores = Vec::new();
+    for task in tasks {
+        stores.push(task.await.unwrap().unwrap());
+    }
+    logged_in(&stores[0]).await;
+    for store in &stores {
+        assert!(store.grant(&"g".into()).await.unwrap().is_some());
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(store.write()).await.unwrap();
+        assert_eq!(mode, "wal");
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,10 @@ async fn main() -> Result<()> {
     let settings = Settings::default().with("REFRESH_REPLAY_WINDOW", "120s").with("LOG_LEVEL", "info");
     let mut stack = Stack::start_on(port, &child, SimConfig::default(), settings).await?;
     let url = stack.broker.url.clone();
-    println!("   Forgejo          {} (a stand-in; accounts alice and bob, passwords alice-password and bob-password)", stack.sim.url());
+    println!(
+        "   Forgejo          {} (a stand-in; accounts alice and bob, passwords alice-password and bob-password)",
+        stack.sim.url()
+    );
     println!("   broker           {url} (process {})", stack.broker.pid);
 
     transcript(&stack, &url, &child).await?;
@@ -90,7 +93,10 @@ async fn transcript(stack: &Stack, url: &str, child: &children::Child) -> Result
     say("6. It opens an MCP session; the broker starts a worker for it");
     let mut mcp = Mcp::new(url, &tokens.access_token)?;
     let result = mcp.initialize("2025-11-25").await?;
-    println!("   {} {}, protocol {}", result["serverInfo"]["name"], result["serverInfo"]["version"], result["protocolVersion"]);
+    println!(
+        "   {} {}, protocol {}",
+        result["serverInfo"]["name"], result["serverInfo"]["version"], result["protocolVersion"]
+    );
     println!("   worker processes: {:?}", stack.broker.workers());
 
     say("7. It lists the tools");
@@ -111,7 +117,10 @@ async fn transcript(stack: &Stack, url: &str, child: &children::Child) -> Result
             let issued = stack.sim.issued_secrets();
             let found = issued.iter().any(|secret| contains(&bytes, secret.value.as_bytes()));
             ensure!(!found, "a secret of Forgejo is in the worker's environment");
-            println!("   none of the {} secrets that Forgejo issued is in the environment of process {pid}", issued.len());
+            println!(
+                "   none of the {} secrets that Forgejo issued is in the environment of process {pid}",
+                issued.len()
+            );
         }
         Err(_) => println!("   the environment of process {pid} cannot even be read"),
     }

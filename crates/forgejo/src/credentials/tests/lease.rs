@@ -150,3 +150,60 @@ async fn forgetting_and_replacing_empty_the_cache() {
     bench.credentials.forget("alice");
     assert_eq!(bench.token().await, Err(CredentialError::Unknown));
 }
+
+#[tokio::test]
+async fn a_death_that_a_login_overtook_is_not_written() {
+    let bench = Bench::start().await;
+    let stale = slot::living(Arc::new(bench.store.row("alice"))).unwrap();
+    bench.fake.advance(5);
+    bench.login().await;
+    let landing = bench
+        .credentials
+        .inner
+        .bury(&alice(), stale, "gone".to_owned())
+        .await;
+    assert_eq!(
+        landing.unwrap().access_token.expose_secret(),
+        bench.stored_token()
+    );
+    assert_eq!(bench.store.row("alice").dead, None);
+}
+
+/// Another process, which saw only the old row, buried what this one holds in memory.
+#[tokio::test]
+async fn a_pair_in_memory_outlives_a_death_mark_that_others_wrote_over_its_predecessor() {
+    let bench = Bench::start().await;
+    bench
+        .store
+        .failing_saves
+        .store(usize::MAX, Ordering::SeqCst);
+    bench.fake.advance(3600);
+    let token = bench.token().await.unwrap();
+    // The lease, which was not given back, keeps the other away for a while.
+    bench.fake.advance(31);
+    let other = bench.other();
+    assert!(matches!(other.token().await, Err(CredentialError::Dead(_))));
+    bench.store.failing_saves.store(0, Ordering::SeqCst);
+    assert!(bench.credentials.inner.write_parked(&alice()).await);
+    assert_eq!(bench.stored_token(), token);
+    assert_eq!(bench.store.row("alice").dead, None);
+    bench.fake.advance(5);
+    assert_eq!(other.token().await.unwrap(), token);
+}
+
+#[tokio::test]
+async fn a_flight_that_lands_after_a_login_does_not_bring_its_older_token_into_the_cache() {
+    let bench = Bench::start().await;
+    bench.fake.advance(3600);
+    bench.fake.user_gate.forget_permits(usize::MAX >> 4);
+    let (older, ()) = tokio::join!(bench.token(), async {
+        // Refreshed and stored; only the check of the user is still under way.
+        bench.fake.user_arrival().await;
+        bench.fake.advance(5);
+        bench.login().await;
+        bench.credentials.replaced("alice");
+        bench.fake.user_gate.add_permits(100);
+    });
+    assert_ne!(older.unwrap(), bench.stored_token());
+    assert_eq!(bench.token().await.unwrap(), bench.stored_token());
+}

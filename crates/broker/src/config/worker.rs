@@ -1,0 +1,76 @@
+//! The worker's settings, checked as the profile that comes of them.
+
+use bridge::profile::{Preset, UnknownPreset, WorkerProfile};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::problem::Fault;
+use super::reader::Reader;
+use super::settings as s;
+use super::{CageMode, WorkerConfig};
+
+pub(super) fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
+    let profile = reader.required(&s::WORKER_PROFILE, |text| match text.parse::<Preset>() {
+        Ok(preset) => Ok(preset.as_str().to_owned()),
+        Err(error) => Err(Fault::new(error.to_string(), "choose one of these")),
+    });
+    let command = reader.optional(&s::WORKER_COMMAND, |text| Ok(text.to_owned()));
+    let args = reader.list(&s::WORKER_ARGS, |text| Ok(text.to_owned()));
+    let env = reader.list(&s::WORKER_ENV, assignment);
+    let url_var = reader.optional(&s::WORKER_URL_VAR, variable_name);
+    let token_var = reader.optional(&s::WORKER_TOKEN_VAR, variable_name);
+    let cage = reader.required(&s::WORKER_CAGE, |text| match text {
+        "required" => Ok(CageMode::Required),
+        "auto" => Ok(CageMode::Auto),
+        "off" => Ok(CageMode::Off),
+        _ => Err(Fault::new(format!("`{text}` is unknown"), "choose required, auto or off")),
+    });
+    let config = WorkerConfig {
+        profile: profile?,
+        command: command.ok()?,
+        args: args?,
+        env: env?,
+        url_var: url_var.ok()?,
+        token_var: token_var.ok()?,
+        cage: cage?,
+    };
+    let problems = config.to_profile().map(|profile| profile.problems()).unwrap_or_default();
+    for problem in &problems {
+        reader.fault(&s::WORKER_PROFILE, Fault::new(problem.to_string(), "change the worker-… settings"));
+    }
+    problems.is_empty().then_some(config)
+}
+
+// === impl WorkerConfig ===
+
+impl WorkerConfig {
+    /// The profile with the operator's changes in it.
+    pub fn to_profile(&self) -> Result<WorkerProfile, UnknownPreset> {
+        let mut profile = self.profile.parse::<Preset>()?.profile();
+        if let Some(command) = &self.command {
+            profile.command.clone_from(command);
+        }
+        profile.args.extend(self.args.iter().cloned());
+        profile.env.extend(self.env.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())));
+        if let Some(name) = &self.url_var {
+            profile.url_var.clone_from(name);
+        }
+        if let Some(name) = &self.token_var {
+            profile.token_var.clone_from(name);
+        }
+        Ok(profile)
+    }
+}
+
+fn variable_name(text: &str) -> Result<String, Fault> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.chars().all(good) && !text.starts_with(|c: char| c.is_ascii_digit()) && !text.is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new("not the name of a variable", "use letters, digits and underscores, no digit first"))
+}
+
+fn assignment(text: &str) -> Result<(String, SecretString), Fault> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| Fault::new("an item is not NAME=VALUE", "write NAME=VALUE"))?;
+    Ok((variable_name(name)?, SecretString::from(value)))
+}

@@ -1,0 +1,36 @@
+//! The API below `api/v1`: one file per area, each with its table of routes.
+
+pub(crate) mod actions;
+pub(crate) mod admin;
+pub(crate) mod applications;
+pub(crate) mod attachments;
+pub(crate) mod branches;
+pub(crate) mod call;
+pub(crate) mod comments;
+pub(crate) mod commits;
+pub(crate) mod contents;
+pub(crate) mod dependencies;
+pub(crate) mod dispatch;
+pub(crate) mod hooks;
+pub(crate) mod identity;
+pub(crate) mod issues;
+pub(crate) mod keys;
+pub(crate) mod labels;
+pub(crate) mod milestones;
+pub(crate) mod mirrors;
+pub(crate) mod misc;
+pub(crate) mod multipart;
+pub(crate) mod notifications;
+pub(crate) mod orgs;
+pub(crate) mod protections;
+pub(crate) mod pulls;
+pub(crate) mod releases;
+pub(crate) mod render;
+pub(crate) mod repos;
+pub(crate) mod reviews;
+pub(crate) mod route;
+pub(crate) mod search;
+pub(crate) mod teams;
+pub(crate) mod times;
+pub(crate) mod users;
+pub(crate) mod wiki;

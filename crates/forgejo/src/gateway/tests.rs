@@ -1,0 +1,11 @@
+//! The gateway over real sockets, in front of a Forgejo that records what reaches it and behaves as measured.
+
+mod doors;
+mod downloads;
+mod fake;
+mod forms;
+mod identity;
+mod limits;
+mod requests;
+mod start;
+mod streams;

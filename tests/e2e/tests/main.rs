@@ -1,0 +1,14 @@
+//! End to end: the built broker, a Forgejo stand-in, real children, real clients, real bytes.
+#![forbid(unsafe_code)]
+
+mod children;
+mod clients;
+mod discovery;
+mod doors;
+mod login;
+mod mcp;
+mod operation;
+mod outlive;
+mod secrets;
+mod tokens;
+mod upstream;

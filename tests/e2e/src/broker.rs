@@ -161,6 +161,17 @@ impl Broker {
         tokio::time::timeout(Duration::from_secs(20), found).await.with_context(|| format!("no line with {text:?}"))?
     }
 
+    /// Stops it; everything that it has written to stderr from start to end.
+    ///
+    /// # Errors
+    /// When it does not end within 30 s.
+    pub async fn whole_log(&mut self) -> Result<String> {
+        self.terminate().await?;
+        let ended = async { while self.news.changed().await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(20), ended).await.context("its stderr did not end")?;
+        Ok(self.log())
+    }
+
     /// SIGKILL.
     ///
     /// # Errors
@@ -207,6 +218,12 @@ impl Broker {
 #[must_use]
 pub fn children_of(pid: u32) -> Vec<u32> {
     processes().filter(|(_, parent, state)| *parent == pid && *state != 'Z').map(|(pid, _, _)| pid).collect()
+}
+
+/// Whether a process lives; a zombie does not.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    processes().any(|(known, _, state)| known == pid && state != 'Z')
 }
 
 /// Zombies whose parent is `pid`.

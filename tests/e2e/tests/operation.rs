@@ -1,1 +1,8 @@
-//! operation
+//! How an operator meets the program: command line, configuration, start, health, end.
+
+mod commands;
+mod configuration;
+mod end;
+mod health;
+mod requests;
+mod start;

@@ -11,5 +11,6 @@ mod initialize;
 mod limits;
 mod sessionless;
 mod sessions;
+mod storm;
 mod streams;
 mod workers;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -257,12 +258,26 @@ pub fn http_client() -> Result<reqwest::Client> {
         .context("cannot build an HTTP client")
 }
 
-/// A port on which nobody listens at present.
+/// A port on which nobody listens at present, and which no other call in this process gets.
+///
+/// Below the range from which the system takes ports of outgoing connections, so that it is still free when a broker comes back to it.
 ///
 /// # Errors
-/// When the system gives none.
+/// When there is none.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 16_384;
+    const PORTS: u32 = 16_384;
+    // Processes that run side by side begin at different places.
+    let start = std::process::id().wrapping_mul(257);
+    for _ in 0..PORTS {
+        let port = FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = u16::try_from(port)?;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
 
 /// A state folder's database file.

@@ -4,5 +4,6 @@ mod commands;
 mod configuration;
 mod end;
 mod health;
+mod proxy;
 mod requests;
 mod start;

@@ -1,7 +1,5 @@
 //! How the broker ends: asked to, urged to, and killed.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use e2e::broker::{Settings, is_alive};
 use e2e::children::fixture;
@@ -29,21 +27,6 @@ async fn told_to_stop_it_ends_streams_and_workers_and_itself_with_code_0() -> Re
         assert_eq!(status.code(), Some(0), "{}", stack.broker.log());
         assert!(!is_alive(workers[0]));
     }
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_call_that_is_under_way_is_answered_before_the_end() -> Result<()> {
-    let mut stack = Stack::start(&fixture("2.18.0")?).await?;
-    let (mcp, _, _) = stack.session("alice").await?;
-    stack.sim.add_fault(FaultRule::on("/api/v1/user", Fault::Slow(Duration::from_millis(700))));
-    let call = fixture("2.18.0")?.words.whoami("alice");
-    let answer = tokio::spawn(async move { mcp.call_text(call.tool, &call.arguments).await });
-    let asked = || stack.sim.requests_to("/api/v1/user").iter().any(|request| request.status.is_none());
-    eventually("Forgejo has been asked", asked).await?;
-    let status = stack.broker.terminate().await?;
-    assert!(answer.await??.contains("alice"));
-    assert_eq!(status.code(), Some(0));
     Ok(())
 }
 

@@ -33,7 +33,7 @@ async fn everything_that_is_wrong_is_told_at_once_and_no_secret_is_repeated() ->
         ("REFRESH_REPLAY_WINDOW", "3h"),
         ("STORE_PATH", "/nowhere/at/all/broker.db"),
         ("LOG_FORMAT", "xml"),
-        ("WORKER_COMMAND", "/nowhere/forgejo-mcp"),
+        ("WORKER_ENV", "hunter2"),
     ];
     let settings = wrong.iter().fold(stack.settings.clone(), |settings, (name, value)| settings.with(name, *value));
     let ended = run(&[], &settings).await?;

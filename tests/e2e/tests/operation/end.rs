@@ -82,7 +82,7 @@ async fn killed_it_leaves_no_worker_behind_and_comes_back_with_its_sessions() ->
     eventually("no worker is left", || !workers.iter().any(|pid| is_alive(*pid))).await?;
 
     stack.restart().await?;
-    let answer = mcp.post(&request(json!(1), "tools/list", &json!({}))).await?;
+    let answer = mcp.post(&request(&json!(1), "tools/list", &json!({}))).await?;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     answer.result()?["tools"].as_array().context("no tools")?;
     Ok(())

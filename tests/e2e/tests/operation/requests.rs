@@ -14,7 +14,7 @@ async fn a_body_that_is_too_long_is_413_before_it_is_read() -> Result<()> {
     let settings = Settings::default().with("MAX_BODY_BYTES", "64KiB");
     let stack = Stack::start_with(&fixture("2.18.0")?, SimConfig::default(), settings).await?;
     let (mcp, _, tokens) = stack.session("alice").await?;
-    let long = request(json!(1), "ping", &json!({"text": "x".repeat(70 * 1024)}));
+    let long = request(&json!(1), "ping", &json!({"text": "x".repeat(70 * 1024)}));
     let answer = mcp.post(&long).await?;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(answer.error()?["message"].as_str().is_some_and(|text| text.contains("max-body-bytes")), "{}", answer.body);
@@ -31,7 +31,7 @@ async fn a_body_that_is_too_long_is_413_before_it_is_read() -> Result<()> {
         .await?;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
 
-    let fits = request(json!(1), "ping", &json!({"text": "x".repeat(60 * 1024)}));
+    let fits = request(&json!(1), "ping", &json!({"text": "x".repeat(60 * 1024)}));
     assert_eq!(mcp.post(&fits).await?.status, StatusCode::OK);
     Ok(())
 }
@@ -40,7 +40,7 @@ async fn a_body_that_is_too_long_is_413_before_it_is_read() -> Result<()> {
 async fn a_body_that_is_not_declared_as_json_is_415() -> Result<()> {
     let stack = Stack::start(&fixture("2.18.0")?).await?;
     let (_, tokens) = stack.log_in("alice").await?;
-    let ping = request(json!(1), "ping", &json!({}));
+    let ping = request(&json!(1), "ping", &json!({}));
     let send = async |content_type: Option<&str>| -> Result<(StatusCode, Value)> {
         let mut post = http_client()?.post(format!("{}/mcp", stack.broker.url)).bearer_auth(&tokens.access_token);
         post = post.header("accept", "application/json, text/event-stream").body(ping.clone());

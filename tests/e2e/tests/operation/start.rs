@@ -19,6 +19,17 @@ async fn a_port_that_is_taken_is_a_failure_at_run_time() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_worker_program_that_is_not_there_is_told_at_the_start_and_not_at_the_first_session() -> Result<()> {
+    let mut stack = Stack::start(&fixture("2.18.0")?).await?;
+    stack.broker.terminate().await?;
+    let settings = stack.settings.clone().with("WORKER_COMMAND", "/nowhere/forgejo-mcp");
+    let ended = run(&["serve"], &settings).await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("/nowhere/forgejo-mcp"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_store_is_nobody_elses_to_read() -> Result<()> {
     // design §4: 0600, the write-ahead log too
     let stack = Stack::start(&fixture("2.18.0")?).await?;

@@ -109,7 +109,7 @@ fn another_key_another_text_or_no_signature_is_refused() {
     assert_eq!(verify(&text, &signer.keys("2")), Err(Refusal::UnknownKey), "the key that it names is another");
     let (message, signature) = text.rsplit_once('.').unwrap();
     assert_eq!(verify(&format!("{message}."), &signer.keys("1")), Err(Refusal::Signature));
-    let forged = format!("{}.{signature}", super::tests::message(&header(), &with("jti", json!("b"))));
+    let forged = format!("{}.{signature}", message(&header(), &with("jti", json!("b"))));
     assert_eq!(verify(&forged, &signer.keys("1")), Err(Refusal::Signature));
 }
 

@@ -64,7 +64,9 @@ impl Settings {
         self.0.iter().map(|(name, value)| (format!("FJMCP_BROKER_{name}"), value.as_str()))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// A setting.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }

@@ -25,7 +25,7 @@ async fn sixteen_sessions_at_once_cost_one_refresh_and_lose_no_call() -> Result<
         mcp.initialize("2025-11-25").await?;
         sessions.push(mcp);
     }
-    stack.sim.advance(Duration::from_secs(2 * 3600));
+    stack.sim.advance(Duration::from_hours(2));
     try_join_all(sessions.iter().map(|mcp| ensure_served(mcp, "alice"))).await?;
     ensure!(stack.sim.refreshes() == 1, "{} refreshes", stack.sim.refreshes());
     ensure!(stack.sim.most_at_once(TOKEN_ENDPOINT) == 1, "two at the token endpoint at once");
@@ -39,7 +39,7 @@ async fn sixteen_sessions_at_once_cost_one_refresh_and_lose_no_call() -> Result<
 async fn a_write_that_meets_the_expired_token_is_made_exactly_once() -> Result<()> {
     let stack = house().await?;
     let (mcp, _, _) = stack.session("alice").await?;
-    stack.sim.advance(Duration::from_secs(2 * 3600));
+    stack.sim.advance(Duration::from_hours(2));
     let issue = serde_json::json!({"owner": "alice", "repo": "hello", "title": "just once"});
     mcp.call("create_issue", &issue).await?;
     let made = stack.sim.count_requests(|request| request.method == "POST" && request.status == Some(201));
@@ -74,7 +74,7 @@ async fn a_second_login_does_not_disturb_the_first_client() -> Result<()> {
     for mcp in [&first, &second] {
         ensure_served(mcp, "alice").await?;
     }
-    stack.sim.advance(Duration::from_secs(2 * 3600));
+    stack.sim.advance(Duration::from_hours(2));
     for mcp in [&first, &second] {
         ensure_served(mcp, "alice").await?;
     }
@@ -92,7 +92,7 @@ async fn users_do_not_wait_for_each_other_nor_share_a_token() -> Result<()> {
     let stack = house().await?;
     let (alice, _, _) = stack.session("alice").await?;
     let (bob, _, _) = stack.session("bob").await?;
-    stack.sim.advance(Duration::from_secs(2 * 3600));
+    stack.sim.advance(Duration::from_hours(2));
     tokio::try_join!(ensure_served(&alice, "alice"), ensure_served(&bob, "bob"))?;
     ensure!(stack.sim.refreshes() == 2, "{} refreshes for two users", stack.sim.refreshes());
     Ok(())

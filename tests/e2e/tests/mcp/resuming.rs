@@ -32,7 +32,7 @@ async fn the_server_stream_goes_on_after_the_last_event_that_was_read() -> Resul
     Ok(())
 }
 
-/// T45: the rest of a POST's stream comes by GET.
+/// T45: the rest of a POST's stream comes by GET. T25, trap 7: the lost connection cancelled nothing.
 #[tokio::test]
 async fn a_call_whose_connection_broke_is_answered_by_get() -> Result<()> {
     let stack = house().await?;

@@ -70,9 +70,9 @@ async fn a_subscribed_resource_is_told_about() -> Result<()> {
     Ok(())
 }
 
-/// Traps 6 and 8: the client's id is translated, no answer follows, and the id can be used again.
+/// Traps 6 and 8: the client's id is translated, no result follows, and the id can be used again.
 #[tokio::test]
-async fn a_cancelled_call_is_cancelled_in_the_worker_and_gets_no_answer() -> Result<()> {
+async fn a_cancelled_call_is_cancelled_in_the_worker_and_gets_no_result() -> Result<()> {
     let stack = house_with(&["--obey-cancel"]).await?;
     let (alice, _, _) = stack.session("alice").await?;
     let call = |arguments: Value| request(&json!("c"), "tools/call", &json!({"name": "slow", "arguments": arguments}));
@@ -84,26 +84,13 @@ async fn a_cancelled_call_is_cancelled_in_the_worker_and_gets_no_answer() -> Res
         ensure!(alice.post(&cancel).await?.status == 202, "not accepted");
         Ok(())
     };
-    let (answer, _) = tokio::try_join!(open, cancelled)?;
-    ensure!(answer.status == 200 && answer.messages()?.is_empty(), "{} {}", answer.status, answer.body);
+    let (answer, ()) = tokio::try_join!(open, cancelled)?;
+    // T76. Only a stream that can be resumed, which a slow answer becomes, ends with an error in place of an answer.
+    ensure!(answer.status == 200 && answer.result().is_err(), "{} {}", answer.status, answer.body);
     let lines = received(&alice, Some("notifications/cancelled")).await?;
     let sent: Value = serde_json::from_str(lines.first().map_or("null", String::as_str))?;
     ensure!(sent["params"]["reason"] == "changed my mind" && sent["params"]["requestId"].is_number(), "{lines:?}");
     alice.post(&call(json!({"ms": 1}))).await?.result()?;
-    Ok(())
-}
-
-/// T25, trap 7: in this era a lost connection is not a cancellation.
-#[tokio::test]
-async fn a_call_goes_on_when_its_client_is_cut_off() -> Result<()> {
-    let stack = house().await?;
-    let (alice, _, _) = stack.session("alice").await?;
-    let params = json!({"name": "ask", "arguments": {"kind": "elicitation"}});
-    let mut events = Events::of(alice.open_post(&request(&json!("cut"), "tools/call", &params)).await?)?;
-    events.message().await?;
-    drop(events);
-    alice.call("echo", &json!({})).await?;
-    ensure!(received(&alice, Some("notifications/cancelled")).await?.is_empty(), "the call was cancelled");
     Ok(())
 }
 

@@ -67,11 +67,15 @@ async fn a_program_that_exits_at_once_is_503_and_its_last_words_are_logged() -> 
 /// The operator learns of it before any client does.
 #[tokio::test]
 async fn a_broker_whose_worker_program_is_missing_does_not_start() -> Result<()> {
-    let stack = Stack::start(&children::fixture("2.18.0")?).await?;
+    let mut stack = Stack::start(&children::fixture("2.18.0")?).await?;
+    stack.broker.terminate().await?;
     let settings = stack.settings.clone().with("WORKER_COMMAND", "/nonexistent/forgejo-mcp");
     let mut broker = Broker::spawn(&settings)?;
     let status = broker.wait().await?;
     ensure!(!status.success(), "it started");
-    broker.wait_for_line("/nonexistent/forgejo-mcp").await?;
-    Ok(())
+    until_ok("the reason is told", || async {
+        ensure!(broker.log().contains("/nonexistent/forgejo-mcp"), "{}", broker.log());
+        Ok(())
+    })
+    .await
 }

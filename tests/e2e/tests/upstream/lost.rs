@@ -16,7 +16,7 @@ use super::{ensure_challenged, ensure_served, house, whoami};
 const TOKEN_ENDPOINT: &str = "/login/oauth/access_token";
 
 fn two_hours_pass(stack: &Stack) {
-    stack.sim.advance(Duration::from_secs(2 * 3600));
+    stack.sim.advance(Duration::from_hours(2));
 }
 
 async fn log_in_again(client: &OAuthClient) -> Result<()> {

@@ -38,7 +38,7 @@ async fn a_token_endpoint_that_fails_costs_nobody_his_login() -> Result<()> {
         let stack = house().await?;
         let (mcp, client, tokens) = stack.session("alice").await?;
         stack.sim.add_fault(FaultRule::on(TOKEN_ENDPOINT, fault));
-        stack.sim.advance(Duration::from_secs(2 * 3600));
+        stack.sim.advance(Duration::from_hours(2));
         for _ in 0..3 {
             let answer = whoami(&mcp).await?;
             ensure!(answer.status == 200 || answer.status == 503, "{fault:?}: {} {}", answer.status, answer.body);

@@ -142,6 +142,7 @@ impl Run {
         match self {
             Self::Broker { worker, revision } => format!("{revision} client, {worker} worker", worker = worker.name()),
             Self::Authorization => "authorization server".to_owned(),
+            Self::Alone { worker } => format!("{} client, {} worker without broker", worker.revision(), worker.name()),
         }
     }
 }

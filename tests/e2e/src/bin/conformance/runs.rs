@@ -12,6 +12,7 @@ use e2e::stack::Stack;
 use forgejo_sim::SimConfig;
 use tokio::net::TcpListener;
 
+use crate::alone::Alone;
 use crate::authorization;
 use crate::injector::Injector;
 use crate::suite::{Findings, Suite, listed};
@@ -29,6 +30,8 @@ pub(crate) enum Run {
     Broker { worker: Era, revision: &'static str },
     /// The broker as authorization server.
     Authorization,
+    /// The worker without the broker, reached by clients of its own era.
+    Alone { worker: Era },
 }
 
 /// The eras that the worker can speak.
@@ -60,6 +63,14 @@ impl Era {
         }
     }
 
+    /// The revision of clients of this era.
+    pub(crate) fn revision(self) -> &'static str {
+        match self {
+            Self::Legacy => REVISIONS[0],
+            Self::Modern => REVISIONS[1],
+        }
+    }
+
     fn child(self) -> Result<Child> {
         Ok(Child {
             label: format!("conformance-child, {}", self.name()),
@@ -81,6 +92,7 @@ impl Run {
             runs.extend(REVISIONS.map(|revision| Self::Broker { worker, revision }));
         }
         runs.push(Self::Authorization);
+        runs.extend([Era::Legacy, Era::Modern].map(|worker| Self::Alone { worker }));
         runs
     }
 
@@ -97,6 +109,7 @@ impl fmt::Display for Run {
         match self {
             Self::Broker { worker, revision } => write!(f, "{}:{revision}", worker.name()),
             Self::Authorization => f.write_str("authorization"),
+            Self::Alone { worker } => write!(f, "{}:alone", worker.name()),
         }
     }
 }
@@ -121,6 +134,11 @@ async fn one(suite: &Suite, run: &Run) -> Result<Results> {
             let findings = authorization::run(suite, &stack).await?;
             stack.broker.terminate().await?;
             (["authorization-server-metadata-endpoint", "authorization-code-grant"].map(str::to_owned).into(), findings)
+        }
+        Run::Alone { worker } => {
+            let alone = Alone::start(worker.child()?).await?;
+            let findings = suite.server(&run.to_string(), &alone.url, worker.revision()).await?;
+            (suite.scored(worker.revision())?, findings)
         }
     };
     let expected_failures = match run {

@@ -1,12 +1,14 @@
 //! Workers that end by themselves, or are killed.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::broker::zombies_of;
+use e2e::broker::{Settings, zombies_of};
 use e2e::children;
 use e2e::events::Events;
-use e2e::processes::{exists, kill_9};
+use e2e::processes::{exists, kill_9, signal};
 use e2e::stack::{Stack, eventually};
 use e2e::through_worker::WorkerProcess;
+use forgejo_sim::SimConfig;
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{open_call, received};
@@ -78,6 +80,23 @@ async fn a_new_worker_is_brought_to_where_the_old_one_was() -> Result<()> {
     mcp.call("touch_resource", &json!({})).await?;
     let told = stream.message().await?;
     ensure!(told["method"] == "notifications/resources/updated", "the subscription was lost: {told}");
+    Ok(())
+}
+
+/// Trap 9: a worker that answers nothing any more costs the calls it has, then it is replaced.
+#[tokio::test]
+async fn a_worker_that_hangs_is_replaced() -> Result<()> {
+    let settings = Settings::default().with("CALL_DEADLINE", "1s");
+    let stack = Stack::start_with(&children::fixture("2.34.1")?, SimConfig::default(), settings).await?;
+    let (mcp, _, _) = stack.session("alice").await?;
+    let worker = WorkerProcess::of(&mcp).await?.pid;
+    signal(worker, Signal::STOP)?;
+    let answer = mcp.send_call("echo", &json!({})).await?;
+    let error = answer.error()?;
+    ensure!(error["message"].as_str().is_some_and(|text| text.contains("no answer within 1 s")), "{error}");
+    eventually("the hanging worker is gone", || !exists(worker)).await?;
+    let next = WorkerProcess::of(&mcp).await.context("the next call")?.pid;
+    ensure!(next != worker, "the same process");
     Ok(())
 }
 

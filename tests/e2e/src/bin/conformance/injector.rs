@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -47,15 +48,26 @@ impl Drop for Injector {
 async fn relay(mut client: TcpStream, target: SocketAddr, added: &str) -> Result<()> {
     let (head, rest) = read_head(&mut client).await?;
     let mut upstream = TcpStream::connect(target).await.context("the broker does not listen")?;
-    upstream.write_all(with_token(&head, added).as_bytes()).await?;
-    upstream.write_all(&rest).await?;
-    let (mut from_client, mut to_client) = client.split();
-    let (mut from_upstream, mut to_upstream) = upstream.split();
+    upstream.write_all(&[with_token(&head, added).as_bytes(), &rest].concat()).await?;
+    let (from_client, mut to_client) = client.split();
+    let (mut from_upstream, to_upstream) = upstream.split();
     tokio::select! {
-        copied = copy(&mut from_client, &mut to_upstream) => copied,
-        copied = copy(&mut from_upstream, &mut to_client) => copied,
-    }?;
-    Ok(())
+        gone = pass_until_gone(from_client, to_upstream) => gone,
+        copied = copy(&mut from_upstream, &mut to_client) => copied.map(|_| ()).context("the answer was cut off"),
+    }
+}
+
+/// Passes the body on until the client goes away. A broker that takes no more of it may still be answering.
+async fn pass_until_gone(mut from_client: ReadHalf<'_>, mut to_upstream: WriteHalf<'_>) -> Result<()> {
+    let mut bytes = vec![0; 16 * 1024];
+    let mut is_taken = true;
+    loop {
+        let count = from_client.read(&mut bytes).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        is_taken = is_taken && to_upstream.write_all(&bytes[..count]).await.is_ok();
+    }
 }
 
 /// The head without its empty line, and what of the body came with it.

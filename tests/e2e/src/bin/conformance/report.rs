@@ -17,8 +17,8 @@ pub(crate) struct Report {
 struct Score {
     passed: usize,
     required: usize,
-    unscored_passed: usize,
-    unscored: usize,
+    others_passed: usize,
+    others: usize,
 }
 
 // === impl Report ===
@@ -37,9 +37,9 @@ impl Report {
         let mut rows = String::from("| run | scored scenarios passed | others passed |\n|---|---|---|\n");
         for results in &self.results {
             let score = results.score();
-            let others = match score.unscored {
+            let others = match score.others {
                 0 => "–".to_owned(),
-                all => format!("{} of {all}", score.unscored_passed),
+                all => format!("{} of {all}", score.others_passed),
             };
             // Writing to a String cannot fail.
             let _ = writeln!(rows, "| {} | {} of {} | {others} |", results.run.title(), score.passed, score.required);
@@ -86,12 +86,14 @@ impl Results {
     }
 
     fn score(&self) -> Score {
-        let others = || self.findings.iter().filter(|(scenario, _)| !self.scored.contains(*scenario));
+        let others = || {
+            self.findings.iter().filter(|(scenario, finding)| !self.scored.contains(*scenario) && !finding.is_empty())
+        };
         Score {
             passed: self.scored.iter().filter(|scenario| self.passes(scenario)).count(),
             required: self.scored.len(),
-            unscored_passed: others().filter(|(_, finding)| finding.is_passed()).count(),
-            unscored: others().count(),
+            others_passed: others().filter(|(_, finding)| finding.is_passed()).count(),
+            others: others().count(),
         }
     }
 
@@ -124,7 +126,9 @@ impl Results {
                 (true, false) => "scored",
                 (false, _) => "not scored",
             };
-            if !finding.is_passed() {
+            if finding.is_empty() {
+                let _ = writeln!(lines, "- nothing to judge ({kind}): `{scenario}`");
+            } else if !finding.is_passed() {
                 let _ = writeln!(lines, "- not passed ({kind}): `{scenario}`: {}", self.why(scenario));
             } else if !finding.warned.is_empty() {
                 let _ =

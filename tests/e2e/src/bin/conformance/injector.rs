@@ -16,8 +16,6 @@ const LONGEST_HEAD: usize = 64 * 1024;
 
 /// A running proxy; it ends when this is dropped.
 pub(crate) struct Injector {
-    /// Where it listens, on 127.0.0.1.
-    pub(crate) port: u16,
     task: JoinHandle<()>,
 }
 
@@ -25,8 +23,7 @@ pub(crate) struct Injector {
 
 impl Injector {
     /// Starts it on `listener`, in front of `target`.
-    pub(crate) fn start(listener: TcpListener, target: SocketAddr, token: &str) -> Result<Self> {
-        let port = listener.local_addr()?.port();
+    pub(crate) fn start(listener: TcpListener, target: SocketAddr, token: &str) -> Self {
         let added: Arc<str> = format!("authorization: Bearer {token}\r\nconnection: close\r\n\r\n").into();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -35,7 +32,7 @@ impl Injector {
                 tokio::spawn(async move { relay(client, target, &added).await });
             }
         });
-        Ok(Self { port, task })
+        Self { task }
     }
 }
 

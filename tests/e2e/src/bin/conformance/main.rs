@@ -19,7 +19,7 @@ use clap::Parser;
 use e2e::binaries::project_root;
 
 use crate::report::Report;
-use crate::runs::Run;
+use crate::runs::{Door, Era, Run};
 use crate::suite::Suite;
 
 /// Runs the public conformance suite against the broker.
@@ -37,6 +37,9 @@ struct Arguments {
     /// Only this run; may be given several times. Without it: all.
     #[arg(long, value_parser = Run::parse, value_name = "NAME")]
     run: Vec<Run>,
+    /// Runs nothing, but keeps a broker with a worker of this era up until Ctrl-C, for looking into a scenario by hand.
+    #[arg(long, value_parser = Era::parse, value_name = "ERA", conflicts_with_all = ["run", "write"])]
+    serve: Option<Era>,
     /// Writes docs/conformance.md. Takes all runs.
     #[arg(long, conflicts_with = "run")]
     write: bool,
@@ -45,6 +48,14 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let Some(worker) = arguments.serve {
+        let door = Door::open(worker).await?;
+        println!("endpoint with a token put in   {}", door.url);
+        println!("the broker's own endpoint      {}/mcp", door.stack.broker.url);
+        println!("its bearer token               {}", door.bearer);
+        tokio::signal::ctrl_c().await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let suite = Suite::new(arguments.node, arguments.suite)?;
     let wanted = if arguments.run.is_empty() { Run::all() } else { arguments.run };
     let mut report = Report::new(suite.version()?, arguments.date);

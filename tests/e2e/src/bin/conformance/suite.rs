@@ -56,9 +56,14 @@ impl Suite {
         Ok(scored)
     }
 
-    /// A command of the suite whose results go to the folder of this name, emptied first.
-    pub(crate) fn command(&self, results: &str, arguments: &[&str]) -> Result<(Command, PathBuf)> {
-        let results = self.folder.join("results").join(results);
+    /// Where the results of a run go.
+    pub(crate) fn results(&self, run: &str) -> PathBuf {
+        self.folder.join("results").join(run)
+    }
+
+    /// A command of the suite whose results go to the folder of this run, emptied first.
+    pub(crate) fn command(&self, run: &str, arguments: &[&str]) -> Result<(Command, PathBuf)> {
+        let results = self.results(run);
         if results.exists() {
             std::fs::remove_dir_all(&results)?;
         }

@@ -60,6 +60,8 @@ pub(crate) struct Results {
     pub(crate) scored: BTreeSet<String>,
     /// Those of them that can't be passed, with the reason in expected-failures.yml.
     pub(crate) expected_failures: BTreeSet<String>,
+    /// Those of extensions.
+    pub(crate) extensions: BTreeSet<String>,
     pub(crate) findings: Findings,
 }
 
@@ -164,7 +166,12 @@ async fn one(suite: &Suite, run: &Run) -> Result<Results> {
         }
         _ => BTreeSet::new(),
     };
-    Ok(Results { run: run.clone(), scored, expected_failures, findings })
+    let extensions = match run {
+        Run::Broker { revision, .. } => suite.extensions(revision)?,
+        Run::Alone { worker } => suite.extensions(worker.revision())?,
+        Run::Authorization => BTreeSet::new(),
+    };
+    Ok(Results { run: run.clone(), scored, expected_failures, extensions, findings })
 }
 
 async fn through_broker(suite: &Suite, name: &str, worker: Era, revision: &str) -> Result<Findings> {

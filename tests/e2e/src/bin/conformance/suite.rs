@@ -49,11 +49,19 @@ impl Suite {
 
     /// The server scenarios that count for `revision`.
     pub(crate) fn scored(&self, revision: &str) -> Result<BTreeSet<String>> {
-        let path = self.folder.join(PACKAGE).join(format!("requirements/{revision}.yaml"));
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let scored = listed(&text, "server");
-        ensure!(!scored.is_empty(), "no server scenarios in {}", path.display());
+        let scored = listed(&self.requirements(revision)?, "server");
+        ensure!(!scored.is_empty(), "the suite requires nothing of a server of {revision}");
         Ok(scored)
+    }
+
+    /// The server scenarios of extensions, which a server may leave out.
+    pub(crate) fn extensions(&self, revision: &str) -> Result<BTreeSet<String>> {
+        Ok(extensions(&self.requirements(revision)?))
+    }
+
+    fn requirements(&self, revision: &str) -> Result<String> {
+        let path = self.folder.join(PACKAGE).join(format!("requirements/{revision}.yaml"));
+        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
     }
 
     /// Where the results of a run go.
@@ -99,6 +107,20 @@ pub(crate) fn listed(text: &str, key: &str) -> BTreeSet<String> {
         .take_while(|line| line.is_empty() || line.starts_with([' ', '#']))
         .filter_map(|line| Some(line.strip_prefix("  - ")?.trim().to_owned()))
         .collect()
+}
+
+/// The scenarios that a requirements file leaves out of the score because they are of an extension.
+fn extensions(text: &str) -> BTreeSet<String> {
+    let mut scenario = None;
+    let mut found = BTreeSet::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("- scenario: ") {
+            scenario = Some(name);
+        } else if line == "reason: extension" {
+            found.extend(scenario.take().map(str::to_owned));
+        }
+    }
+    found
 }
 
 /// Reads a results folder.
@@ -163,5 +185,11 @@ mod tests {
         assert_eq!(listed(text, "server"), ["one", "two"].map(str::to_owned).into());
         assert_eq!(listed(text, "client"), ["three".to_owned()].into());
         assert!(listed(text, "none").is_empty());
+    }
+
+    #[test]
+    fn only_what_is_left_out_as_an_extension_is_one() {
+        let text = "not_scored:\n  - scenario: x\n    leg: server\n    reason: extension\n  - scenario: y\n    reason: pending\n";
+        assert_eq!(extensions(text), ["x".to_owned()].into());
     }
 }

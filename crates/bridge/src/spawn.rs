@@ -56,7 +56,9 @@ pub struct SpawnConfig {
     pub limits: Limits,
     /// How well workers are caged.
     pub cage: CageMode,
-    /// Who serves the listeners of rung 3. Without, that rung can't be had.
+    /// No higher rung than this is tried.
+    pub highest_rung: Rung,
+    /// Who serves the listeners of rung 3. Without, that rung is not tried.
     pub listeners: Option<Arc<dyn GatewayListeners>>,
 }
 
@@ -140,6 +142,7 @@ impl Default for SpawnConfig {
             state_dir: None,
             limits: Limits::default(),
             cage: CageMode::default(),
+            highest_rung: Rung::Apart,
             listeners: None,
         }
     }
@@ -158,7 +161,7 @@ impl Spawner {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         thread::probe().map_err(StartError::Thread)?;
         exposure::check(&profile, config.state_dir.as_deref())?;
-        let highest = if config.listeners.is_some() { Rung::Apart } else { Rung::Sealed };
+        let highest = config.highest_rung.min(if config.listeners.is_some() { Rung::Apart } else { Rung::Sealed });
         let found = probe::choose(config.cage, highest, &config.launcher, config.limits)?;
         let plan = Plan::new(profile, config.launcher, found.rung, config.limits, |name| std::env::var_os(name))
             .map_err(StartError::Program)?;

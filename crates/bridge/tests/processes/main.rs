@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod environment;
 mod failures;
+mod gateway;
 mod harness;
 mod leaks;
 mod orphans;
@@ -42,7 +43,7 @@ fn tests() -> Vec<harness::Test> {
         failures::a_launcher_says_why_it_cannot_run_a_program,
         leaks::two_hundred_workers_leave_no_zombie_descriptor_or_task,
         orphans::orphans_are_reaped_and_workers_statuses_are_not_taken,
-        parent_death::a_worker_dies_with_a_broker_that_is_killed,
+        parent_death::a_worker_dies_with_a_broker_that_is_killed_on_every_rung,
         parent_death::a_worker_outlives_the_thread_that_asked_for_it,
         parent_death::a_hardened_broker_still_starts_workers,
         stderr::stderr_is_logged_with_its_label_and_without_secrets,

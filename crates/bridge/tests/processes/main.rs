@@ -10,6 +10,8 @@ mod environment;
 mod failures;
 mod gateway;
 mod harness;
+mod hostile;
+mod house;
 mod leaks;
 mod orphans;
 mod parent_death;
@@ -41,6 +43,7 @@ fn tests() -> Vec<harness::Test> {
         failures::running_out_of_descriptors_is_told_as_exhaustion_and_passes,
         failures::a_launcher_with_another_parent_than_told_does_not_run_the_program,
         failures::a_launcher_says_why_it_cannot_run_a_program,
+        hostile::a_hostile_worker_gets_nothing_on_rungs_two_and_three,
         leaks::two_hundred_workers_leave_no_zombie_descriptor_or_task,
         orphans::orphans_are_reaped_and_workers_statuses_are_not_taken,
         parent_death::a_worker_dies_with_a_broker_that_is_killed_on_every_rung,

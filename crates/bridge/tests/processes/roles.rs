@@ -13,6 +13,7 @@ use bridge::spawn::{SpawnConfig, Spawner};
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
 use tokio::io::AsyncWriteExt;
 
+use crate::house;
 use crate::leaks::children;
 use crate::workers::{NEVER, RUNGS, config, line, lines, profile, request, script, spawner, start};
 
@@ -28,10 +29,15 @@ pub(crate) fn command(name: &str) -> Command {
 
 pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let name = args.next().unwrap().into_string().unwrap();
+    if name == "hostile" {
+        // Without a runtime: its own process is all that it should need.
+        return house::hostile(args.map(|arg| arg.into_string().unwrap()).collect());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match name.as_str() {
         "broker" => runtime.block_on(broker(&args.next().unwrap().into_string().unwrap())),
         "reaper" => runtime.block_on(reaper()),
+        "house" => runtime.block_on(house::run(&args.next().unwrap().into_string().unwrap())),
         "hardened" => runtime.block_on(hardened()),
         other => panic!("no role {other}"),
     }

@@ -15,6 +15,7 @@ mod house;
 mod leaks;
 mod orphans;
 mod parent_death;
+mod programs;
 mod roles;
 mod stderr;
 mod stop;
@@ -49,6 +50,8 @@ fn tests() -> Vec<harness::Test> {
         parent_death::a_worker_dies_with_a_broker_that_is_killed_on_every_rung,
         parent_death::a_worker_outlives_the_thread_that_asked_for_it,
         parent_death::a_hardened_broker_still_starts_workers,
+        programs::forgejo_mcp_and_its_kin_live_on_every_rung,
+        programs::interpreters_live_on_every_rung_with_what_their_profile_allows,
         stderr::stderr_is_logged_with_its_label_and_without_secrets,
         stderr::the_exit_report_has_the_last_message,
         stderr::a_flood_on_stderr_does_not_block_the_worker,

@@ -5,7 +5,7 @@ use e2e::broker::{Settings, zombies_of};
 use e2e::children;
 use e2e::events::Events;
 use e2e::processes::{exists, kill_9, signal};
-use e2e::stack::{Stack, eventually};
+use e2e::stack::{Stack, eventually, until_ok};
 use e2e::through_worker::WorkerProcess;
 use forgejo_sim::SimConfig;
 use rustix::process::Signal;
@@ -94,10 +94,10 @@ async fn a_worker_that_hangs_is_replaced() -> Result<()> {
     let answer = mcp.send_call("echo", &json!({})).await?;
     let error = answer.error()?;
     ensure!(error["message"].as_str().is_some_and(|text| text.contains("no answer within 1 s")), "{error}");
-    eventually("the hanging worker is gone", || !exists(worker)).await?;
-    let next = WorkerProcess::of(&mcp).await.context("the next call")?.pid;
+    let next = until_ok("another worker", || async { Ok(WorkerProcess::of(&mcp).await?.pid) }).await?;
     ensure!(next != worker, "the same process");
-    Ok(())
+    // The stop ladder goes to its end with a process that is stopped.
+    eventually("the hanging worker is gone", || !exists(worker)).await
 }
 
 /// A worker that crashes again and again is not started for ever.

@@ -9,8 +9,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::envelope::{IdKey, Message, RawId};
+use crate::errand::Errand;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
+use crate::speech::Tongue;
 use crate::tally::CallGuard;
 
 /// A call. Whoever holds it owes its exchange an answer.
@@ -30,6 +32,8 @@ pub(crate) struct Call {
     /// How many workers it has been given to.
     pub(crate) attempts: u8,
     pub(crate) ticket: Ticket,
+    /// What it needs on a worker of 2026-07-28.
+    pub(crate) errand: Option<Box<Errand>>,
 }
 
 /// What a good answer to a call changes.
@@ -82,7 +86,20 @@ impl Call {
 
     /// Whether the client has cancelled it before a worker had it.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.ticket.open_id.as_ref().is_some_and(|open| open.cancelled.load(Ordering::Relaxed))
+        self.exchange.log().is_closed()
+            || self.ticket.open_id.as_ref().is_some_and(|open| open.cancelled.load(Ordering::Relaxed))
+    }
+
+    /// The line for a worker that knows the call under this number.
+    pub(crate) fn line(&self, message: &Message, number: u64, tongue: Tongue) -> Bytes {
+        let number = number.to_string();
+        match self.errand.as_deref() {
+            Some(Errand::Legacy(errand)) if tongue == Tongue::Stateless => {
+                let id = number.as_bytes();
+                message.edit().id(id, Some(id)).meta(&errand.meta.members()).made()
+            }
+            _ => message.with_id(number.as_bytes(), Some(number.as_bytes())),
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub struct BridgeConfig {
     pub first_return_timeout: Duration,
     /// From the start of the process to the answer to `initialize`. Default 20 s.
     pub start_timeout: Duration,
+    /// How long a process may take that is only asked what its program speaks. Default 10 s.
+    pub probe_timeout: Duration,
     /// From a call to its answer. Default 300 s.
     pub call_deadline: Duration,
     /// How long a worker that let a call time out may take for a `ping` before it counts as wedged. Default 10 s.
@@ -96,6 +98,7 @@ impl Default for BridgeConfig {
             session_idle_timeout: Duration::from_mins(15),
             first_return_timeout: Duration::from_mins(1),
             start_timeout: Duration::from_secs(20),
+            probe_timeout: Duration::from_secs(10),
             call_deadline: Duration::from_mins(5),
             ping_timeout: Duration::from_secs(10),
             stream_after: Duration::from_secs(5),

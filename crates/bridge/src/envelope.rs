@@ -8,6 +8,7 @@
 //! Strict where two readers could disagree: the broker must never see one method and the worker another. Go's decoder takes
 //! `"Method"` for `"method"` and the later of two, so a known member that is doubled or misspelt by case is refused.
 
+mod edit;
 mod id;
 mod members;
 mod scan;

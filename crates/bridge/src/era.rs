@@ -3,11 +3,15 @@
 
 pub(crate) mod legacy;
 pub(crate) mod modern;
+pub(crate) mod native;
 
 use crate::envelope::{Incoming, Kind, Message};
 
 /// Revisions with a handshake that a client may name in `MCP-Protocol-Version`, the oldest one silently.
-const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+pub(crate) const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+
+/// The newest of them.
+pub(crate) const LATEST_LEGACY: &str = "2025-11-25";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Era {

@@ -91,6 +91,11 @@ impl Exchange {
         self.finish_one(outcome, Some(refusal.body(Some(id))));
     }
 
+    /// The worker's answer, under another status than 200 if no stream has begun.
+    pub(crate) fn answer_with_status(&self, status: u16, data: Bytes) {
+        self.finish_one(Outcome::Refused { status, retry_after: None }, Some(data));
+    }
+
     /// The user's credential has died. In a stream that has begun it is an error like others.
     pub(crate) fn log_in_again(&self, id: &[u8], refusal: &Refusal) {
         self.finish_one(Outcome::LogInAgain, Some(refusal.body(Some(id))));

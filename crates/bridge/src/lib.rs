@@ -24,12 +24,15 @@ pub mod spawn;
 // Messages.
 mod call;
 mod envelope;
+mod errand;
 mod event_log;
 mod exchange;
 mod frame;
+mod meta;
 mod pending;
 mod questions;
 mod refusal;
+mod request_state;
 mod scrub;
 mod sse;
 
@@ -37,6 +40,7 @@ mod sse;
 mod breaker;
 mod desk;
 mod seat;
+mod speech;
 mod tally;
 mod worker;
 mod workshop;

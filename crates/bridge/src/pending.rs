@@ -12,8 +12,11 @@ use tokio::time::Instant;
 
 use crate::call::Call;
 use crate::envelope::{IdKey, Message};
+use crate::era::modern::request::LogLevel;
+use crate::errand::Errand;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
+use crate::worker::LISTEN;
 
 /// Tombstones that are kept; older ones go first. Ids are never used twice, so one too few only blurs the statistics.
 const MAX_TOMBSTONES: usize = 1024;
@@ -69,6 +72,12 @@ impl Pending {
         if self.tombstones.remove(&id) { Answered::Late } else { Answered::Unknown }
     }
 
+    /// Takes a listen that the worker has cancelled. A response to it may follow.
+    pub(crate) fn end_listen(&mut self, id: u64) -> Option<Waiter> {
+        let listens = |entry: &Entry| matches!(&entry.waiter, Waiter::Broker { method, .. } if **method == *LISTEN);
+        if self.open.get(&id).is_some_and(listens) { self.bury(id) } else { None }
+    }
+
     /// Forgets a call that never was.
     pub(crate) fn withdraw(&mut self, id: u64) -> Option<Waiter> {
         self.open.remove(&id).map(|entry| entry.waiter)
@@ -116,6 +125,27 @@ impl Pending {
     pub(crate) fn known_as(&self, key: &IdKey) -> Vec<u64> {
         let known = |entry: &Entry| matches!(&entry.waiter, Waiter::Client(call) if call.id.key() == *key);
         self.open.iter().filter(|(_, entry)| known(entry)).map(|(id, _)| *id).collect()
+    }
+
+    /// The call that this exchange waits for.
+    pub(crate) fn of_exchange(&self, exchange: &Arc<Exchange>) -> Option<u64> {
+        let waits = |entry: &Entry| matches!(&entry.waiter, Waiter::Client(call) if Arc::ptr_eq(&call.exchange, exchange));
+        self.open.iter().find(|(_, entry)| waits(entry)).map(|(id, _)| *id)
+    }
+
+    /// The one open call that asked for log messages of this level, if there is exactly one (trap 11).
+    pub(crate) fn only_listener(&self, level: LogLevel) -> Option<Arc<Exchange>> {
+        let wants = |entry: &Entry| match &entry.waiter {
+            Waiter::Client(call) => match call.errand.as_deref() {
+                Some(Errand::Modern(errand)) => {
+                    errand.log_level.is_some_and(|least| level >= least).then(|| call.exchange.clone())
+                }
+                _ => None,
+            },
+            Waiter::Broker { .. } => None,
+        };
+        let mut wanting = self.open.values().filter_map(wants);
+        wanting.next().filter(|_| wanting.next().is_none())
     }
 
     /// The newest call whose client is listening: where a message goes that names no call.

@@ -21,6 +21,11 @@ pub(crate) const UNAVAILABLE: i32 = -32000;
 /// A time limit has passed, or the session is gone (both as in the TypeScript SDK).
 pub(crate) const GONE: i32 = -32001;
 
+/// Invalid params.
+pub(crate) const INVALID_PARAMS: i32 = -32602;
+/// Internal error.
+pub(crate) const INTERNAL_ERROR: i32 = -32603;
+
 /// Why the bridge answers itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {

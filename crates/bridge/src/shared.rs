@@ -18,6 +18,7 @@ use crate::refusal::METHOD_NOT_FOUND;
 use crate::reply::Principal;
 use crate::seat::Seat;
 use crate::session::requested_id;
+use crate::speech::{Speech, Tongue};
 use crate::worker::{End, Worker};
 use crate::workshop::Workshop;
 
@@ -81,6 +82,10 @@ impl Desk for Shared {
     fn question_withdrawn(&self, _: &Arc<Worker>, _: Message) {}
 
     fn answered(&self, _: After, _: &Message) {}
+
+    fn tongue(&self, speech: &Speech) -> Option<Tongue> {
+        speech.handshake.then_some(Tongue::Handshake)
+    }
 
     fn opening(&self) -> Opening {
         let initialize = json!({

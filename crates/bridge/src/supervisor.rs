@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::envelope::Message;
+use crate::era::native::Native;
 use crate::ledger::Ledger;
 use crate::observer::Figures;
 use crate::refusal::Refusal;
@@ -35,6 +36,7 @@ pub(crate) struct Supervisor {
     random: SystemRandom,
     sessions: Mutex<HashMap<SessionKey, Arc<Session>>>,
     shared: Mutex<HashMap<Arc<str>, Arc<Shared>>>,
+    native: Mutex<HashMap<Arc<str>, Arc<Native>>>,
     /// Grants that have ended of late: whoever was let in just before must not begin anything after.
     ended_grants: Mutex<HashMap<Arc<str>, Instant>>,
     draining: AtomicBool,
@@ -55,6 +57,7 @@ impl Supervisor {
             random: SystemRandom::new(),
             sessions: Mutex::default(),
             shared: Mutex::default(),
+            native: Mutex::default(),
             ended_grants: Mutex::default(),
             draining: AtomicBool::new(false),
             _end_background: background.clone().drop_guard(),
@@ -176,6 +179,13 @@ impl Supervisor {
         // Whoever ends the grant from here on waits for the lock.
         self.admit(who)?;
         Ok(shared.entry(who.grant.clone()).or_insert_with(|| Shared::new(&self.shop, who)).clone())
+    }
+
+    /// The same where the program speaks 2026-07-28.
+    pub(crate) fn native(&self, who: &Principal) -> Result<Arc<Native>, Refusal> {
+        let mut native = self.native.lock();
+        self.admit(who)?;
+        Ok(native.entry(who.grant.clone()).or_insert_with(|| Native::new(&self.shop, who)).clone())
     }
 
     pub(crate) fn figures(&self) -> Figures {

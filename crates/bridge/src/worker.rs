@@ -24,17 +24,27 @@ use crate::call::Call;
 use crate::config::BridgeConfig;
 use crate::desk::Desk;
 use crate::envelope::{IdKey, Message, RawId};
+use crate::era::modern::request::LogLevel;
 use crate::exchange::Exchange;
 use crate::observer::Observer;
 use crate::pending::{Pending, Waiter};
 use crate::process::ExitReport;
 use crate::questions::Questions;
 use crate::refusal::{Refusal, UNAVAILABLE, error_body};
+use crate::speech::Tongue;
 use crate::starter::RunningWorker;
+
+/// The one request of 2026-07-28 that stays open.
+pub(crate) const LISTEN: &str = "subscriptions/listen";
+/// Marks the refusal of a listen that the worker has ended.
+pub(crate) const LISTEN_ENDED: &str = "listen_ended";
+/// No deadline, as far as a clock can say it.
+const FOREVER: Duration = Duration::from_hours(24 * 365 * 10);
 
 pub(crate) struct Worker {
     /// Tells workers apart in the log.
     pub(crate) label: Arc<str>,
+    pub(crate) tongue: Tongue,
     /// The one user it ever works for.
     user: Arc<str>,
     access: Arc<dyn WorkerAccess>,
@@ -67,6 +77,8 @@ pub(crate) struct Parts {
     pub(crate) desk: Weak<dyn Desk>,
     /// The numbers under which the client is asked; the session's, so that they outlive a worker.
     pub(crate) question_numbers: Arc<AtomicU64>,
+    /// How the process is spoken to.
+    pub(crate) tongue: Tongue,
 }
 
 /// Why a worker ended.
@@ -109,6 +121,7 @@ impl Worker {
         let (outgoing, queue) = mpsc::channel(parts.config.worker_queue);
         let worker = Arc::new(Self {
             label: parts.label,
+            tongue: parts.tongue,
             user: parts.user,
             access: parts.access,
             config: parts.config,
@@ -148,33 +161,29 @@ impl Worker {
             Err(TrySendError::Closed(())) => return Err((call, NotTaken::Ended)),
         };
         let deadline = call.deadline;
-        let id = {
+        let (id, line) = {
             let mut pending = self.pending.lock();
             if pending.calls() >= self.config.max_calls_per_worker {
                 return Err((call, NotTaken::TooManyCalls));
             }
-            match pending.open(Waiter::Client(call), deadline) {
+            let id = match pending.open(Waiter::Client(call), deadline) {
                 Ok(id) => id,
                 Err(Waiter::Client(call)) => return Err((call, NotTaken::Ended)),
                 Err(Waiter::Broker { .. }) => return Ok(()),
-            }
+            };
+            let line = pending.call(id).map(|call| call.line(&message, id, self.tongue));
+            (id, line.unwrap_or_default())
         };
         self.touch();
         self.sooner.notify_one();
-        let number = id.to_string();
-        let line = message.with_id(number.as_bytes(), Some(number.as_bytes()));
         room.send(Outgoing { line, call: Some(id) });
         Ok(())
     }
 
     /// A request of the broker's own.
     pub(crate) async fn ask(&self, method: &str, params: Option<&[u8]>, within: Duration) -> Result<Message, Refusal> {
-        let (answer, mut answered) = oneshot::channel();
         let ended = || Refusal::in_band(UNAVAILABLE, "worker_ended", "the worker has ended");
-        let opened =
-            self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, Instant::now() + within);
-        let Ok(id) = opened else { return Err(ended()) };
-        self.sooner.notify_one();
+        let Some((id, mut answered)) = self.await_answer(method, Instant::now() + within) else { return Err(ended()) };
         let line = request_line(id, method, params);
         tokio::select! {
             sent = self.outgoing.send(Outgoing { line, call: None }) => if sent.is_err() {
@@ -187,6 +196,33 @@ impl Worker {
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
 
+    /// A request of 2026-07-28 that stays open, under a number of the broker's. `None` if the worker takes none.
+    pub(crate) fn open_listen(&self, request: &Message) -> Option<(u64, oneshot::Receiver<Result<Message, Refusal>>)> {
+        let room = self.outgoing.try_reserve().ok()?;
+        let (id, answered) = self.await_answer(LISTEN, Instant::now() + FOREVER)?;
+        let number = id.to_string();
+        room.send(Outgoing { line: request.with_id(number.as_bytes(), Some(number.as_bytes())), call: None });
+        Some((id, answered))
+    }
+
+    /// Ends a listen from the broker's side.
+    pub(crate) fn close_listen(&self, id: u64) {
+        if self.pending.lock().bury(id).is_some() {
+            self.note(cancellation_line(id, None));
+        }
+    }
+
+    fn await_answer(
+        &self,
+        method: &str,
+        deadline: Instant,
+    ) -> Option<(u64, oneshot::Receiver<Result<Message, Refusal>>)> {
+        let (answer, answered) = oneshot::channel();
+        let id = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline).ok()?;
+        self.sooner.notify_one();
+        Some((id, answered))
+    }
+
     /// A notification, or an answer to a question. `false` if the worker has ended or takes nothing more.
     pub(crate) fn note(&self, line: Bytes) -> bool {
         self.outgoing.try_send(Outgoing { line, call: None }).is_ok()
@@ -194,7 +230,7 @@ impl Worker {
 
     /// Tells the worker once that initialization is over.
     pub(crate) fn note_initialized(&self) {
-        if !self.initialized.swap(true, Ordering::Relaxed) {
+        if self.tongue == Tongue::Handshake && !self.initialized.swap(true, Ordering::Relaxed) {
             self.note(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#));
         }
     }
@@ -214,6 +250,24 @@ impl Worker {
             call.cancelled();
         }
         true
+    }
+
+    /// The client of this exchange has left: its call is cancelled.
+    pub(crate) fn cancel_exchange(&self, exchange: &Arc<Exchange>) {
+        let cancelled = {
+            let mut pending = self.pending.lock();
+            let found = pending.of_exchange(exchange);
+            found.and_then(|id| Some((id, pending.bury(id)?)))
+        };
+        if let Some((id, Waiter::Client(call))) = cancelled {
+            self.note(cancellation_line(id, None));
+            call.cancelled();
+        }
+    }
+
+    /// The one call that a log message of this level can have come from.
+    pub(crate) fn only_listener(&self, level: LogLevel) -> Option<Arc<Exchange>> {
+        self.pending.lock().only_listener(level)
     }
 
     /// Gives up all calls whose answer has not come, and cancels them in the worker.

@@ -1,6 +1,8 @@
 //! The stateless protocol (2026-07-28): not served, and said so in the way that makes a client of both eras go on with
 //! `initialize`, which is any 4xx without one of the error codes of that revision (mcp.md §4, §6).
 
+pub(crate) mod request;
+
 use crate::envelope::{Incoming, RawId};
 use crate::refusal::{METHOD_NOT_FOUND, Refusal};
 use crate::reply::Reply;

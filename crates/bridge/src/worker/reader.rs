@@ -5,14 +5,16 @@ use std::sync::atomic::Ordering;
 
 use tokio::io::AsyncRead;
 
-use super::Worker;
+use super::{LISTEN_ENDED, Worker};
 use crate::call::{After, Call};
 use crate::envelope::{Incoming, Kind, Message, RawId, read_line, splice};
 use crate::event_log::{Pushed, Weight};
 use crate::frame::{Line, LineReader};
 use crate::observer::{DroppedMessage, SkippedLine};
 use crate::pending::{Answered, Waiter};
+use crate::refusal::{Refusal, UNAVAILABLE};
 use crate::scrub::Scrubber;
+use crate::speech::Tongue;
 
 /// Why there is nothing more to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,16 +92,25 @@ impl Worker {
             Answered::Open(Waiter::Client(call)) => {
                 self.touch();
                 self.observer.call_answered();
-                let Call { exchange, id, after, ticket, .. } = *call;
+                let desk = self.desk.upgrade();
                 if !is_error
-                    && after != After::Nothing
-                    && let Some(desk) = self.desk.upgrade()
+                    && call.after != After::Nothing
+                    && let Some(desk) = &desk
                 {
-                    desk.answered(after, &message);
+                    desk.answered(call.after.clone(), &message);
                 }
+                let converted = match desk {
+                    Some(desk) => desk.converted(self, call, message),
+                    None => {
+                        let line = message.with_id(call.id.as_bytes(), None);
+                        Some((call, line))
+                    }
+                };
+                let Some((call, line)) = converted else { return };
+                let Call { exchange, ticket, .. } = *call;
                 // The id is free for the client to use again before it can have read the answer.
                 drop(ticket);
-                exchange.answer(message.with_id(id.as_bytes(), None));
+                exchange.answer(line);
             }
             Answered::Open(Waiter::Broker { answer, .. }) => {
                 let _ = answer.send(Ok(message));
@@ -127,8 +138,21 @@ impl Worker {
         }
     }
 
+    /// A worker of 2026-07-28 has no questions: what it cancels is a listen (L06).
+    fn take_end_of_listen(&self, message: &Message) {
+        let number = message.param("requestId").and_then(|(_, raw)| std::str::from_utf8(&raw).ok()?.parse().ok());
+        let listen = number.and_then(|number: u64| self.pending.lock().end_listen(number));
+        if let Some(Waiter::Broker { answer, .. }) = listen {
+            let _ = answer.send(Err(Refusal::in_band(UNAVAILABLE, LISTEN_ENDED, "the worker ended the subscription")));
+        }
+    }
+
     /// The worker cancels a question of its own.
     fn take_withdrawal(self: &Arc<Self>, message: &Message) {
+        if self.tongue == Tongue::Stateless {
+            self.take_end_of_listen(message);
+            return;
+        }
         let Some((range, raw)) = message.param("requestId") else {
             return;
         };

@@ -5,7 +5,6 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::members::{Strictness, members};
 use super::{Incoming, Message, Side, read, read_line, splice};
 
 /// Changes to one message, collected and then made at once. They must not touch the same bytes.

@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::Session;
-use crate::desk::Desk;
 use crate::envelope::Message;
 use crate::era::{LATEST_LEGACY, LEGACY_VERSIONS};
 use crate::errand::{self, ClientMeta, Errand};

@@ -10,7 +10,7 @@ use bridge::bridge::Bridge;
 use bridge::config::BridgeConfig;
 use bridge::observer::{DroppedMessage, Observer, SkippedLine};
 use bridge::process::{ExitReport, ProcessRequest, SpawnError};
-use bridge::profile::RepeatCall;
+use bridge::profile::{RepeatCall, WorkerEra};
 use bridge::reply::{EventStream, GetHead, PostHead, Principal, Reply, ReplyBody};
 use bridge::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::starter::{RunningWorker, StartWorker, StopWorker};
@@ -45,9 +45,15 @@ pub(crate) struct House {
     pub(crate) seen: Arc<Seen>,
     workers: tokio::sync::Mutex<mpsc::UnboundedReceiver<Puppet>>,
     failures: Arc<Mutex<Vec<SpawnError>>>,
+    program: Arc<Mutex<Arc<str>>>,
 }
 
 impl House {
+    /// Puts another version of the worker program into place.
+    pub(crate) fn replace_program(&self, version: &str) {
+        *self.program.lock().expect("lock") = version.into();
+    }
+
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
@@ -58,23 +64,35 @@ impl House {
 
     /// A bridge on a store that another one may have used.
     pub(crate) fn on(store: Arc<MemoryStore>, change: impl FnOnce(&mut BridgeConfig)) -> Self {
-        Self::build(store, Vec::new(), change)
+        Self::build(store, Vec::new(), WorkerEra::Legacy, change)
+    }
+
+    /// With a program of another era than the legacy one.
+    pub(crate) fn of_era(era: WorkerEra, change: impl FnOnce(&mut BridgeConfig)) -> Self {
+        Self::build(Arc::default(), Vec::new(), era, change)
     }
 
     /// With a profile that has one tool called after each handshake.
     pub(crate) fn repeating(params: Value) -> Self {
-        Self::build(Arc::default(), vec![RepeatCall { method: "tools/call".to_owned(), params }], |_| {})
+        Self::build(Arc::default(), vec![RepeatCall { method: "tools/call".to_owned(), params }], WorkerEra::Legacy, |_| {})
     }
 
-    fn build(store: Arc<MemoryStore>, repeat_calls: Vec<RepeatCall>, change: impl FnOnce(&mut BridgeConfig)) -> Self {
+    fn build(
+        store: Arc<MemoryStore>,
+        repeat_calls: Vec<RepeatCall>,
+        era: WorkerEra,
+        change: impl FnOnce(&mut BridgeConfig),
+    ) -> Self {
         let mut config = BridgeConfig::default();
         change(&mut config);
         let (tell, workers) = mpsc::unbounded_channel();
         let failures: Arc<Mutex<Vec<SpawnError>>> = Arc::default();
-        let starter = Starter { started: tell, failures: failures.clone(), repeat_calls };
+        let program: Arc<Mutex<Arc<str>>> = Arc::new(Mutex::new("program".into()));
+        let starter =
+            Starter { started: tell, failures: failures.clone(), repeat_calls, era, program: program.clone() };
         let (issuer, seen): (Arc<Issuer>, Arc<Seen>) = (Arc::default(), Arc::default());
         let bridge = Bridge::start(config, starter, issuer.clone(), store.clone(), seen.clone());
-        Self { bridge, store, issuer, seen, workers: workers.into(), failures }
+        Self { bridge, store, issuer, seen, workers: workers.into(), failures, program }
     }
 
     /// The next worker that the bridge starts.
@@ -117,6 +135,16 @@ impl House {
 pub(crate) fn initialize(version: &str) -> Value {
     json!({"jsonrpc":"2.0","id":"init","method":"initialize","params":{
         "protocolVersion":version,"capabilities":{"roots":{}},"clientInfo":{"name":"test","version":"1"}}})
+}
+
+/// What a worker of 2026-07-28 offers.
+pub(crate) fn discovery() -> Value {
+    let list = json!({"listChanged":true});
+    json!({
+        "resultType":"complete","supportedVersions":["2026-07-28"],"instructions":"be kind","ttlMs":5,"cacheScope":"public",
+        "capabilities":{"tools":list,"prompts":{},"resources":{"subscribe":true,"listChanged":true},"logging":{},"completions":{}},
+        "_meta":{"io.modelcontextprotocol/serverInfo":{"name":"modern puppet","version":"2"}},
+    })
 }
 
 pub(crate) fn call(id: impl Into<Value>, tool: &str) -> Value {
@@ -285,6 +313,8 @@ struct Starter {
     started: mpsc::UnboundedSender<Puppet>,
     failures: Arc<Mutex<Vec<SpawnError>>>,
     repeat_calls: Vec<RepeatCall>,
+    era: WorkerEra,
+    program: Arc<Mutex<Arc<str>>>,
 }
 
 /// A worker that the test plays.
@@ -302,6 +332,14 @@ struct Handle {
 impl StartWorker for Starter {
     fn repeat_calls(&self) -> &[RepeatCall] {
         &self.repeat_calls
+    }
+
+    fn era(&self) -> WorkerEra {
+        self.era
+    }
+
+    fn program_version(&self) -> Arc<str> {
+        self.program.lock().expect("lock").clone()
     }
 
     fn start(&self, request: ProcessRequest) -> BoxFuture<'_, Result<RunningWorker, SpawnError>> {
@@ -369,6 +407,14 @@ impl Puppet {
         )
         .await;
         request["params"].clone()
+    }
+
+    /// Answers `server/discover` as a server of 2026-07-28, and gives back what was asked.
+    pub(crate) async fn discovered(&mut self) -> Value {
+        let request = self.expect("server/discover").await;
+        assert_eq!(request["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
+        self.answer(&request, discovery()).await;
+        request
     }
 
     /// Returns when the broker has read everything that was said.

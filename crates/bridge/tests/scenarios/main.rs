@@ -6,11 +6,13 @@ mod house;
 
 mod batches;
 mod calls;
+mod eras;
 mod endings;
 mod initialize;
 mod limits;
 mod sessionless;
 mod sessions;
+mod stateless;
 mod storm;
 mod streams;
 mod workers;

@@ -8,7 +8,6 @@ use super::{Native, answers};
 use crate::call::{After, Call, Ticket};
 use crate::era::modern::request::Request;
 use crate::errand::{Errand, Modern};
-use crate::event_log::EventLog;
 use crate::exchange::Exchange;
 use crate::refusal::{Refusal, UNAVAILABLE};
 use crate::request_state::Binding;

@@ -34,6 +34,16 @@ pub(crate) trait Desk: Send + Sync {
     fn question_withdrawn(&self, worker: &Arc<Worker>, message: Message);
     /// A call has been answered with a result.
     fn answered(&self, after: After, result: &Message);
+    /// A call is about to be given to the worker.
+    fn giving(&self, worker: &Worker, call: &Call) {
+        let _ = (worker, call);
+    }
+    /// A call's answer as the client is to see it. `None` if the call goes on, or has got its answer another way.
+    fn converted(&self, worker: &Arc<Worker>, call: Box<Call>, answer: Message) -> Option<(Box<Call>, Bytes)> {
+        let _ = worker;
+        let line = answer.with_id(call.id.as_bytes(), None);
+        Some((call, line))
+    }
     /// How a worker is brought to where the last one was.
     fn opening(&self) -> Opening;
     /// A worker is ready for calls. `again` if it is not the first one.

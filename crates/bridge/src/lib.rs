@@ -30,12 +30,14 @@ mod frame;
 mod pending;
 mod questions;
 mod refusal;
+mod request_state;
 mod scrub;
 mod sse;
 
 // Workers.
 mod breaker;
 mod desk;
+mod program;
 mod seat;
 mod tally;
 mod worker;

@@ -245,7 +245,17 @@ impl Seat {
         }
         call.attempts += 1;
         let attempts = call.attempts;
-        let (call, why) = worker.call(Box::new(call)).err()?;
+        if let Some(desk) = self.desk.upgrade() {
+            desk.giving(worker, &call);
+        }
+        let exchange = call.exchange.clone();
+        let Err((call, why)) = worker.call(Box::new(call)) else {
+            // The client may have left this moment.
+            if exchange.log().is_closed() {
+                worker.cancel_exchange(&exchange);
+            }
+            return None;
+        };
         let refusal = match why {
             NotTaken::Ended if attempts < MAX_ATTEMPTS => return Some(*call),
             NotTaken::Ended => {

@@ -187,6 +187,16 @@ impl Worker {
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
 
+    /// A request of the broker's own whose answer is of no interest; in its place among what is written now.
+    pub(crate) fn tell(&self, method: &str, params: &[u8]) {
+        let Ok(room) = self.outgoing.try_reserve() else { return };
+        let (answer, _) = oneshot::channel();
+        let deadline = Instant::now() + self.config.call_deadline;
+        if let Ok(id) = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline) {
+            room.send(Outgoing { line: request_line(id, method, Some(params)), call: None });
+        }
+    }
+
     /// A notification, or an answer to a question. `false` if the worker has ended or takes nothing more.
     pub(crate) fn note(&self, line: Bytes) -> bool {
         self.outgoing.try_send(Outgoing { line, call: None }).is_ok()
@@ -216,6 +226,22 @@ impl Worker {
         true
     }
 
+    /// The client of this exchange has left: its call is cancelled.
+    pub(crate) fn cancel_exchange(&self, exchange: &Arc<Exchange>) {
+        let found = self.pending.lock().of_exchange(exchange);
+        if let Some(call) = found.and_then(|id| self.give_up(id)) {
+            call.cancelled();
+        }
+    }
+
+    /// Gives up one call and cancels it in the worker. Whoever takes it owes its client an answer.
+    pub(crate) fn give_up(&self, id: u64) -> Option<Box<Call>> {
+        let buried = self.pending.lock().bury(id);
+        let Some(Waiter::Client(call)) = buried else { return None };
+        self.note(cancellation_line(id, None));
+        Some(call)
+    }
+
     /// Gives up all calls whose answer has not come, and cancels them in the worker.
     pub(crate) fn give_up_calls(&self, mut answer: impl FnMut(Box<Call>)) {
         let given_up: Vec<(u64, Box<Call>)> = {
@@ -243,6 +269,16 @@ impl Worker {
         self.note(message.with_id(id.as_bytes(), None))
     }
 
+    /// The same with the result alone.
+    pub(crate) fn answer_question_with(&self, number: u64, result: &[u8]) -> bool {
+        let Some(id) = self.questions.lock().answer(number) else {
+            return false;
+        };
+        self.touch();
+        let head = br#"{"jsonrpc":"2.0","id":"#;
+        self.note([&head[..], id.as_bytes(), br#","result":"#, result, b"}"].concat().into())
+    }
+
     /// Refuses a question.
     pub(crate) fn refuse_question(&self, id: &RawId, code: i32, message: &str) {
         self.note(error_body(Some(id.as_bytes()), code, message));
@@ -253,6 +289,15 @@ impl Worker {
         let number = self.questions.lock().ask(id, deadline);
         self.sooner.notify_one();
         number
+    }
+
+    pub(crate) fn pending(&self) -> &Mutex<Pending> {
+        &self.pending
+    }
+
+    /// A deadline has changed.
+    pub(crate) fn deadlines_changed(&self) {
+        self.sooner.notify_one();
     }
 
     pub(crate) fn questions(&self) -> &Mutex<Questions> {

@@ -90,16 +90,25 @@ impl Worker {
             Answered::Open(Waiter::Client(call)) => {
                 self.touch();
                 self.observer.call_answered();
-                let Call { exchange, id, after, ticket, .. } = *call;
+                let desk = self.desk.upgrade();
                 if !is_error
-                    && after != After::Nothing
-                    && let Some(desk) = self.desk.upgrade()
+                    && call.after != After::Nothing
+                    && let Some(desk) = &desk
                 {
-                    desk.answered(after, &message);
+                    desk.answered(call.after.clone(), &message);
                 }
+                let converted = match desk {
+                    Some(desk) => desk.converted(self, call, message),
+                    None => {
+                        let line = message.with_id(call.id.as_bytes(), None);
+                        Some((call, line))
+                    }
+                };
+                let Some((call, line)) = converted else { return };
+                let Call { exchange, ticket, .. } = *call;
                 // The id is free for the client to use again before it can have read the answer.
                 drop(ticket);
-                exchange.answer(message.with_id(id.as_bytes(), None));
+                exchange.answer(line);
             }
             Answered::Open(Waiter::Broker { answer, .. }) => {
                 let _ = answer.send(Ok(message));
@@ -115,6 +124,9 @@ impl Worker {
             let number: u64 = std::str::from_utf8(&token).ok()?.parse().ok()?;
             let pending = self.pending.lock();
             let call = pending.call(number)?;
+            if call.is_parked() {
+                return None;
+            }
             Some((range, call.token.clone()?, call.exchange.clone()))
         });
         let Some((range, token, exchange)) = found else {

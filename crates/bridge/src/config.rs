@@ -48,6 +48,10 @@ pub struct BridgeConfig {
     pub ping_timeout: Duration,
     /// A POST without an answer becomes an event stream after this. Default 5 s.
     pub stream_after: Duration,
+    /// A modern client that has been asked something comes back within this, or its call is cancelled. Default 300 s.
+    pub input_deadline: Duration,
+    /// Calls of one user that may wait for that. Default 32.
+    pub max_parked_calls_per_user: usize,
     /// A worker's question that no person has to answer (`roots/list`), or that reached no stream, is answered with an
     /// error after this. All others have [`Self::call_deadline`]. Default 10 s.
     pub question_timeout: Duration,
@@ -102,6 +106,8 @@ impl Default for BridgeConfig {
             call_deadline: Duration::from_mins(5),
             ping_timeout: Duration::from_secs(10),
             stream_after: Duration::from_secs(5),
+            input_deadline: Duration::from_mins(5),
+            max_parked_calls_per_user: 32,
             question_timeout: Duration::from_secs(10),
             stop_grace: Duration::from_secs(5),
             last_seen_interval: Duration::from_mins(1),

@@ -37,18 +37,22 @@ pub(crate) trait Desk: Send + Sync {
     fn answered(&self, after: After, result: &Message);
     /// How its worker is to be spoken to, of what the program knows. `None` if it knows nothing that would do.
     fn tongue(&self, speech: &Speech) -> Option<Tongue>;
+    /// A call is about to be given to the worker.
+    fn giving(&self, worker: &Worker, call: &Call) {
+        let _ = (worker, call);
+    }
+    /// A call's answer as the client is to see it. `None` if the call goes on, or has got its answer another way.
+    fn converted(&self, worker: &Arc<Worker>, call: Box<Call>, answer: Message) -> Option<(Box<Call>, Bytes)> {
+        let _ = worker;
+        let line = answer.with_id(call.id.as_bytes(), None);
+        Some((call, line))
+    }
     /// How a worker is brought to where the last one was.
     fn opening(&self) -> Opening;
     /// What the worker's answer to the first request is to the client.
     fn greeting(&self, answer: Message, tongue: Tongue) -> Message {
         let _ = tongue;
         answer
-    }
-    /// A call's answer as the client is to see it. `None` if the call goes on.
-    fn converted(&self, worker: &Arc<Worker>, call: Box<Call>, answer: Message) -> Option<(Box<Call>, Bytes)> {
-        let _ = worker;
-        let line = answer.with_id(call.id.as_bytes(), None);
-        Some((call, line))
     }
     /// A worker is ready for calls. `again` if it is not the first one.
     fn opened(&self, worker: &Arc<Worker>, again: bool);

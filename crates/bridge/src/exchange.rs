@@ -72,6 +72,15 @@ impl Exchange {
         !self.abandoned.load(Ordering::Relaxed) && (!self.streaming.load(Ordering::Relaxed) || self.log.is_attached())
     }
 
+    /// The client has gone.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
     /// Something that goes before the answer.
     pub(crate) fn push(&self, weight: Weight, data: Bytes) -> Pushed {
         let mut state = self.state.lock();

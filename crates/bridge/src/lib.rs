@@ -39,6 +39,7 @@ mod sse;
 // Workers.
 mod breaker;
 mod desk;
+mod program;
 mod seat;
 mod speech;
 mod tally;

@@ -148,6 +148,29 @@ impl Pending {
         wanting.next().filter(|_| wanting.next().is_none())
     }
 
+    /// The calls that can have caused what the worker says now: all whose client has not been sent away.
+    pub(crate) fn running(&self) -> impl Iterator<Item = (u64, &Call)> {
+        self.open.iter().filter_map(|(id, entry)| match &entry.waiter {
+            Waiter::Client(call) if !call.is_parked() => Some((*id, &**call)),
+            _ => None,
+        })
+    }
+
+    /// The calls whose client has been sent away.
+    pub(crate) fn parked(&self) -> impl Iterator<Item = (u64, &Call)> {
+        self.open.iter().filter_map(|(id, entry)| match &entry.waiter {
+            Waiter::Client(call) if call.is_parked() => Some((*id, &**call)),
+            _ => None,
+        })
+    }
+
+    /// Gives a call more time, or less.
+    pub(crate) fn postpone(&mut self, id: u64, deadline: Instant) {
+        if let Some(entry) = self.open.get_mut(&id) {
+            entry.deadline = deadline;
+        }
+    }
+
     /// The newest call whose client is listening: where a message goes that names no call.
     pub(crate) fn newest_attended(&self) -> Option<Arc<Exchange>> {
         let mut attended: Vec<(u64, &Arc<Exchange>)> = self.attended().collect();
@@ -164,12 +187,12 @@ impl Pending {
     /// The one call whose client is listening, if there is exactly one open call.
     pub(crate) fn only_attended(&self) -> Option<Arc<Exchange>> {
         let (_, exchange) = self.attended().next()?;
-        (self.calls() == 1).then(|| exchange.clone())
+        (self.running().count() == 1).then(|| exchange.clone())
     }
 
     fn attended(&self) -> impl Iterator<Item = (u64, &Arc<Exchange>)> {
         self.open.iter().filter_map(|(id, entry)| match &entry.waiter {
-            Waiter::Client(call) if call.exchange.is_attended() => Some((*id, &call.exchange)),
+            Waiter::Client(call) if call.exchange.is_attended() && !call.is_parked() => Some((*id, &call.exchange)),
             _ => None,
         })
     }

@@ -250,9 +250,12 @@ impl Seat {
         }
         call.attempts += 1;
         let attempts = call.attempts;
+        if let Some(desk) = self.desk.upgrade() {
+            desk.giving(worker, &call);
+        }
         let exchange = call.exchange.clone();
         let Err((call, why)) = worker.call(Box::new(call)) else {
-            // Its client may have left in this very moment.
+            // The client may have left this moment.
             if exchange.log().is_closed() {
                 worker.cancel_exchange(&exchange);
             }

@@ -105,7 +105,7 @@ impl Workshop {
     /// What the program speaks. The first caller after a change of the program waits until it is found.
     pub(crate) async fn speech(self: &Arc<Self>) -> Result<Arc<Speech>, Refusal> {
         let era = self.starter.era();
-        let program = self.starter.program_version();
+        let program = self.starter.program();
         if let Some(speech) = self.verdicts.get(&program) {
             return Ok(speech);
         }

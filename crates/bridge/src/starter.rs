@@ -22,7 +22,7 @@ pub trait StartWorker: Send + Sync + 'static {
     }
 
     /// Stands for the program as it is now: another value means that it may behave otherwise than before.
-    fn program_version(&self) -> Arc<str> {
+    fn program(&self) -> Arc<str> {
         "worker".into()
     }
 
@@ -63,8 +63,8 @@ impl StartWorker for Spawner {
         &self.profile().repeat_calls
     }
 
-    fn program_version(&self) -> Arc<str> {
-        let path = self.program();
+    fn program(&self) -> Arc<str> {
+        let path = Self::program(self);
         let (modified, size) = std::fs::metadata(path).map_or((None, 0), |file| (file.modified().ok(), file.len()));
         format!("{} {modified:?} {size} {:?}", path.display(), self.profile()).into()
     }

@@ -223,6 +223,16 @@ impl Worker {
         Some((id, answered))
     }
 
+    /// A request of the broker's own whose answer is of no interest; in its place among what is written now.
+    pub(crate) fn tell(&self, method: &str, params: &[u8]) {
+        let Ok(room) = self.outgoing.try_reserve() else { return };
+        let (answer, _) = oneshot::channel();
+        let deadline = Instant::now() + self.config.call_deadline;
+        if let Ok(id) = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline) {
+            room.send(Outgoing { line: request_line(id, method, Some(params)), call: None });
+        }
+    }
+
     /// A notification, or an answer to a question. `false` if the worker has ended or takes nothing more.
     pub(crate) fn note(&self, line: Bytes) -> bool {
         self.outgoing.try_send(Outgoing { line, call: None }).is_ok()
@@ -254,13 +264,8 @@ impl Worker {
 
     /// The client of this exchange has left: its call is cancelled.
     pub(crate) fn cancel_exchange(&self, exchange: &Arc<Exchange>) {
-        let cancelled = {
-            let mut pending = self.pending.lock();
-            let found = pending.of_exchange(exchange);
-            found.and_then(|id| Some((id, pending.bury(id)?)))
-        };
-        if let Some((id, Waiter::Client(call))) = cancelled {
-            self.note(cancellation_line(id, None));
+        let found = self.pending.lock().of_exchange(exchange);
+        if let Some(call) = found.and_then(|id| self.give_up(id)) {
             call.cancelled();
         }
     }
@@ -268,6 +273,14 @@ impl Worker {
     /// The one call that a log message of this level can have come from.
     pub(crate) fn only_listener(&self, level: LogLevel) -> Option<Arc<Exchange>> {
         self.pending.lock().only_listener(level)
+    }
+
+    /// Gives up one call and cancels it in the worker. Whoever takes it owes its client an answer.
+    pub(crate) fn give_up(&self, id: u64) -> Option<Box<Call>> {
+        let buried = self.pending.lock().bury(id);
+        let Some(Waiter::Client(call)) = buried else { return None };
+        self.note(cancellation_line(id, None));
+        Some(call)
     }
 
     /// Gives up all calls whose answer has not come, and cancels them in the worker.
@@ -297,6 +310,16 @@ impl Worker {
         self.note(message.with_id(id.as_bytes(), None))
     }
 
+    /// The same with the result alone.
+    pub(crate) fn answer_question_with(&self, number: u64, result: &[u8]) -> bool {
+        let Some(id) = self.questions.lock().answer(number) else {
+            return false;
+        };
+        self.touch();
+        let head = br#"{"jsonrpc":"2.0","id":"#;
+        self.note([&head[..], id.as_bytes(), br#","result":"#, result, b"}"].concat().into())
+    }
+
     /// Refuses a question.
     pub(crate) fn refuse_question(&self, id: &RawId, code: i32, message: &str) {
         self.note(error_body(Some(id.as_bytes()), code, message));
@@ -307,6 +330,15 @@ impl Worker {
         let number = self.questions.lock().ask(id, deadline);
         self.sooner.notify_one();
         number
+    }
+
+    pub(crate) fn pending(&self) -> &Mutex<Pending> {
+        &self.pending
+    }
+
+    /// A deadline has changed.
+    pub(crate) fn deadlines_changed(&self) {
+        self.sooner.notify_one();
     }
 
     pub(crate) fn questions(&self) -> &Mutex<Questions> {

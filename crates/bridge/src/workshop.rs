@@ -12,6 +12,7 @@ use crate::access::AccessIssuer;
 use crate::breaker::Breaker;
 use crate::config::BridgeConfig;
 use crate::observer::Observer;
+use crate::program::Programs;
 use crate::refusal::Refusal;
 use crate::request_state::StateVault;
 use crate::seat::Seat;
@@ -30,6 +31,7 @@ pub(crate) struct Workshop {
     pub(crate) tally: Tally,
     pub(crate) breaker: Breaker,
     pub(crate) verdicts: Verdicts,
+    pub(crate) programs: Programs,
     pub(crate) vault: StateVault,
     /// Bounds how many are starting at one time.
     pub(crate) starting: Semaphore,
@@ -73,6 +75,7 @@ impl Workshop {
             tally: Tally::default(),
             breaker: Breaker::default(),
             verdicts: Verdicts::default(),
+            programs: Programs::default(),
             vault: StateVault::new(),
             tasks: TaskTracker::new(),
             starts: AtomicU64::new(0),

@@ -126,6 +126,9 @@ impl Worker {
             let number: u64 = std::str::from_utf8(&token).ok()?.parse().ok()?;
             let pending = self.pending.lock();
             let call = pending.call(number)?;
+            if call.is_parked() {
+                return None;
+            }
             Some((range, call.token.clone()?, call.exchange.clone()))
         });
         let Some((range, token, exchange)) = found else {

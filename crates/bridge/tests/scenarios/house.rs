@@ -338,7 +338,7 @@ impl StartWorker for Starter {
         self.era
     }
 
-    fn program_version(&self) -> Arc<str> {
+    fn program(&self) -> Arc<str> {
         self.program.lock().expect("lock").clone()
     }
 

@@ -143,7 +143,8 @@ fn call(
         deadline: Instant::now() + shop.config.call_deadline,
         after,
         attempts: 0,
-        ticket: Ticket::new(counted, open_id),
+        ticket: Some(Ticket::new(counted, open_id)),
+        terms: None,
         errand: None,
     })
 }

@@ -84,7 +84,7 @@ fn is_initialize(message: &Message) -> bool {
 }
 
 /// The id that a refusal of the whole POST answers to.
-fn only_id(incoming: &Incoming) -> Option<RawId> {
+pub(crate) fn only_id(incoming: &Incoming) -> Option<RawId> {
     match incoming {
         Incoming::One(message) if message.kind() == Kind::Request => message.id(),
         _ => None,

@@ -28,7 +28,7 @@ pub(crate) trait Driver: Send + Sync {
 
     /// Opens a `subscriptions/listen` on `log`: the acknowledgement first, then what the filter lets through, each tagged, and
     /// at the end the listen's response. The client has left when the hold is dropped.
-    fn listen(&self, request: &Request, log: &Arc<EventLog>) -> Result<ListenHold, Refusal>;
+    fn listen(&self, request: &Request, offer: &Offer, log: &Arc<EventLog>) -> Result<ListenHold, Refusal>;
 }
 
 /// Keeps a listen open.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::envelope::object_members;
+use crate::envelope::member;
 
 /// Recorded per program version; raw JSON throughout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +20,10 @@ impl Offer {
     pub(crate) fn has(&self, path: &[&str]) -> bool {
         let mut value = self.capabilities.clone();
         for name in path {
-            let members = object_members(&value);
-            let Some((_, member)) = members.into_iter().find(|(found, _)| found == name) else { return false };
-            value = member;
+            match member(&value, name) {
+                Some(found) => value = found,
+                None => return false,
+            }
         }
         !matches!(&*value, b"false" | b"null")
     }

@@ -120,6 +120,8 @@ pub struct WorkerConfig {
     pub url_var: Option<String>,
     /// Overrides the profile's variable for the token.
     pub token_var: Option<String>,
+    /// Overrides the profile's era.
+    pub era: Option<WorkerEra>,
     /// How workers are confined.
     pub cage: CageMode,
 }

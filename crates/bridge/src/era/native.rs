@@ -9,9 +9,11 @@ mod answers;
 mod drive;
 mod listens;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use self::listens::Listens;
 use crate::call::{After, Call};
@@ -27,6 +29,7 @@ use crate::speech::{Speech, Tongue};
 use crate::worker::{End, Worker};
 use crate::workshop::Workshop;
 
+use super::modern::param_headers::{self, ParamHeader};
 use super::modern::request::LogLevel;
 
 /// One grant's worker of 2026-07-28.
@@ -35,6 +38,8 @@ pub(crate) struct Native {
     shop: Arc<Workshop>,
     seat: Arc<Seat>,
     listens: Listens,
+    /// The headers that the tools of the last `tools/list` want (H05).
+    param_headers: Mutex<HashMap<String, Arc<[ParamHeader]>>>,
     me: Weak<Self>,
 }
 
@@ -47,6 +52,7 @@ impl Native {
             shop: shop.clone(),
             seat: Seat::new(shop.clone(), who.clone(), native.clone(), 0, false),
             listens: Listens::default(),
+            param_headers: Mutex::default(),
             me: native.clone(),
         })
     }
@@ -57,6 +63,16 @@ impl Native {
 
     pub(crate) fn seat(&self) -> &Arc<Seat> {
         &self.seat
+    }
+
+    /// A client has been given tools.
+    fn saw_tools(&self, list: &Bytes, first_page: bool) {
+        let seen = param_headers::of_tools(list);
+        let mut known = self.param_headers.lock();
+        if first_page {
+            known.clear();
+        }
+        known.extend(seen);
     }
 
     /// A notification of a legacy client without a session. Only a cancellation means anything, and only if it is clear whose.

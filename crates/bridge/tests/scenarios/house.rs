@@ -74,7 +74,11 @@ impl House {
 
     /// With a profile that has one tool called after each handshake.
     pub(crate) fn repeating(params: Value) -> Self {
-        Self::build(Arc::default(), vec![RepeatCall { method: "tools/call".to_owned(), params }], WorkerEra::Legacy, |_| {})
+        Self::repeating_in(WorkerEra::Legacy, params)
+    }
+
+    pub(crate) fn repeating_in(era: WorkerEra, params: Value) -> Self {
+        Self::build(Arc::default(), vec![RepeatCall { method: "tools/call".to_owned(), params }], era, |_| {})
     }
 
     fn build(
@@ -202,7 +206,7 @@ impl Client {
     }
 
     async fn post_future(&self, body: String) -> Reply {
-        let head = PostHead { session_id: self.session.clone(), protocol_version: self.version.clone() };
+        let head = PostHead { session_id: self.session.clone(), protocol_version: self.version.clone(), ..PostHead::default() };
         self.bridge.post(&self.who, head, Bytes::from(body)).await
     }
 

@@ -10,6 +10,7 @@ mod eras;
 mod endings;
 mod initialize;
 mod limits;
+mod native;
 mod sessionless;
 mod sessions;
 mod stateless;

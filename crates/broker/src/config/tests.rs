@@ -402,6 +402,7 @@ fn a_custom_worker_is_described_by_settings() {
     operator.flag("worker-command", "/usr/bin/my-mcp");
     operator.flag("worker-token-var", "MY_TOKEN");
     operator.flag("worker-env", "MODE=stdio");
+    operator.flag("worker-era", "modern");
     let profile = operator.config().worker.to_profile().unwrap();
     assert_eq!((profile.command.as_str(), profile.token_var.as_str()), ("/usr/bin/my-mcp", "MY_TOKEN"));
     assert_eq!(profile.env["MODE"], "stdio");

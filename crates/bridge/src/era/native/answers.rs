@@ -1,13 +1,12 @@
 //! A worker's answers in the terms of the client.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use serde_json::json;
 
 use super::Native;
 use crate::call::Call;
 use crate::envelope::{Kind, Message};
+use crate::era::modern::request::Method;
 use crate::errand::{Errand, Modern};
 use crate::refusal::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Refusal, UNAVAILABLE};
 
@@ -45,6 +44,11 @@ pub(super) fn converted(native: &Native, call: Box<Call>, answer: &Message) -> O
     }
     if errand.first_page {
         native.listens.saw(errand.method, answer);
+    }
+    if errand.method == Method::ToolsList
+        && let Some(list) = answer.result()
+    {
+        native.saw_tools(&list, errand.first_page);
     }
     let line = if errand.method.is_cacheable() && !errand.retry {
         with_hints(answer, id)
@@ -118,7 +122,7 @@ fn with_hints(answer: &Message, id: &[u8]) -> Bytes {
 }
 
 /// What a client brings back, opened. The error is for a state that is not good.
-pub(super) fn opened(native: &Arc<Native>, errand: &Modern, message: Message) -> Result<Message, Refusal> {
+pub(super) fn opened(native: &Native, errand: &Modern, message: Message) -> Result<Message, Refusal> {
     let Some((range, raw)) = message.param("requestState").filter(|(_, raw)| **raw != b"null"[..]) else {
         return Ok(message);
     };

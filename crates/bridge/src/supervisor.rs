@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::envelope::Message;
+use crate::era::modern::driver::Driver;
 use crate::ledger::Ledger;
 use crate::observer::Figures;
 use crate::refusal::Refusal;
@@ -176,6 +177,11 @@ impl Supervisor {
         // Whoever ends the grant from here on waits for the lock.
         self.admit(who)?;
         Ok(shared.entry(who.grant.clone()).or_insert_with(|| Shared::new(&self.shop, who)).clone())
+    }
+
+    /// The way of a modern client to its grant's worker.
+    pub(crate) fn driver(&self, who: &Principal) -> Result<Arc<dyn Driver>, Refusal> {
+        Ok(self.shared(who)?)
     }
 
     pub(crate) fn figures(&self) -> Figures {

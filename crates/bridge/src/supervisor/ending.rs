@@ -49,7 +49,7 @@ impl Supervisor {
         }
         let shared = self.shared.lock().remove(&grant);
         if let Some(shared) = shared {
-            shared.seat().close(refusal);
+            shared.close(refusal);
         }
         if let Err(error) = self.ledger.delete_of_grant(&grant).await {
             tracing::error!(error = %error, grant.id = %grant, "the sessions of an ended grant are still in the store");
@@ -63,9 +63,11 @@ impl Supervisor {
             self.sessions.lock().values().filter(|session| **session.user() == *user).cloned().collect();
         let shared: Vec<Arc<Shared>> =
             self.shared.lock().values().filter(|shared| *shared.who().user == *user).cloned().collect();
-        let seats = sessions.iter().map(|session| session.seat()).chain(shared.iter().map(|shared| shared.seat()));
-        for seat in seats {
-            seat.log_in_again();
+        for session in &sessions {
+            session.seat().log_in_again();
+        }
+        for shared in shared {
+            shared.log_in_again();
         }
         let refusal = Refusal::log_in_again();
         for session in &sessions {
@@ -81,6 +83,10 @@ impl Supervisor {
     pub(crate) async fn drain(&self, grace: Duration) {
         self.draining.store(true, Ordering::Relaxed);
         let begun = Instant::now();
+        let shared: Vec<Arc<Shared>> = self.shared.lock().values().cloned().collect();
+        for shared in shared {
+            shared.translation().listens.end();
+        }
         for seat in self.shop.seats() {
             seat.hibernate();
         }

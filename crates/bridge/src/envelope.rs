@@ -360,6 +360,11 @@ impl Message {
         self.member_of(self.payload.clone()?, name).map(|(_, raw)| raw)
     }
 
+    /// A copy that does not keep the buffer alive that the message was read into.
+    pub(crate) fn detached(&self) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self.clone() }
+    }
+
     /// The client's message with these ranges replaced; nothing that the checks look at may be added.
     pub(crate) fn spliced(&self, edits: Vec<(Range<usize>, &[u8])>) -> Option<Self> {
         match read(&splice(&self.bytes, edits), Side::Client, 0).ok()? {

@@ -77,10 +77,6 @@ impl Exchange {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Relaxed)
-    }
-
     /// Something that goes before the answer.
     pub(crate) fn push(&self, weight: Weight, data: Bytes) -> Pushed {
         let mut state = self.state.lock();

@@ -129,7 +129,7 @@ impl Pending {
 
     /// The call that this exchange waits for.
     pub(crate) fn of_exchange(&self, exchange: &Arc<Exchange>) -> Option<u64> {
-        let waits = |entry: &Entry| matches!(&entry.waiter, Waiter::Client(call) if Arc::ptr_eq(&call.exchange, exchange));
+        let waits = |entry: &Entry| matches!(&entry.waiter, Waiter::Client(call) if Arc::ptr_eq(&call.exchange, exchange) && !call.is_parked());
         self.open.iter().find(|(_, entry)| waits(entry)).map(|(id, _)| *id)
     }
 
@@ -182,12 +182,6 @@ impl Pending {
     pub(crate) fn call_ids(&self) -> Vec<u64> {
         let is_call = |entry: &Entry| matches!(entry.waiter, Waiter::Client(_));
         self.open.iter().filter(|(_, entry)| is_call(entry)).map(|(id, _)| *id).collect()
-    }
-
-    /// The one call whose client is listening, if there is exactly one open call.
-    pub(crate) fn only_attended(&self) -> Option<Arc<Exchange>> {
-        let (_, exchange) = self.attended().next()?;
-        (self.running().count() == 1).then(|| exchange.clone())
     }
 
     fn attended(&self) -> impl Iterator<Item = (u64, &Arc<Exchange>)> {

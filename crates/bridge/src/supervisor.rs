@@ -1,5 +1,6 @@
 //! All sessions and shared workers of this process: finding, making, reviving and ending them.
 
+mod driving;
 mod ending;
 mod sweep;
 
@@ -179,13 +180,6 @@ impl Supervisor {
         // Whoever ends the grant from here on waits for the lock.
         self.admit(who)?;
         Ok(shared.entry(who.grant.clone()).or_insert_with(|| Shared::new(&self.shop, who)).clone())
-    }
-
-    /// The same where the program speaks 2026-07-28.
-    pub(crate) fn native(&self, who: &Principal) -> Result<Arc<Native>, Refusal> {
-        let mut native = self.native.lock();
-        self.admit(who)?;
-        Ok(native.entry(who.grant.clone()).or_insert_with(|| Native::new(&self.shop, who)).clone())
     }
 
     pub(crate) fn figures(&self) -> Figures {

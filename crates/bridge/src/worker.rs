@@ -349,10 +349,6 @@ impl Worker {
         self.pending.lock().newest_attended()
     }
 
-    pub(crate) fn only_attended(&self) -> Option<Arc<Exchange>> {
-        self.pending.lock().only_attended()
-    }
-
     pub(crate) fn observer(&self) -> &dyn Observer {
         &*self.observer
     }

@@ -19,6 +19,7 @@ mod lists;
 mod logging;
 mod outbound;
 mod retry;
+mod revival;
 mod subscribing;
 pub(crate) mod terms;
 
@@ -33,7 +34,10 @@ pub(crate) use self::dress::greeting_offer;
 use self::listens::Listens;
 use self::lists::Lists;
 use self::logging::Level;
+pub(crate) use self::logging::deliver;
+pub(crate) use self::revival::revived;
 use self::subscribing::Subscriptions;
+pub(crate) use self::subscribing::reconcile;
 use crate::envelope::Message;
 use crate::era::modern::offer::Offer;
 

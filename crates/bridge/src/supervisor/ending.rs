@@ -50,7 +50,7 @@ impl Supervisor {
         }
         let shared = self.shared.lock().remove(&grant);
         if let Some(shared) = shared {
-            shared.seat().close(refusal.clone());
+            shared.close(refusal.clone());
         }
         let native = self.native.lock().remove(&grant);
         if let Some(native) = native {
@@ -68,9 +68,11 @@ impl Supervisor {
             self.sessions.lock().values().filter(|session| **session.user() == *user).cloned().collect();
         let shared: Vec<Arc<Shared>> =
             self.shared.lock().values().filter(|shared| *shared.who().user == *user).cloned().collect();
-        let seats = sessions.iter().map(|session| session.seat()).chain(shared.iter().map(|shared| shared.seat()));
-        for seat in seats {
-            seat.log_in_again();
+        for session in &sessions {
+            session.seat().log_in_again();
+        }
+        for shared in shared {
+            shared.log_in_again();
         }
         let native: Vec<Arc<Native>> =
             self.native.lock().values().filter(|native| *native.who().user == *user).cloned().collect();
@@ -92,6 +94,10 @@ impl Supervisor {
     pub(crate) async fn drain(&self, grace: Duration) {
         self.draining.store(true, Ordering::Relaxed);
         let begun = Instant::now();
+        let shared: Vec<Arc<Shared>> = self.shared.lock().values().cloned().collect();
+        for shared in shared {
+            shared.translation().listens.end();
+        }
         for seat in self.shop.seats() {
             seat.hibernate();
         }

@@ -41,7 +41,7 @@ impl Supervisor {
         drop(dormant);
         let unused: Vec<_> = {
             let mut shared = self.shared.lock();
-            shared.extract_if(|_, shared| Arc::strong_count(shared) == 1 && shared.seat().is_empty()).collect()
+            shared.extract_if(|_, shared| Arc::strong_count(shared) == 1 && shared.is_unused()).collect()
         };
         drop(unused);
         let unused: Vec<_> = {

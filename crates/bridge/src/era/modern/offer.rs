@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::envelope::member;
+use super::request::has_member;
 
 /// Recorded per program version; raw JSON throughout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +18,6 @@ pub(crate) struct Offer {
 impl Offer {
     /// Whether a capability, or a flag within it (`["resources", "subscribe"]`), is offered.
     pub(crate) fn has(&self, path: &[&str]) -> bool {
-        let mut value = self.capabilities.clone();
-        for name in path {
-            match member(&value, name) {
-                Some(found) => value = found,
-                None => return false,
-            }
-        }
-        !matches!(&*value, b"false" | b"null")
+        has_member(&self.capabilities, path)
     }
 }

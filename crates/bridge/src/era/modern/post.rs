@@ -46,7 +46,7 @@ async fn handle(
         return Ok(Reply::accepted());
     };
     let request = ladder::check(who, head, message, id)?;
-    let driver = supervisor.driver(who)?;
+    let driver = supervisor.driver(who).await?;
     let offer = driver.offer().await?;
     ladder::check_against(&request, head, &offer, &*driver)?;
     let shop = supervisor.shop();

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::envelope::{Message, RawId};
+use crate::envelope::{Message, RawId, member};
 use crate::reply::Principal;
 
 /// One request.
@@ -52,6 +52,27 @@ pub(crate) enum LogLevel {
 /// What a client says it can be asked; raw JSON, because what is not known here is a modern worker's business.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ClientCapabilities(pub(crate) Bytes);
+
+// === impl ClientCapabilities ===
+
+impl ClientCapabilities {
+    /// Whether a capability, or a member within it, is declared.
+    pub(crate) fn has(&self, path: &[&str]) -> bool {
+        has_member(&self.0, path)
+    }
+}
+
+/// Whether there is an object, or anything but `false` and `null`, at the end of this path.
+pub(super) fn has_member(object: &Bytes, path: &[&str]) -> bool {
+    let mut value = object.clone();
+    for name in path {
+        match member(&value, name) {
+            Some(found) => value = found,
+            None => return false,
+        }
+    }
+    !matches!(&*value, b"false" | b"null")
+}
 
 // === impl Method ===
 

@@ -2,21 +2,28 @@
 //! in, and without the error codes that are not to be used any more.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::terms::Terms;
-use crate::envelope::{Message, Object, RawId, first_member, splice};
+use crate::envelope::{Kind, Message, Object, RawId, first_member, splice};
 use crate::era::modern::SERVER_INFO;
 use crate::era::modern::offer::Offer;
 use crate::era::modern::request::Method;
+use crate::exchange::Exchange;
 use crate::refusal::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND};
 
 /// For lists whose changes the worker announces. A client that wants to know sooner listens.
 const LIST_TTL_MS: u32 = 60_000;
 /// What a worker may offer that a modern client can use. `tasks` is another protocol there (trap 19).
 const CAPABILITIES: [&str; 5] = ["completions", "logging", "prompts", "resources", "tools"];
+
+/// What is needed to finish a call besides its own terms.
+pub(crate) struct Dressing {
+    pub(crate) offer: Option<Arc<Offer>>,
+}
 
 /// What the answer to `initialize` says of the program. `None` if it is no such answer.
 pub(crate) fn greeting_offer(greeting: &Message) -> Option<Offer> {
@@ -108,7 +115,7 @@ pub(super) fn error(message: &Message, id: &RawId, terms: &Terms) -> (u16, Bytes
             && let Some(uri) = &terms.uri
             && error.get("data").is_none_or(|data| Object::read(data).is_none_or(|data| data.get("uri").is_none()))
         {
-            let data = json!({ "uri": serde_json::from_slice::<serde_json::Value>(uri).unwrap_or_default() }).to_string();
+            let data = json!({ "uri": serde_json::from_slice::<Value>(uri).unwrap_or_default() }).to_string();
             match error.range("data") {
                 Some(range) => edits.push((at(range), data)),
                 None => {
@@ -122,6 +129,57 @@ pub(super) fn error(message: &Message, id: &RawId, terms: &Terms) -> (u16, Bytes
     all.extend(message.id_range().map(|range| (range, id.as_bytes())));
     let status = if code == Some(METHOD_NOT_FOUND.into()) { 404 } else { 200 };
     (status, splice(message.bytes(), all))
+}
+
+/// The result that asks the client. `requests` are members of an object, ready to be joined.
+pub(super) fn input_required(id: &RawId, requests: &str, state: Option<&str>, offer: Option<&Offer>) -> Bytes {
+    let id = String::from_utf8_lossy(id.as_bytes());
+    let state = state.map(|state| format!(r#","requestState":{}"#, json!(state))).unwrap_or_default();
+    let info = offer.and_then(|offer| offer.server_info.as_deref()).map(String::from_utf8_lossy);
+    let meta = info.map(|info| format!(r#","_meta":{{"{SERVER_INFO}":{info}}}"#)).unwrap_or_default();
+    Bytes::from(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"input_required","inputRequests":{{{requests}}}{state}{meta}}}}}"#
+    ))
+}
+
+/// The pages that error -32042 of 2025-11-25 wants a person to visit, as members of `inputRequests`. The client's retry begins the
+/// call anew, so it needs no state.
+fn pages_to_visit(message: &Message) -> Option<String> {
+    let data = message.payload_member("data")?;
+    let elicitations: Vec<serde_json::Map<String, Value>> =
+        serde_json::from_str(Object::from_bytes(&data)?.get("elicitations")?).ok()?;
+    let request = |(number, mut params): (usize, serde_json::Map<String, Value>)| {
+        // Neither known nor needed in 2026-07-28.
+        params.remove("elicitationId");
+        format!(r#""elicitation-{number}":{}"#, json!({ "method": "elicitation/create", "params": params }))
+    };
+    let requests: Vec<String> = elicitations.into_iter().enumerate().map(request).collect();
+    (!requests.is_empty()).then(|| requests.join(","))
+}
+
+// === impl Dressing ===
+
+impl Dressing {
+    /// Gives the exchange the worker's answer.
+    pub(crate) fn finish(&self, exchange: &Exchange, id: &RawId, terms: &Terms, message: &Message) {
+        let bare = Offer { capabilities: Bytes::from_static(b"{}"), instructions: None, server_info: None };
+        let offer = self.offer.as_deref().unwrap_or(&bare);
+        if message.kind() == (Kind::Response { error: false }) {
+            return exchange.answer(result(message, id, terms.method, offer));
+        }
+        let visit = message.payload_member("code").is_some_and(|code| &*code == b"-32042");
+        if visit
+            && terms.method.may_ask()
+            && terms.capabilities.has(&["elicitation", "url"])
+            && let Some(requests) = pages_to_visit(message)
+        {
+            return exchange.answer(input_required(id, &requests, None, Some(offer)));
+        }
+        match error(message, id, terms) {
+            (200, body) => exchange.answer(body),
+            (status, body) => exchange.answer_with_status(status, body),
+        }
+    }
 }
 
 #[cfg(test)]

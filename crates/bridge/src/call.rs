@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::envelope::{IdKey, Message, RawId};
-use crate::errand::Errand;
 use crate::era::translate::asking::{Asking, Ended};
 use crate::era::translate::terms::Terms;
+use crate::errand::Errand;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::speech::Tongue;
@@ -38,7 +38,7 @@ pub(crate) struct Call {
     /// What it needs as the call of a modern client on a worker with a handshake.
     pub(crate) terms: Option<Box<Terms>>,
     /// What it needs on a worker of 2026-07-28.
-    pub(crate) errand: Option<Box<Errand>>,
+    pub(crate) errand: Option<Errand>,
 }
 
 /// What a good answer to a call changes.
@@ -115,7 +115,7 @@ impl Call {
     /// The line for a worker that knows the call under this number.
     pub(crate) fn line(&self, message: &Message, number: u64, tongue: Tongue) -> Bytes {
         let number = number.to_string();
-        match self.errand.as_deref() {
+        match &self.errand {
             Some(Errand::Legacy(errand)) if tongue == Tongue::Stateless => {
                 let id = number.as_bytes();
                 message.edit().id(id, Some(id)).meta(&errand.meta.members()).made()

@@ -11,9 +11,9 @@ use crate::request_state::Binding;
 /// Whose call it is.
 pub(crate) enum Errand {
     /// A legacy client's: the broker says in `_meta` what such a client has said once and for all.
-    Legacy(Legacy),
+    Legacy(Box<Legacy>),
     /// A client's of the same era: it has said everything itself.
-    Modern(Modern),
+    Modern(Box<Modern>),
 }
 
 pub(crate) struct Legacy {
@@ -42,6 +42,14 @@ pub(crate) struct ClientMeta {
     capabilities: Bytes,
     client_info: Bytes,
     log_level: Option<Bytes>,
+}
+
+// === impl Errand ===
+
+impl Errand {
+    pub(crate) fn legacy(meta: ClientMeta, original: &Message) -> Self {
+        Self::Legacy(Box::new(Legacy { meta, original: original.clone(), rounds: 0 }))
+    }
 }
 
 // === impl ClientMeta ===

@@ -136,7 +136,7 @@ impl Pending {
     /// The one open call that asked for log messages of this level, if there is exactly one (trap 11).
     pub(crate) fn only_listener(&self, level: LogLevel) -> Option<Arc<Exchange>> {
         let wants = |entry: &Entry| match &entry.waiter {
-            Waiter::Client(call) => match call.errand.as_deref() {
+            Waiter::Client(call) => match &call.errand {
                 Some(Errand::Modern(errand)) => {
                     errand.log_level.is_some_and(|least| level >= least).then(|| call.exchange.clone())
                 }

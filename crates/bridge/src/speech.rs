@@ -151,8 +151,7 @@ impl Workshop {
             _ => return Ok(Some(Speech::legacy())),
         };
         let greeting = self.ask_a_fresh_one("initialize", &handshake_params()).await?;
-        let handshake =
-            greeting.is_some_and(|answer| matches!(answer.kind(), Kind::Response { error: false }));
+        let handshake = greeting.is_some_and(|answer| matches!(answer.kind(), Kind::Response { error: false }));
         let none = discovered.is_none() && !handshake;
         Ok(Some(Speech { handshake: handshake || none, discovered }))
     }
@@ -171,7 +170,11 @@ impl Workshop {
         let running = tokio::time::timeout(self.config.start_timeout, self.starter.start(request)).await;
         let failed = || {
             self.start_failed();
-            Refusal::unavailable("start_failed", 2, "the MCP server behind this broker could not be started; try again later")
+            Refusal::unavailable(
+                "start_failed",
+                2,
+                "the MCP server behind this broker could not be started; try again later",
+            )
         };
         let running = match running {
             Ok(Ok(running)) => running,

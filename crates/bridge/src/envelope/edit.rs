@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
-use super::{Incoming, Message, Side, read, read_line, splice};
+use super::{Incoming, Message, Object, Side, read, read_line, splice};
 
 /// Changes to one message, collected and then made at once. They must not touch the same bytes.
 pub(crate) struct Edit<'a> {
@@ -77,12 +76,11 @@ impl Edit<'_> {
 
     /// Members of `params`, in place of those of the same names. `params` is made if there is none.
     pub(crate) fn params(mut self, set: &[(&'static str, &[u8])]) -> Self {
-        match self.message.params.clone() {
-            Some(range) => self.set_in(range, set),
-            None => {
-                let object = [&b",\"params\":"[..], &object(set)].concat();
-                self.before_end(object);
-            }
+        if let Some(range) = self.message.params.clone() {
+            self.set_in(range, set);
+        } else {
+            let end = self.message.bytes.trim_ascii_end().len().saturating_sub(1);
+            self.edits.push((end..end, [&b",\"params\":"[..], &object(set)].concat()));
         }
         self
     }
@@ -110,18 +108,18 @@ impl Edit<'_> {
     /// Takes a member out of `params._meta`, and `_meta` itself if nothing else is in it.
     pub(crate) fn without_meta(mut self, name: &str) -> Self {
         let message = self.message;
-        let whole = |within: Range<usize>, name: &str| {
-            let all = listed(std::str::from_utf8(message.bytes.get(within.clone())?).ok()?)?;
-            let (_, found) = all.iter().find(|(found, _)| found == name)?;
-            Some((within.start + found.start..within.start + found.end, all.len()))
+        let cuts = |within: Range<usize>, name: &str| {
+            let object = Object::from_bytes(message.bytes.get(within.clone())?)?;
+            let alone = object.iter().all(|(found, _)| found == name);
+            let cuts = object.without(|found| found == name);
+            Some((alone, cuts.into_iter().map(|cut| within.start + cut.start..within.start + cut.end).collect()))
         };
-        let range = message.in_params(&["_meta"]).and_then(|(meta, _)| match whole(meta, name)? {
-            (_, 1) => whole(message.params.clone()?, "_meta"),
+        let found = message.in_params(&["_meta"]).and_then(|(meta, _)| match cuts(meta, name)? {
+            (true, _) => cuts(message.params.clone()?, "_meta"),
             found => Some(found),
         });
-        if let Some((range, _)) = range {
-            self.edits.push((range, Vec::new()));
-        }
+        let ranges: Vec<Range<usize>> = found.map(|(_, ranges)| ranges).unwrap_or_default();
+        self.edits.extend(ranges.into_iter().map(|range| (range, Vec::new())));
         self
     }
 
@@ -154,11 +152,6 @@ impl Edit<'_> {
         }
         self.edits.push((range.start + 1..range.start + 1, added));
     }
-
-    fn before_end(&mut self, added: Vec<u8>) {
-        let end = self.message.bytes.trim_ascii_end().len().saturating_sub(1);
-        self.edits.push((end..end, added));
-    }
 }
 
 fn object(set: &[(&str, &[u8])]) -> Vec<u8> {
@@ -174,36 +167,6 @@ fn object(set: &[(&str, &[u8])]) -> Vec<u8> {
     }
     out.push(b'}');
     out
-}
-
-/// The members of the object `text`, each with the range that goes if it is taken out: its name, and one comma.
-fn listed(text: &str) -> Option<Vec<(String, Range<usize>)>> {
-    let after_blanks = |from: usize| from + text[from..].len() - text[from..].trim_ascii_start().len();
-    let one = |from: usize| {
-        let mut values = serde_json::Deserializer::from_str(&text[from..]).into_iter::<&RawValue>();
-        let raw = values.next()?.ok()?.get();
-        Some((raw, from + values.byte_offset()))
-    };
-    let mut found: Vec<(String, Range<usize>)> = Vec::new();
-    let mut start = text.find('{')? + 1;
-    let mut comma_before: Option<usize> = None;
-    while !text[after_blanks(start)..].starts_with('}') {
-        let (name, end) = one(start)?;
-        let (_, end) = one(text[end..].find(':')? + end + 1)?;
-        let comma = Some(after_blanks(end)).filter(|at| text[*at..].starts_with(','));
-        let whole = match (comma, comma_before) {
-            (Some(comma), _) => start..comma + 1,
-            (None, Some(before)) => before..end,
-            (None, None) => start..end,
-        };
-        found.push((serde_json::from_str(name).ok()?, whole));
-        comma_before = comma;
-        match comma {
-            Some(comma) => start = comma + 1,
-            None => break,
-        }
-    }
-    Some(found)
 }
 
 #[cfg(test)]

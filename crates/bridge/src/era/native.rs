@@ -111,9 +111,8 @@ impl Desk for Native {
             return;
         }
         let level = message.param("level").and_then(|(_, raw)| LogLevel::read(&raw));
-        let exchange = level
-            .filter(|_| message.method() == "notifications/message")
-            .and_then(|level| worker.only_listener(level));
+        let exchange =
+            level.filter(|_| message.method() == "notifications/message").and_then(|level| worker.only_listener(level));
         let line = Bytes::copy_from_slice(message.bytes());
         let dropped = match exchange.map(|exchange| exchange.push(Weight::Notification, line)) {
             Some(Pushed::Kept(_)) => return,

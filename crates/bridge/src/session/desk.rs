@@ -52,7 +52,11 @@ impl Desk for Session {
 
     fn asked(&self, worker: &Arc<Worker>, message: Message, id: RawId) {
         if worker.tongue == Tongue::Stateless {
-            worker.refuse_question(&id, METHOD_NOT_FOUND, "a server of 2026-07-28 asks nothing; answer with inputRequests");
+            worker.refuse_question(
+                &id,
+                METHOD_NOT_FOUND,
+                "a server of 2026-07-28 asks nothing; answer with inputRequests",
+            );
             return;
         }
         let heard = worker.newest_attended().is_some() || self.server_stream.is_attached();

@@ -56,7 +56,7 @@ struct Asked {
 impl Session {
     /// Whether this answer asks the client for something before there can be a result.
     pub(super) fn asks_for_input(call: &Call, answer: &Message) -> bool {
-        matches!(call.errand.as_deref(), Some(Errand::Legacy(_)))
+        matches!(call.errand, Some(Errand::Legacy(_)))
             && answer.kind() == (Kind::Response { error: false })
             && answer.payload_member("resultType").is_some_and(|kind| *kind == b"\"input_required\""[..])
     }
@@ -66,7 +66,7 @@ impl Session {
         let refuse = |call: Box<Call>, text: &str| {
             call.refuse(&Refusal::in_band(UNAVAILABLE, "input_required", text));
         };
-        if let Some(Errand::Legacy(errand)) = call.errand.as_deref_mut() {
+        if let Some(Errand::Legacy(errand)) = &mut call.errand {
             errand.rounds += 1;
             if errand.rounds > MAX_ROUNDS {
                 return refuse(call, "the worker asked for input again and again; the call was given up");
@@ -123,18 +123,16 @@ impl Session {
             let Some(index) = rounds.iter().position(|round| round.open.contains_key(&number)) else { return false };
             let round = &mut rounds[index];
             let Some(question) = round.open.remove(&number) else { return false };
-            match message.result() {
-                Some(result) => round.answers.push((question.key, Bytes::copy_from_slice(&result))),
-                None => {
-                    let round = rounds.swap_remove(index);
-                    drop(rounds);
-                    let said = message.payload_member("message").unwrap_or_default();
-                    let said: String = serde_json::from_slice(&said).unwrap_or_default();
-                    let text = format!("the client refused {}: {said}", question.method);
-                    round.give_up().refuse(&Refusal::in_band(UNAVAILABLE, "input_refused", text));
-                    return true;
-                }
-            }
+            let Some(result) = message.result() else {
+                let round = rounds.swap_remove(index);
+                drop(rounds);
+                let said = message.payload_member("message").unwrap_or_default();
+                let said: String = serde_json::from_slice(&said).unwrap_or_default();
+                let text = format!("the client refused {}: {said}", question.method);
+                round.give_up().refuse(&Refusal::in_band(UNAVAILABLE, "input_refused", text));
+                return true;
+            };
+            round.answers.push((question.key, Bytes::copy_from_slice(&result)));
             round.open.is_empty().then(|| rounds.swap_remove(index))
         };
         if let Some(Round { call, state, answers, .. }) = complete {
@@ -158,7 +156,7 @@ impl Session {
             set.push(("inputResponses", &responses));
         }
         set.extend(state.map(|state| ("requestState", state)));
-        let retry = match call.errand.as_deref() {
+        let retry = match &call.errand {
             Some(Errand::Legacy(errand)) => Message::of_client(&errand.original.edit().params(&set).made()),
             _ => None,
         };
@@ -181,7 +179,9 @@ impl Session {
     /// Gives up all calls that wait for answers of the client.
     pub(crate) fn give_up_rounds(&self, mut answer: impl FnMut(Box<Call>)) {
         let rounds = std::mem::take(&mut *self.rounds.0.lock());
-        rounds.into_iter().for_each(|round| answer(round.give_up()));
+        for round in rounds {
+            answer(round.give_up());
+        }
     }
 }
 

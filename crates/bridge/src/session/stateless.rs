@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::Session;
 use crate::envelope::Message;
 use crate::era::{LATEST_LEGACY, LEGACY_VERSIONS};
-use crate::errand::{self, ClientMeta, Errand};
+use crate::errand::{ClientMeta, Errand};
 use crate::event_log::{Pushed, Weight};
 use crate::meta;
 use crate::observer::DroppedMessage;
@@ -57,13 +57,16 @@ struct Acknowledged {
 }
 
 /// What the worker can tell of.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Offered {
-    tools: bool,
-    prompts: bool,
-    resources: bool,
+    /// The members of a filter that ask for changes of lists.
+    lists: Vec<&'static str>,
     subscribe: bool,
 }
+
+/// A capability whose `listChanged` may be set, and the member of a filter that asks for it.
+const LISTS: [(&str, &str); 3] =
+    [("tools", "toolsListChanged"), ("prompts", "promptsListChanged"), ("resources", "resourcesListChanged")];
 
 // === impl Offered ===
 
@@ -71,23 +74,14 @@ impl Offered {
     fn read(capabilities: &[u8]) -> Self {
         let capabilities: Value = serde_json::from_slice(capabilities).unwrap_or_default();
         let flag = |of: &str, name: &str| capabilities[of][name] == true;
-        Self {
-            tools: flag("tools", "listChanged"),
-            prompts: flag("prompts", "listChanged"),
-            resources: flag("resources", "listChanged"),
-            subscribe: flag("resources", "subscribe"),
-        }
+        let lists = LISTS.into_iter().filter(|(of, _)| flag(of, "listChanged")).map(|(_, member)| member).collect();
+        Self { lists, subscribe: flag("resources", "subscribe") }
     }
 
     /// The filter of a listen; empty if there is nothing to listen for.
-    fn filter(self, uris: &[String]) -> Map<String, Value> {
-        let lists = [
-            ("toolsListChanged", self.tools),
-            ("promptsListChanged", self.prompts),
-            ("resourcesListChanged", self.resources),
-        ];
+    fn filter(&self, uris: &[String]) -> Map<String, Value> {
         let mut filter: Map<String, Value> =
-            lists.into_iter().filter(|(_, on)| *on).map(|(name, _)| (name.to_owned(), true.into())).collect();
+            self.lists.iter().map(|member| ((*member).to_owned(), true.into())).collect();
         if !uris.is_empty() {
             filter.insert("resourceSubscriptions".to_owned(), uris.into());
         }
@@ -99,12 +93,8 @@ impl Offered {
 
 impl Session {
     /// What a call of this session needs on a worker of the kind.
-    pub(crate) fn errand(&self, message: &Message, tongue: Tongue) -> Option<Box<Errand>> {
-        if tongue == Tongue::Handshake {
-            return None;
-        }
-        let meta = self.client_meta();
-        Some(Box::new(Errand::Legacy(errand::Legacy { meta, original: message.clone(), rounds: 0 })))
+    pub(crate) fn errand(&self, message: &Message, tongue: Tongue) -> Option<Errand> {
+        (tongue == Tongue::Stateless).then(|| Errand::legacy(self.client_meta(), message))
     }
 
     fn client_meta(&self) -> ClientMeta {

@@ -99,12 +99,11 @@ impl Worker {
                 {
                     desk.answered(call.after.clone(), &message);
                 }
-                let converted = match desk {
-                    Some(desk) => desk.converted(self, call, message),
-                    None => {
-                        let line = message.with_id(call.id.as_bytes(), None);
-                        Some((call, line))
-                    }
+                let converted = if let Some(desk) = desk {
+                    desk.converted(self, call, message)
+                } else {
+                    let line = message.with_id(call.id.as_bytes(), None);
+                    Some((call, line))
                 };
                 let Some((call, line)) = converted else { return };
                 let Call { exchange, ticket, .. } = *call;

@@ -182,8 +182,7 @@ async fn a_program_of_another_stateless_revision_is_tried_with_the_handshake() {
 #[tokio::test(start_paused = true)]
 async fn a_program_that_can_not_be_started_is_no_verdict() {
     let house = auto();
-    let error =
-        bridge::process::SpawnError::Program { program: "worker".to_owned(), reason: "not there".to_owned() };
+    let error = bridge::process::SpawnError::Program { program: "worker".to_owned(), reason: "not there".to_owned() };
     house.fail_next_start(error);
     assert_eq!(refusal(house.client("alice").post(initialize("2025-11-25")).await).0, 503);
     let reply = house.client("alice").start(initialize("2025-11-25"));

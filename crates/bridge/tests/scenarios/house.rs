@@ -206,7 +206,11 @@ impl Client {
     }
 
     async fn post_future(&self, body: String) -> Reply {
-        let head = PostHead { session_id: self.session.clone(), protocol_version: self.version.clone(), ..PostHead::default() };
+        let head = PostHead {
+            session_id: self.session.clone(),
+            protocol_version: self.version.clone(),
+            ..PostHead::default()
+        };
         self.bridge.post(&self.who, head, Bytes::from(body)).await
     }
 

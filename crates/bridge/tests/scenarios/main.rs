@@ -6,8 +6,8 @@ mod house;
 
 mod batches;
 mod calls;
-mod eras;
 mod endings;
+mod eras;
 mod initialize;
 mod limits;
 mod native;

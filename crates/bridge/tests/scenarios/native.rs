@@ -4,9 +4,9 @@ mod bytes;
 mod listens;
 mod rounds;
 
+use ::bytes::Bytes;
 use bridge::profile::WorkerEra;
 use bridge::reply::{PostHead, Principal, Reply};
-use ::bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -187,9 +187,14 @@ async fn d02_hints_that_are_missing_are_added_and_public_becomes_private() {
 async fn errors_keep_what_they_say_and_get_the_status_that_goes_with_their_code() {
     let house = modern_house();
     let (client, mut worker) = awake(&house).await;
-    for (said, status, code) in
-        [(-32601, 404, -32601), (-32021, 400, -32021), (-32602, 200, -32602), (-32002, 200, -32602), (-32042, 200, -32603), (7, 200, 7)]
-    {
+    for (said, status, code) in [
+        (-32601, 404, -32601),
+        (-32021, 400, -32021),
+        (-32602, 200, -32602),
+        (-32002, 200, -32602),
+        (-32042, 200, -32603),
+        (7, 200, 7),
+    ] {
         let reply = client.start(&tool(1, "x"));
         let request = worker.expect("tools/call").await;
         let error = json!({"code":said,"message":"m","data":{"requiredCapabilities":{"sampling":{}}}});

@@ -62,7 +62,8 @@ fn elicit(message: &str) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn initialize_is_answered_from_what_the_worker_offers() {
-    for (asked, answered) in [("2025-03-26", "2025-03-26"), ("2025-06-18", "2025-06-18"), ("2099-01-01", "2025-11-25")] {
+    for (asked, answered) in [("2025-03-26", "2025-03-26"), ("2025-06-18", "2025-06-18"), ("2099-01-01", "2025-11-25")]
+    {
         let house = house();
         let reply = house.client("alice").start(handshake(asked));
         house.worker().await.discovered().await;
@@ -95,7 +96,8 @@ async fn each_request_says_what_the_client_said_once() {
     for kept in [r#""z":1.50"#, r#""mine":[1e3]"#, r#""a":18446744073709551616"#] {
         assert!(line.contains(kept), "{line}");
     }
-    let answer = format!(r#"{{"result":{{"resultType":"complete","big":1.0e400}},"id":{},"jsonrpc":"2.0"}}"#, request["id"]);
+    let answer =
+        format!(r#"{{"result":{{"resultType":"complete","big":1.0e400}},"id":{},"jsonrpc":"2.0"}}"#, request["id"]);
     worker.say(answer).await;
     let reply = crate::house::text(soon(reply).await.expect("post"));
     assert_eq!(reply, r#"{"result":{"resultType":"complete","big":1.0e400},"id":"1","jsonrpc":"2.0"}"#);
@@ -226,7 +228,10 @@ async fn answers_reach_the_next_worker_if_the_one_that_asked_is_gone() {
     let mut events = Events::of(soon(reply).await.expect("post"));
     let question = events.data().await;
     worker.exit(1);
-    assert_eq!(client.post(json!({"jsonrpc":"2.0","id":question["id"],"result":{"action":"cancel"}})).await.status, 202);
+    assert_eq!(
+        client.post(json!({"jsonrpc":"2.0","id":question["id"],"result":{"action":"cancel"}})).await.status,
+        202
+    );
     let mut worker = house.worker().await;
     worker.discovered().await;
     let mut seen = [worker.next().await, worker.next().await];
@@ -242,10 +247,7 @@ async fn answers_reach_the_next_worker_if_the_one_that_asked_is_gone() {
 async fn changes_reach_the_server_stream_without_the_brokers_own_tag() {
     let house = house();
     let (client, mut worker, listen) = session(&house).await;
-    assert_eq!(
-        listen["params"]["notifications"],
-        json!({"toolsListChanged":true,"resourcesListChanged":true})
-    );
+    assert_eq!(listen["params"]["notifications"], json!({"toolsListChanged":true,"resourcesListChanged":true}));
     let mut stream = client.stream().await;
     worker.say(tagged("notifications/tools/list_changed", &listen, json!({}))).await;
     let changed = stream.data().await;
@@ -344,7 +346,8 @@ async fn cancellations_progress_and_batches_work() {
     worker.discovered().await;
     client.session = soon(reply).await.expect("post").session_id;
     initialized(&client, &mut worker).await;
-    let with_token = json!({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"y","_meta":{"progressToken":1}}});
+    let with_token =
+        json!({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"y","_meta":{"progressToken":1}}});
     let ping = json!({"jsonrpc":"2.0","id":3,"method":"ping"});
     let reply = client.start(json!([call(1, "x"), with_token, ping]));
     let (one, two) = (worker.expect("tools/call").await, worker.expect("tools/call").await);

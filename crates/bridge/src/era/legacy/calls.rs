@@ -5,13 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::WITH_PRIMING;
 use super::super::modern::request::LogLevel;
 use super::super::native::Native;
+use super::WITH_PRIMING;
 use crate::call::{After, Call, Ticket};
 use crate::config::BridgeConfig;
 use crate::envelope::{Kind, Message, RawId};
-use crate::errand::{self, ClientMeta, Errand};
+use crate::errand::{ClientMeta, Errand};
 use crate::event_log::EventLog;
 use crate::exchange::Exchange;
 use crate::refusal::{INVALID_PARAMS, METHOD_NOT_FOUND, Refusal};
@@ -70,13 +70,12 @@ impl Calls {
         let exchange = Exchange::new(caller.log(&shop.config), requests.len(), batch);
         for message in requests {
             let Some(id) = message.id() else { continue };
-            match caller.own_answer(&message, tongue) {
-                Some(answer) => calls.own.push((id, answer)),
-                None => {
-                    let errand = caller.errand(&message, tongue);
-                    calls.for_worker.push(Call { errand, ..call(shop, who, caller, &exchange, message, id)? });
-                }
+            if let Some(answer) = caller.own_answer(&message, tongue) {
+                calls.own.push((id, answer));
+                continue;
             }
+            let errand = caller.errand(&message, tongue);
+            calls.for_worker.push(Call { errand, ..call(shop, who, caller, &exchange, message, id)? });
         }
         calls.exchange = Some(exchange);
         Ok(calls)
@@ -171,21 +170,19 @@ impl Caller {
         }
     }
 
-    fn errand(&self, message: &Message, tongue: Tongue) -> Option<Box<Errand>> {
+    fn errand(&self, message: &Message, tongue: Tongue) -> Option<Errand> {
         match self {
             Self::Session(session) => session.errand(message, tongue),
             Self::Shared(_) => None,
-            Self::Native(_) => Some(Box::new(Errand::Legacy(errand::Legacy {
-                meta: ClientMeta::of_nobody(),
-                original: message.clone(),
-                rounds: 0,
-            }))),
+            Self::Native(_) => Some(Errand::legacy(ClientMeta::of_nobody(), message)),
         }
     }
 
     fn own_answer(&self, message: &Message, tongue: Tongue) -> Option<OwnAnswer> {
         match (self, message.method()) {
-            (Self::Session(session), method) if tongue == Tongue::Stateless => stateless_answer(session, message, method),
+            (Self::Session(session), method) if tongue == Tongue::Stateless => {
+                stateless_answer(session, message, method)
+            }
             // The broker is the server here, and a ping is no reason to wake a worker (T78). The level is process-wide in a worker that others use too (trap 10).
             (_, "ping") | (Self::Shared(_) | Self::Native(_), "logging/setLevel") => Some(OwnAnswer::Empty),
             // So are subscriptions (trap 12).

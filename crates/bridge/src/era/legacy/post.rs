@@ -68,7 +68,9 @@ fn check_batch(caller: &Caller, head: &PostHead, messages: &[Message]) -> Result
     let negotiated = match caller {
         Caller::Session(session) => session.protocol_version() == WITH_BATCHES,
         // Without a session and a header the revision is 2025-03-26 (T60).
-        Caller::Shared(_) | Caller::Native(_) => head.protocol_version.as_deref().is_none_or(|version| version == WITH_BATCHES),
+        Caller::Shared(_) | Caller::Native(_) => {
+            head.protocol_version.as_deref().is_none_or(|version| version == WITH_BATCHES)
+        }
     };
     if !negotiated {
         return Err(Refusal::invalid("batches are only in revision 2025-03-26; send one message per request"));

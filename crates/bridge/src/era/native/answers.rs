@@ -18,7 +18,7 @@ const ENVELOPE_ERRORS: std::ops::RangeInclusive<i64> = -32022..=-32020;
 
 /// `None` if the call has got its answer.
 pub(super) fn converted(native: &Native, call: Box<Call>, answer: &Message) -> Option<(Box<Call>, Bytes)> {
-    let Some(Errand::Modern(errand)) = call.errand.as_deref() else {
+    let Some(Errand::Modern(errand)) = &call.errand else {
         return for_legacy(call, answer);
     };
     let id = call.id.as_bytes();
@@ -50,11 +50,8 @@ pub(super) fn converted(native: &Native, call: Box<Call>, answer: &Message) -> O
     {
         native.saw_tools(&list, errand.first_page);
     }
-    let line = if errand.method.is_cacheable() && !errand.retry {
-        with_hints(answer, id)
-    } else {
-        answer.with_id(id, None)
-    };
+    let line =
+        if errand.method.is_cacheable() && !errand.retry { with_hints(answer, id) } else { answer.with_id(id, None) };
     Some((call, line))
 }
 

@@ -26,7 +26,8 @@ impl Driver for Native {
     fn offer(&self) -> BoxFuture<'_, Result<Arc<Offer>, Refusal>> {
         Box::pin(async {
             let speech = self.shop.speech_at_hand().await?;
-            let changed = || Refusal::unavailable("era_changed", 2, "the MCP server behind this broker has been replaced");
+            let changed =
+                || Refusal::unavailable("era_changed", 2, "the MCP server behind this broker has been replaced");
             speech.discovered.as_ref().map(|discovered| Arc::new(offered(discovered))).ok_or_else(changed)
         })
     }
@@ -89,7 +90,7 @@ impl Native {
             attempts: 0,
             ticket: Some(Ticket::new(counted, None)),
             terms: None,
-            errand: Some(Box::new(Errand::Modern(errand))),
+            errand: Some(Errand::Modern(Box::new(errand))),
         })
     }
 }

@@ -130,12 +130,7 @@ impl Native {
         tokio::spawn(async move { native.await_end(key, &label, answered).await });
     }
 
-    async fn await_end(
-        self: &Arc<Self>,
-        key: u64,
-        label: &str,
-        answered: oneshot::Receiver<Result<Message, Refusal>>,
-    ) {
+    async fn await_end(self: &Arc<Self>, key: u64, label: &str, answered: oneshot::Receiver<Result<Message, Refusal>>) {
         match answered.await {
             Ok(Ok(response)) => self.listens.finish(key, |id| restored_response(&response, id)),
             Ok(Err(refusal)) if refusal.label == LISTEN_ENDED => self.listens.finish(key, end_of_listen),

@@ -34,10 +34,13 @@ async fn survives(argument: String, outcome: String, id: Value) {
     let sent = plain.to_string().replace("\"HERE\"", &argument);
     let reply = client.start_text(&plain, sent.clone());
     let line = worker.line().await.expect("a line");
-    let number = serde_json::from_str::<Value>(&line).expect("JSON")["id"].to_string();
+    // No reader of numbers is asked: it might not hold them.
+    let number = line.trim_start_matches("{\"id\":").split(',').next().expect("an id").to_owned();
     let with_id = |id: &str| format!("\"id\":{id},");
     assert_eq!(line, sent.replacen(&with_id(&id.to_string()), &with_id(&number), 1));
-    let answer = format!("{{\"result\" : {{\"resultType\":\"complete\",\"structuredContent\":{outcome}}},\"id\":{number},\"jsonrpc\":\"2.0\"}}");
+    let answer = format!(
+        "{{\"result\" : {{\"resultType\":\"complete\",\"structuredContent\":{outcome}}},\"id\":{number},\"jsonrpc\":\"2.0\"}}"
+    );
     worker.say(answer.clone()).await;
     let came = text(soon(reply).await.expect("post"));
     assert_eq!(came, answer.replacen(&with_id(&number), &with_id(&id.to_string()), 1));

@@ -138,7 +138,10 @@ async fn an_idle_worker_stops_while_its_listens_stay_and_what_changed_meanwhile_
     soon(reply).await.expect("post");
     // No second acknowledgement, but the change.
     let told = events.data().await;
-    assert_eq!((&told["method"], &told["params"]["_meta"][SUBSCRIPTION]), (&json!("notifications/tools/list_changed"), &json!("l")));
+    assert_eq!(
+        (&told["method"], &told["params"]["_meta"][SUBSCRIPTION]),
+        (&json!("notifications/tools/list_changed"), &json!("l"))
+    );
     worker.say(tagged("notifications/tools/list_changed", &listens[0], json!({"n":3}))).await;
     assert_eq!(events.data().await["params"]["n"], 3);
 }

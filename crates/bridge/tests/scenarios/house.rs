@@ -45,6 +45,7 @@ pub(crate) struct House {
     pub(crate) seen: Arc<Seen>,
     workers: tokio::sync::Mutex<mpsc::UnboundedReceiver<Puppet>>,
     failures: Arc<Mutex<Vec<SpawnError>>>,
+    program: Arc<Mutex<String>>,
 }
 
 impl House {
@@ -71,10 +72,11 @@ impl House {
         change(&mut config);
         let (tell, workers) = mpsc::unbounded_channel();
         let failures: Arc<Mutex<Vec<SpawnError>>> = Arc::default();
-        let starter = Starter { started: tell, failures: failures.clone(), repeat_calls };
+        let program: Arc<Mutex<String>> = Arc::default();
+        let starter = Starter { started: tell, failures: failures.clone(), repeat_calls, program: program.clone() };
         let (issuer, seen): (Arc<Issuer>, Arc<Seen>) = (Arc::default(), Arc::default());
         let bridge = Bridge::start(config, starter, issuer.clone(), store.clone(), seen.clone());
-        Self { bridge, store, issuer, seen, workers: workers.into(), failures }
+        Self { bridge, store, issuer, seen, workers: workers.into(), failures, program }
     }
 
     /// The next worker that the bridge starts.
@@ -85,6 +87,11 @@ impl House {
     /// Whether the bridge has started a worker that the test has not taken yet.
     pub(crate) async fn worker_waits(&self) -> bool {
         !self.workers.lock().await.is_empty()
+    }
+
+    /// Another version of the worker's program is installed.
+    pub(crate) fn upgrade(&self) {
+        self.program.lock().expect("lock").push('+');
     }
 
     pub(crate) fn fail_next_start(&self, error: SpawnError) {
@@ -174,7 +181,11 @@ impl Client {
     }
 
     async fn post_future(&self, body: String) -> Reply {
-        let head = PostHead { session_id: self.session.clone(), protocol_version: self.version.clone() };
+        let head = PostHead {
+            session_id: self.session.clone(),
+            protocol_version: self.version.clone(),
+            ..PostHead::default()
+        };
         self.bridge.post(&self.who, head, Bytes::from(body)).await
     }
 
@@ -285,6 +296,7 @@ struct Starter {
     started: mpsc::UnboundedSender<Puppet>,
     failures: Arc<Mutex<Vec<SpawnError>>>,
     repeat_calls: Vec<RepeatCall>,
+    program: Arc<Mutex<String>>,
 }
 
 /// A worker that the test plays.
@@ -302,6 +314,10 @@ struct Handle {
 impl StartWorker for Starter {
     fn repeat_calls(&self) -> &[RepeatCall] {
         &self.repeat_calls
+    }
+
+    fn program(&self) -> Arc<str> {
+        self.program.lock().expect("lock").as_str().into()
     }
 
     fn start(&self, request: ProcessRequest) -> BoxFuture<'_, Result<RunningWorker, SpawnError>> {
@@ -361,11 +377,16 @@ impl Puppet {
 
     /// Answers `initialize` and gives back its params.
     pub(crate) async fn greet(&mut self) -> Value {
+        self.greet_with(json!({"tools":{}})).await
+    }
+
+    /// The same with these capabilities.
+    pub(crate) async fn greet_with(&mut self, capabilities: Value) -> Value {
         let request = self.expect("initialize").await;
         let version = request["params"]["protocolVersion"].clone();
         self.answer(
             &request,
-            json!({"protocolVersion":version,"capabilities":{"tools":{}},"serverInfo":{"name":"puppet","version":"1"}}),
+            json!({"protocolVersion":version,"capabilities":capabilities,"serverInfo":{"name":"puppet","version":"1"}}),
         )
         .await;
         request["params"].clone()

@@ -9,6 +9,7 @@ mod calls;
 mod endings;
 mod initialize;
 mod limits;
+mod modern;
 mod sessionless;
 mod sessions;
 mod storm;

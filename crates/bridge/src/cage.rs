@@ -83,9 +83,7 @@ impl CageMode {
     /// The rung that workers will stand on.
     pub fn choose(self) -> Result<Rung, CageUnavailable> {
         match self {
-            Self::Required => Err(CageUnavailable {
-                available: Rung::Basic,
-            }),
+            Self::Required => Err(CageUnavailable { available: Rung::Basic }),
             Self::Auto => Ok(Rung::Basic),
             Self::Off => Ok(Rung::None),
         }
@@ -142,11 +140,7 @@ impl Rung {
 impl Default for Limits {
     /// Fifteen times what forgejo-mcp was seen to use after a 12 MiB line (65 MB), and room for node and Python.
     fn default() -> Self {
-        Self {
-            open_files: 1024,
-            file_size_bytes: 16 << 20,
-            data_bytes: 1 << 30,
-        }
+        Self { open_files: 1024, file_size_bytes: 16 << 20, data_bytes: 1 << 30 }
     }
 }
 
@@ -157,12 +151,7 @@ mod tests {
     #[test]
     fn required_refuses_to_start_below_rung_two_and_says_what_to_do() {
         let text = CageMode::Required.choose().unwrap_err().to_string();
-        assert!(
-            text.contains("rung 2")
-                && text.contains("only rung 1")
-                && text.contains("worker-cage=auto"),
-            "{text}"
-        );
+        assert!(text.contains("rung 2") && text.contains("only rung 1") && text.contains("worker-cage=auto"), "{text}");
     }
 
     #[test]

@@ -53,10 +53,7 @@ enum LaunchError {
     #[error("the broker that wanted this worker is gone")]
     Orphaned,
     #[error("cannot {step}: {source}")]
-    Prepare {
-        step: &'static str,
-        source: rustix::io::Errno,
-    },
+    Prepare { step: &'static str, source: rustix::io::Errno },
     #[error("cannot list the open descriptors: {0}")]
     Descriptors(io::Error),
     #[error("cannot run {program}: {source}")]
@@ -99,10 +96,7 @@ fn exec_error(program: &Path, source: io::Error) -> LaunchError {
     if source.kind() == io::ErrorKind::NotFound && program.exists() {
         LaunchError::Interpreter { program: name }
     } else {
-        LaunchError::Exec {
-            program: name,
-            source,
-        }
+        LaunchError::Exec { program: name, source }
     }
 }
 

@@ -65,10 +65,7 @@ impl Drop for OrphanReaper {
 fn reap() -> usize {
     let own = std::process::id();
     let candidates = listed_children().unwrap_or_else(all_processes);
-    candidates
-        .into_iter()
-        .filter(|pid| reap_one(*pid, own))
-        .count()
+    candidates.into_iter().filter(|pid| reap_one(*pid, own)).count()
 }
 
 fn reap_one(pid: u32, own: u32) -> bool {
@@ -85,10 +82,7 @@ fn listed_children() -> Option<BTreeSet<u32>> {
     let mut pids = BTreeSet::new();
     for task in fs::read_dir("/proc/self/task").ok()? {
         match fs::read_to_string(task.ok()?.path().join("children")) {
-            Ok(list) => pids.extend(
-                list.split_ascii_whitespace()
-                    .filter_map(|pid| pid.parse::<u32>().ok()),
-            ),
+            Ok(list) => pids.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok())),
             // Where the file exists, only a thread that has just ended lacks it.
             Err(_) if fs::exists("/proc/thread-self/children").unwrap_or(false) => {}
             Err(_) => return None,
@@ -99,9 +93,7 @@ fn listed_children() -> Option<BTreeSet<u32>> {
 
 fn all_processes() -> BTreeSet<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -110,15 +102,9 @@ mod tests {
 
     #[test]
     fn a_child_is_among_the_listed_children_and_among_all_processes() {
-        let mut child = std::process::Command::new("/bin/sleep")
-            .arg("600")
-            .spawn()
-            .unwrap();
+        let mut child = std::process::Command::new("/bin/sleep").arg("600").spawn().unwrap();
         let listed = listed_children().map(|pids| pids.contains(&child.id()));
-        assert!(
-            listed.unwrap_or(true),
-            "the kernel lists children, but not this one"
-        );
+        assert!(listed.unwrap_or(true), "the kernel lists children, but not this one");
         assert!(all_processes().contains(&child.id()));
         assert!(!reap_one(child.id(), std::process::id()), "it is alive");
         child.kill().unwrap();

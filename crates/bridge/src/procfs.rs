@@ -29,12 +29,7 @@ fn parse(line: &str) -> Option<Stat> {
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
     let start_time = fields.nth(16)?.parse().ok()?;
-    Some(Stat {
-        state,
-        parent,
-        group,
-        start_time,
-    })
+    Some(Stat { state, parent, group, start_time })
 }
 
 #[cfg(test)]
@@ -44,15 +39,7 @@ mod tests {
     #[test]
     fn a_name_with_brackets_and_spaces_does_not_shift_the_fields() {
         let line = "42 (a) b (c)) S 7 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 22 33";
-        assert_eq!(
-            parse(line),
-            Some(Stat {
-                state: 'S',
-                parent: 7,
-                group: 42,
-                start_time: 987_654
-            })
-        );
+        assert_eq!(parse(line), Some(Stat { state: 'S', parent: 7, group: 42, start_time: 987_654 }));
     }
 
     #[test]

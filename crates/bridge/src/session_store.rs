@@ -42,19 +42,13 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Writes a new session.
     fn insert(&self, record: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
     /// Reads a session by the hash of its id.
-    fn load(
-        &self,
-        id_hash: [u8; 32],
-    ) -> BoxFuture<'_, Result<Option<SessionRecord>, SessionStoreUnavailable>>;
+    fn load(&self, id_hash: [u8; 32]) -> BoxFuture<'_, Result<Option<SessionRecord>, SessionStoreUnavailable>>;
     /// Replaces what can change: grant, initialized, log level, subscriptions, last seen.
     fn update(&self, record: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
     /// Forgets a session.
     fn delete(&self, id_hash: [u8; 32]) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
     /// Forgets all sessions of a grant.
-    fn delete_of_grant(
-        &self,
-        grant: Arc<str>,
-    ) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
+    fn delete_of_grant(&self, grant: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
     /// The present time in milliseconds since the Unix epoch, as the store's owner sees it.
     fn now(&self) -> i64;
 }

@@ -76,7 +76,7 @@ impl Shared {
 
     /// Whether it could be made anew without loss.
     pub(crate) fn is_unused(&self) -> bool {
-        self.seat.is_empty() && !self.translation.lists.are_fresh()
+        self.seat.is_empty() && !self.translation.lists.are_fresh() && !self.translation.awaits_anybody()
     }
 
     /// The worker ends, listens end in good order, and nothing begins any more.

@@ -129,10 +129,8 @@ impl Spawner {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let rung = config.cage.choose()?;
         thread::probe().map_err(StartError::Thread)?;
-        let plan = Plan::new(profile, config.launcher, rung.cage(config.limits), |name| {
-            std::env::var_os(name)
-        })
-        .map_err(StartError::Program)?;
+        let plan = Plan::new(profile, config.launcher, rung.cage(config.limits), |name| std::env::var_os(name))
+            .map_err(StartError::Program)?;
         let run_file = config.state_dir.as_deref().map(RunFile::open).transpose()?;
         tracing::info!(
             worker.profile = plan.profile().name,
@@ -160,9 +158,7 @@ impl Spawner {
             return Err(SpawnError::Stopped);
         }
         let shared = Arc::clone(&self.shared);
-        let started = thread::run(move || shared.start_process(&request))
-            .await
-            .unwrap_or(Err(SpawnError::Stopped))?;
+        let started = thread::run(move || shared.start_process(&request)).await.unwrap_or(Err(SpawnError::Stopped))?;
         Ok(Process {
             stdin: Some(started.stdin),
             stdout: Some(started.stdout),
@@ -211,21 +207,14 @@ impl Shared {
     fn start_process(self: &Arc<Self>, request: &ProcessRequest) -> Result<Started, SpawnError> {
         let _context = self.runtime.enter();
         let command = self.plan.command(request)?;
-        let (leader, pipes) =
-            leader::Leader::start(command).map_err(|error| self.plan.spawn_error(&error))?;
+        let (leader, pipes) = leader::Leader::start(command).map_err(|error| self.plan.spawn_error(&error))?;
         let pid = leader.pid();
         if let (Some(run_file), Some(start_time)) = (&self.run_file, leader.start_time()) {
             run_file.record(pid, start_time);
         }
         let stderr = stderr::drain(pipes.stderr, &request.label, &request.token);
         let (guard, exit) = guard::own(leader, stderr, Arc::clone(self), self.stop_grace);
-        Ok(Started {
-            stdin: pipes.stdin,
-            stdout: pipes.stdout,
-            pid,
-            exit,
-            guard,
-        })
+        Ok(Started { stdin: pipes.stdin, stdout: pipes.stdout, pid, exit, guard })
     }
 
     /// Called when a process has ended and its status is taken.

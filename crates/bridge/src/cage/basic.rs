@@ -15,14 +15,6 @@ pub(crate) fn apply(limits: &Limits) -> Result<()> {
 
 /// Sets soft and hard limit, never above the hard limit that is there.
 pub(crate) fn lower(resource: Resource, wanted: u64) -> Result<()> {
-    let value = getrlimit(resource)
-        .maximum
-        .map_or(wanted, |hard| hard.min(wanted));
-    setrlimit(
-        resource,
-        Rlimit {
-            current: Some(value),
-            maximum: Some(value),
-        },
-    )
+    let value = getrlimit(resource).maximum.map_or(wanted, |hard| hard.min(wanted));
+    setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
 }

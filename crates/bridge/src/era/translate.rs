@@ -86,6 +86,11 @@ impl Translation {
         message.method() == "notifications/resources/updated" && self.listens.updated(message)
     }
 
+    /// Whether a client may come back with answers.
+    pub(crate) fn awaits_anybody(&self) -> bool {
+        self.asked.lock().values().any(|asking| !asking.is_stale())
+    }
+
     fn remember(&self, asking: &Arc<Asking>) -> u64 {
         let number = self.next_asked.fetch_add(1, Ordering::Relaxed);
         let mut asked = self.asked.lock();

@@ -63,9 +63,7 @@ pub(super) fn write(launch: &Launch) -> Vec<OsString> {
     argv
 }
 
-pub(super) fn parse(
-    args: impl IntoIterator<Item = OsString>,
-) -> Result<Launch, LauncherArgumentError> {
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Launch, LauncherArgumentError> {
     let mut args = args.into_iter();
     let mut given = Given::default();
     loop {
@@ -88,10 +86,7 @@ pub(super) fn parse(
 fn number(option: &'static str, value: Option<OsString>) -> Result<u64, LauncherArgumentError> {
     let value = value.ok_or(LauncherArgumentError::NoValue(option))?;
     let parsed = value.to_str().and_then(|text| text.parse().ok());
-    parsed.ok_or_else(|| LauncherArgumentError::BadNumber {
-        option,
-        value: value.to_string_lossy().into_owned(),
-    })
+    parsed.ok_or_else(|| LauncherArgumentError::BadNumber { option, value: value.to_string_lossy().into_owned() })
 }
 
 #[derive(Default)]
@@ -106,34 +101,22 @@ struct Given {
 // === impl Given ===
 
 impl Given {
-    fn place_of(
-        &mut self,
-        name: &OsStr,
-    ) -> Result<(&'static str, &mut Option<u64>), LauncherArgumentError> {
+    fn place_of(&mut self, name: &OsStr) -> Result<(&'static str, &mut Option<u64>), LauncherArgumentError> {
         match name.to_str() {
             Some(PARENT_PID) => Ok((PARENT_PID, &mut self.parent_pid)),
             Some(RUNG) => Ok((RUNG, &mut self.rung)),
             Some(OPEN_FILES) => Ok((OPEN_FILES, &mut self.open_files)),
             Some(FILE_SIZE) => Ok((FILE_SIZE, &mut self.file_size)),
             Some(DATA) => Ok((DATA, &mut self.data)),
-            _ => Err(LauncherArgumentError::Unknown(
-                name.to_string_lossy().into_owned(),
-            )),
+            _ => Err(LauncherArgumentError::Unknown(name.to_string_lossy().into_owned())),
         }
     }
 
-    fn launch(
-        self,
-        program: PathBuf,
-        args: Vec<OsString>,
-    ) -> Result<Launch, LauncherArgumentError> {
-        let needed =
-            |value: Option<u64>, option| value.ok_or(LauncherArgumentError::Missing(option));
+    fn launch(self, program: PathBuf, args: Vec<OsString>) -> Result<Launch, LauncherArgumentError> {
+        let needed = |value: Option<u64>, option| value.ok_or(LauncherArgumentError::Missing(option));
         let parent = needed(self.parent_pid, PARENT_PID)?;
-        let parent_pid = u32::try_from(parent).map_err(|_| LauncherArgumentError::BadNumber {
-            option: PARENT_PID,
-            value: parent.to_string(),
-        })?;
+        let parent_pid = u32::try_from(parent)
+            .map_err(|_| LauncherArgumentError::BadNumber { option: PARENT_PID, value: parent.to_string() })?;
         let cage = match needed(self.rung, RUNG)? {
             0 => Cage::None,
             1 => Cage::Basic(Limits {
@@ -143,12 +126,7 @@ impl Given {
             }),
             other => return Err(LauncherArgumentError::UnknownRung(other)),
         };
-        Ok(Launch {
-            parent_pid,
-            cage,
-            program,
-            args,
-        })
+        Ok(Launch { parent_pid, cage, program, args })
     }
 }
 

@@ -10,9 +10,8 @@ use std::os::fd::RawFd;
 /// Closes everything but the standard streams. Only for a process that has opened nothing itself.
 pub(super) fn close_inherited() -> io::Result<()> {
     // The list is complete, and its own descriptor closed, before the first one is closed by number.
-    let open: Vec<RawFd> = fs::read_dir("/proc/self/fd")?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
+    let open: Vec<RawFd> =
+        fs::read_dir("/proc/self/fd")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
         // An error means that it is closed: it was the list's own.
         let _ = nix::unistd::close(descriptor);

@@ -26,9 +26,7 @@ pub enum ProfileProblem {
         name: String,
     },
     /// The variable is set in more than one way.
-    #[error(
-        "worker profile {profile}: {name} is set twice; remove it from env, passthrough or the token variables"
-    )]
+    #[error("worker profile {profile}: {name} is set twice; remove it from env, passthrough or the token variables")]
     SetTwice {
         /// The profile.
         profile: String,
@@ -69,35 +67,22 @@ pub(super) fn problems(profile: &WorkerProfile) -> Vec<ProfileProblem> {
     let mut found = Vec::new();
     let name_of_profile = || profile.name.clone();
     if profile.command.is_empty() {
-        found.push(ProfileProblem::NoCommand {
-            profile: name_of_profile(),
-        });
+        found.push(ProfileProblem::NoCommand { profile: name_of_profile() });
     }
 
     let tokens = profile.extra_token_vars.iter().map(|var| &var.name);
-    let ours = [&profile.url_var, &profile.token_var]
-        .into_iter()
-        .chain(tokens);
+    let ours = [&profile.url_var, &profile.token_var].into_iter().chain(tokens);
     let mut seen = BTreeSet::new();
     for name in ours.chain(profile.env.keys()).chain(&profile.passthrough) {
         if name.is_empty() || name.contains(['=', '\0']) {
-            found.push(ProfileProblem::BadName {
-                profile: name_of_profile(),
-                name: name.clone(),
-            });
+            found.push(ProfileProblem::BadName { profile: name_of_profile(), name: name.clone() });
         } else if !seen.insert(name) {
-            found.push(ProfileProblem::SetTwice {
-                profile: name_of_profile(),
-                name: name.clone(),
-            });
+            found.push(ProfileProblem::SetTwice { profile: name_of_profile(), name: name.clone() });
         }
     }
 
-    let forbidden = |name: &String, reason| ProfileProblem::Forbidden {
-        profile: name_of_profile(),
-        name: name.clone(),
-        reason,
-    };
+    let forbidden =
+        |name: &String, reason| ProfileProblem::Forbidden { profile: name_of_profile(), name: name.clone(), reason };
     for name in profile.env.keys().chain(&profile.passthrough) {
         if let Some(reason) = never(name) {
             found.push(forbidden(name, reason));
@@ -112,28 +97,16 @@ pub(super) fn problems(profile: &WorkerProfile) -> Vec<ProfileProblem> {
     for argument in &profile.args {
         let flag = argument.split('=').next().unwrap_or_default();
         if ["-token", "--token", "-url", "--url"].contains(&flag) {
-            found.push(ProfileProblem::Argument {
-                profile: name_of_profile(),
-                argument: flag.to_owned(),
-            });
+            found.push(ProfileProblem::Argument { profile: name_of_profile(), argument: flag.to_owned() });
         }
     }
 
-    let values = profile
-        .env
-        .iter()
-        .map(|(name, value)| (format!("the value of {name}"), value));
-    let arguments = profile
-        .args
-        .iter()
-        .map(|argument| ("an argument".to_owned(), argument));
+    let values = profile.env.iter().map(|(name, value)| (format!("the value of {name}"), value));
+    let arguments = profile.args.iter().map(|argument| ("an argument".to_owned(), argument));
     let command = [("the command".to_owned(), &profile.command)];
     for (place, text) in values.chain(arguments).chain(command) {
         if text.contains('\0') {
-            found.push(ProfileProblem::Nul {
-                profile: name_of_profile(),
-                place,
-            });
+            found.push(ProfileProblem::Nul { profile: name_of_profile(), place });
         }
     }
     found
@@ -143,16 +116,12 @@ pub(super) fn problems(profile: &WorkerProfile) -> Vec<ProfileProblem> {
 fn never(name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase();
     match upper.as_str() {
-        "FORGEJO_MCP_ALLOW_FILE_PATH_UPLOAD"
-        | "FORGEJO_MCP_UPLOAD_ROOT"
-        | "FORGEJO_UPLOAD_ROOT" => Some("it lets a model upload files of the broker's machine"),
-        "FORGEJO_MIRROR_TOKEN" | "FORGEJO_MIGRATE_TOKEN" => {
-            Some("a worker holds no secret but its capability")
+        "FORGEJO_MCP_ALLOW_FILE_PATH_UPLOAD" | "FORGEJO_MCP_UPLOAD_ROOT" | "FORGEJO_UPLOAD_ROOT" => {
+            Some("it lets a model upload files of the broker's machine")
         }
+        "FORGEJO_MIRROR_TOKEN" | "FORGEJO_MIGRATE_TOKEN" => Some("a worker holds no secret but its capability"),
         "NO_PROXY" => None,
-        _ if upper.ends_with("_PROXY") => {
-            Some("a proxy would stand between the worker and the gateway")
-        }
+        _ if upper.ends_with("_PROXY") => Some("a proxy would stand between the worker and the gateway"),
         _ if upper.starts_with("FJMCP_BROKER_") => Some("it is the broker's own configuration"),
         _ => None,
     }
@@ -161,9 +130,8 @@ fn never(name: &str) -> Option<&'static str> {
 /// Variables that may be set on purpose but not come along by accident.
 fn never_inherited(name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase();
-    (upper.starts_with("FORGEJO_") || upper.starts_with("GITEA_")).then_some(
-        "the program could take another server or token from it; set it under env if it is meant",
-    )
+    (upper.starts_with("FORGEJO_") || upper.starts_with("GITEA_"))
+        .then_some("the program could take another server or token from it; set it under env if it is meant")
 }
 
 #[cfg(test)]
@@ -196,11 +164,7 @@ mod tests {
             "FORGEJO_UPLOAD_ROOT",
             "FJMCP_BROKER_ENCRYPTION_KEY",
         ] {
-            assert_ne!(
-                problem_texts(|profile| profile.passthrough.push(name.into())),
-                [""; 0],
-                "{name}"
-            );
+            assert_ne!(problem_texts(|profile| profile.passthrough.push(name.into())), [""; 0], "{name}");
             let fixed = problem_texts(|profile| {
                 profile.env.insert(name.into(), "1".into());
             });
@@ -211,27 +175,17 @@ mod tests {
     #[test]
     fn a_fixed_forge_variable_is_allowed() {
         let texts = problem_texts(|profile| {
-            profile
-                .env
-                .insert("FORGEJO_USER_AGENT".into(), "broker".into());
+            profile.env.insert("FORGEJO_USER_AGENT".into(), "broker".into());
         });
         assert_eq!(texts, [""; 0]);
     }
 
     #[test]
     fn an_argument_that_carries_url_or_token_is_refused_without_repeating_its_value() {
-        for argument in [
-            "--token=s3cret",
-            "-token",
-            "--url",
-            "-url=https://forge.example",
-        ] {
+        for argument in ["--token=s3cret", "-token", "--url", "-url=https://forge.example"] {
             let texts = problem_texts(|profile| profile.args.push(argument.into()));
             assert_eq!(texts.len(), 1, "{argument}");
-            assert!(
-                !texts[0].contains("s3cret") && !texts[0].contains("forge.example"),
-                "{texts:?}"
-            );
+            assert!(!texts[0].contains("s3cret") && !texts[0].contains("forge.example"), "{texts:?}");
         }
     }
 
@@ -242,17 +196,8 @@ mod tests {
             profile.passthrough = vec!["FORGEJO_URL".into(), "A=B".into()];
             profile.args = vec!["a\0b".into()];
         });
-        for part in [
-            "no command",
-            "FORGEJO_URL is set twice",
-            "never given",
-            "\"A=B\"",
-            "NUL",
-        ] {
-            assert!(
-                texts.iter().any(|text| text.contains(part)),
-                "{part} missing in {texts:?}"
-            );
+        for part in ["no command", "FORGEJO_URL is set twice", "never given", "\"A=B\"", "NUL"] {
+            assert!(texts.iter().any(|text| text.contains(part)), "{part} missing in {texts:?}");
         }
     }
 

@@ -74,12 +74,7 @@ impl Preset {
                 ..bare(self, "gitea-mcp", "GITEA_HOST", "GITEA_ACCESS_TOKEN")
             },
             Self::GiteaMcpPython => python(bare(self, "gitea-mcp", "GITEA_URL", "GITEA_TOKEN")),
-            Self::GiteaToolkitMcp => python(bare(
-                self,
-                "gitea-toolkit-mcp",
-                "GITEA_SERVER_URL",
-                "GITEA_TOKEN",
-            )),
+            Self::GiteaToolkitMcp => python(bare(self, "gitea-toolkit-mcp", "GITEA_SERVER_URL", "GITEA_TOKEN")),
             Self::Custom => bare(self, "", "FORGEJO_URL", "FORGEJO_ACCESS_TOKEN"),
         }
     }
@@ -98,9 +93,7 @@ impl FromStr for Preset {
         Self::ALL
             .into_iter()
             .find(|preset| preset.as_str() == name)
-            .ok_or_else(|| UnknownPreset {
-                name: name.to_owned(),
-            })
+            .ok_or_else(|| UnknownPreset { name: name.to_owned() })
     }
 }
 
@@ -130,10 +123,7 @@ fn bare(preset: Preset, command: &str, url_var: &str, token_var: &str) -> Worker
 /// to call `enable_write_mode`. Naming the flavour saves the program a request that would find it out.
 fn forgejo_mcp_rs() -> WorkerProfile {
     WorkerProfile {
-        extra_token_vars: vec![TokenVar {
-            name: "FORGEJO_TOKEN_WRITE".into(),
-            distinct: true,
-        }],
+        extra_token_vars: vec![TokenVar { name: "FORGEJO_TOKEN_WRITE".into(), distinct: true }],
         env: BTreeMap::from([
             ("FORGEJO_FLAVOR".into(), "forgejo".into()),
             ("FORGEJO_WRITE_MINUTES".into(), "60".into()),
@@ -142,12 +132,7 @@ fn forgejo_mcp_rs() -> WorkerProfile {
             method: "tools/call".into(),
             params: json!({"name": "enable_write_mode", "arguments": {"minutes": 60}}),
         }],
-        ..bare(
-            Preset::ForgejoMcpRs,
-            "forgejo-mcp-rs",
-            "FORGEJO_URL",
-            "FORGEJO_TOKEN",
-        )
+        ..bare(Preset::ForgejoMcpRs, "forgejo-mcp-rs", "FORGEJO_URL", "FORGEJO_TOKEN")
     }
 }
 
@@ -155,10 +140,7 @@ fn forgejo_mcp_rs() -> WorkerProfile {
 /// the sources if it can.
 fn python(profile: WorkerProfile) -> WorkerProfile {
     WorkerProfile {
-        env: BTreeMap::from([
-            ("PYTHONUTF8".into(), "1".into()),
-            ("PYTHONDONTWRITEBYTECODE".into(), "1".into()),
-        ]),
+        env: BTreeMap::from([("PYTHONUTF8".into(), "1".into()), ("PYTHONDONTWRITEBYTECODE".into(), "1".into())]),
         ..profile
     }
 }
@@ -182,21 +164,13 @@ mod tests {
     #[test]
     fn an_unknown_preset_is_answered_with_the_known_ones() {
         let text = "forgejo".parse::<Preset>().unwrap_err().to_string();
-        assert!(
-            text.contains("\"forgejo\"")
-                && text.contains("forgejo-mcp-rs")
-                && text.contains("custom"),
-            "{text}"
-        );
+        assert!(text.contains("\"forgejo\"") && text.contains("forgejo-mcp-rs") && text.contains("custom"), "{text}");
     }
 
     #[test]
     fn a_profile_survives_being_written_and_read() {
         let profile = Preset::ForgejoMcpRs.profile();
         let text = serde_json::to_string(&profile).unwrap();
-        assert_eq!(
-            serde_json::from_str::<WorkerProfile>(&text).unwrap(),
-            profile
-        );
+        assert_eq!(serde_json::from_str::<WorkerProfile>(&text).unwrap(), profile);
     }
 }

@@ -54,11 +54,7 @@ pub(super) fn own(
     let pid = leader.pid();
     shared.live.insert(pid, Arc::clone(&orders));
     let receiver = orders.subscribe();
-    let guard = ProcessGuard {
-        orders: Arc::clone(&orders),
-        exit: exit.clone(),
-        grace_when_dropped,
-    };
+    let guard = ProcessGuard { orders: Arc::clone(&orders), exit: exit.clone(), grace_when_dropped };
     let runtime = shared.runtime.clone();
     // What the task leaves behind when it ends, in whatever way it ends: a runtime that shuts down drops it half-way.
     let entry = Entry { shared, pid };
@@ -81,10 +77,7 @@ pub(super) fn own(
 
 /// Runs until the process has ended: by itself, or by the stop ladder once there is an order. The ladder's first step, the
 /// end of stdin, has been taken by whoever held it.
-async fn climb_down(
-    leader: &mut Leader,
-    mut orders: watch::Receiver<Option<Duration>>,
-) -> io::Result<ExitStatus> {
+async fn climb_down(leader: &mut Leader, mut orders: watch::Receiver<Option<Duration>>) -> io::Result<ExitStatus> {
     let group = leader.group();
     let mut ended = pin!(leader.ended());
     tokio::select! {
@@ -126,17 +119,9 @@ impl ProcessGuard {
     pub(crate) async fn stop(&self, grace: Duration) -> ExitReport {
         order(&self.orders, grace);
         let mut exit = self.exit.clone();
-        let report = exit
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|report| report.clone());
+        let report = exit.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
         // No report ever comes if the runtime ends first; the process is killed then.
-        report.unwrap_or(ExitReport {
-            code: None,
-            signal: None,
-            last_stderr_line: None,
-        })
+        report.unwrap_or(ExitReport { code: None, signal: None, last_stderr_line: None })
     }
 }
 

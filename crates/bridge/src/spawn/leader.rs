@@ -39,8 +39,7 @@ impl Leader {
         let mut child = children::spawn(command)?;
         let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         let group = Group(pid.ok_or_else(|| io::Error::other("a new process without pid"))?);
-        let (stdin, stdout, stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let leader = Self { child, group };
         let missing = || io::Error::other("a pipe is missing");
         let pipes = Pipes {

@@ -24,10 +24,7 @@ struct Inner {
 
 impl Live {
     pub(super) fn new() -> Self {
-        Self {
-            inner: Mutex::default(),
-            count: watch::Sender::new(0),
-        }
+        Self { inner: Mutex::default(), count: watch::Sender::new(0) }
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -32,34 +32,18 @@ impl Plan {
         cage: Cage,
         inherited: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, SpawnError> {
-        let program = find(&profile.command, inherited("PATH").as_deref()).map_err(|reason| {
-            SpawnError::Program {
-                program: profile.command.clone(),
-                reason,
-            }
-        })?;
+        let program = find(&profile.command, inherited("PATH").as_deref())
+            .map_err(|reason| SpawnError::Program { program: profile.command.clone(), reason })?;
         let launcher_args = launcher::arguments(&Launch {
             parent_pid: std::process::id(),
             cage,
             program: program.clone(),
             args: profile.args.iter().map(OsString::from).collect(),
         });
-        let fixed = profile
-            .env
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        let passed = profile
-            .passthrough
-            .iter()
-            .filter_map(|name| Some((name.into(), inherited(name)?)));
+        let fixed = profile.env.iter().map(|(name, value)| (name.into(), value.into()));
+        let passed = profile.passthrough.iter().filter_map(|name| Some((name.into(), inherited(name)?)));
         let environment = fixed.chain(passed).collect();
-        Ok(Self {
-            profile,
-            program,
-            launcher,
-            launcher_args,
-            environment,
-        })
+        Ok(Self { profile, program, launcher, launcher_args, environment })
     }
 
     pub(super) fn profile(&self) -> &WorkerProfile {
@@ -95,22 +79,15 @@ impl Plan {
     /// What an error of the spawn itself means. The system's limits pass; anything else has to do with the launcher.
     pub(super) fn spawn_error(&self, error: &io::Error) -> SpawnError {
         use rustix::io::Errno;
-        let limits =
-            [Errno::AGAIN, Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error);
+        let limits = [Errno::AGAIN, Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error);
         match error.raw_os_error() {
             Some(errno) if limits.contains(&errno) => SpawnError::Exhausted(error.to_string()),
-            _ => self.program_error(format!(
-                "its launcher {} does not start: {error}",
-                self.launcher.display()
-            )),
+            _ => self.program_error(format!("its launcher {} does not start: {error}", self.launcher.display())),
         }
     }
 
     fn program_error(&self, reason: String) -> SpawnError {
-        SpawnError::Program {
-            program: self.program.display().to_string(),
-            reason,
-        }
+        SpawnError::Program { program: self.program.display().to_string(), reason }
     }
 }
 
@@ -122,13 +99,9 @@ fn find(command: &str, search: Option<&OsStr>) -> Result<PathBuf, String> {
         executable(&path)?;
         return Ok(path);
     }
-    let search = search
-        .ok_or_else(|| "the broker has no PATH to look it up in; give its full path".to_owned())?;
-    let directories =
-        std::env::split_paths(search).filter(|directory| !directory.as_os_str().is_empty());
-    let found = directories
-        .map(|directory| directory.join(command))
-        .find(|path| executable(path).is_ok());
+    let search = search.ok_or_else(|| "the broker has no PATH to look it up in; give its full path".to_owned())?;
+    let directories = std::env::split_paths(search).filter(|directory| !directory.as_os_str().is_empty());
+    let found = directories.map(|directory| directory.join(command)).find(|path| executable(path).is_ok());
     absolute(&found.ok_or_else(|| "it is in no directory of the broker's PATH".to_owned())?)
 }
 
@@ -137,8 +110,7 @@ fn executable(path: &Path) -> Result<(), String> {
     if !metadata.is_file() {
         return Err("it is not a file".to_owned());
     }
-    access(path, Access::EXEC_OK)
-        .map_err(|_| "it is not executable for the broker's user".to_owned())
+    access(path, Access::EXEC_OK).map_err(|_| "it is not executable for the broker's user".to_owned())
 }
 
 #[cfg(test)]

@@ -38,18 +38,13 @@ impl RunFile {
     /// Opens the file, ends the processes that it names and that are still there, and begins it anew.
     pub(super) fn open(state_dir: &Path) -> Result<Self, StartError> {
         let path = state_dir.join(NAME);
-        let wrong = |reason: String| StartError::RunFile {
-            path: path.clone(),
-            reason,
-        };
-        let mut file = open_private(&path)
-            .map_err(|error| wrong(format!("{error}; is the state directory writable?")))?;
+        let wrong = |reason: String| StartError::RunFile { path: path.clone(), reason };
+        let mut file =
+            open_private(&path).map_err(|error| wrong(format!("{error}; is the state directory writable?")))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(wrong(
-                    "another broker is using it; give each its own state directory".to_owned(),
-                ));
+                return Err(wrong("another broker is using it; give each its own state directory".to_owned()));
             }
             Err(TryLockError::Error(error)) => {
                 return Err(wrong(format!("cannot be locked: {error}")));
@@ -62,26 +57,16 @@ impl RunFile {
                 tracing::warn!(error = %error, "the run file can't be read; nothing is swept");
             }
         }
-        let mut inner = Inner {
-            file,
-            size: 0,
-            living: BTreeMap::new(),
-        };
+        let mut inner = Inner { file, size: 0, living: BTreeMap::new() };
         inner.rewrite().map_err(|error| wrong(error.to_string()))?;
-        Ok(Self {
-            inner: Mutex::new(inner),
-        })
+        Ok(Self { inner: Mutex::new(inner) })
     }
 
     /// Writes down a process that has just been started.
     pub(super) fn record(&self, pid: u32, start_time: u64) {
         let mut inner = self.inner.lock();
         inner.living.insert(pid, start_time);
-        let written = if inner.size < REWRITE_AT {
-            inner.append(&entry(pid, start_time))
-        } else {
-            inner.rewrite()
-        };
+        let written = if inner.size < REWRITE_AT { inner.append(&entry(pid, start_time)) } else { inner.rewrite() };
         if let Err(error) = written {
             tracing::warn!(error = %error, worker.pid = pid, "a worker could not be written into the run file");
         }
@@ -104,11 +89,7 @@ impl Inner {
     fn rewrite(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.size = 0;
-        let entries: String = self
-            .living
-            .iter()
-            .map(|(pid, start_time)| entry(*pid, *start_time))
-            .collect();
+        let entries: String = self.living.iter().map(|(pid, start_time)| entry(*pid, *start_time)).collect();
         self.append(&format!("boot {}\n{entries}", boot_id()))
     }
 }
@@ -119,13 +100,8 @@ fn entry(pid: u32, start_time: u64) -> String {
 
 fn open_private(path: &Path) -> io::Result<File> {
     let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(no_follow)
-        .open(path)?;
+    let file =
+        OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(no_follow).open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
@@ -139,10 +115,7 @@ fn boot_id() -> String {
 fn sweep(text: &str, boot_id: &str) {
     for (pid, start_time) in entries(text, boot_id) {
         if end_leftover(pid, start_time) {
-            tracing::warn!(
-                worker.pid = pid,
-                "ended a worker that a previous run of this broker left behind"
-            );
+            tracing::warn!(worker.pid = pid, "ended a worker that a previous run of this broker left behind");
         }
     }
 }

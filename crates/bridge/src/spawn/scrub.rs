@@ -27,9 +27,7 @@ type Span = (usize, usize);
 
 impl Scrubber {
     pub(super) fn new(capability: &str) -> Self {
-        Self {
-            capability: capability.to_owned(),
-        }
+        Self { capability: capability.to_owned() }
     }
 
     /// The length that a cut-off capability can have at most, in bytes.
@@ -56,17 +54,9 @@ fn plain_text(line: &[u8]) -> String {
     while let Some(char) = chars.next() {
         match char {
             '\u{1b}' => match chars.next() {
-                Some('[') => {
-                    while chars
-                        .next()
-                        .is_some_and(|char| !('@'..='~').contains(&char))
-                    {}
-                }
+                Some('[') => while chars.next().is_some_and(|char| !('@'..='~').contains(&char)) {},
                 Some(']') => {
-                    while chars
-                        .next_if(|char| !matches!(char, '\u{7}' | '\u{1b}'))
-                        .is_some()
-                    {}
+                    while chars.next_if(|char| !matches!(char, '\u{7}' | '\u{1b}')).is_some() {}
                     chars.next_if_eq(&'\u{7}');
                 }
                 _ => {}
@@ -101,10 +91,7 @@ fn secret_at(text: &str, at: usize) -> Option<Span> {
     if rest.starts_with("://") {
         return user_info(text, at + 3);
     }
-    let inside_word = text[..at]
-        .bytes()
-        .next_back()
-        .is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let inside_word = text[..at].bytes().next_back().is_some_and(|byte| byte.is_ascii_alphanumeric());
     if rest.starts_with("[sha: ") {
         return long_word(text, at + 6, 8);
     }
@@ -132,9 +119,7 @@ fn secret_at(text: &str, at: usize) -> Option<Span> {
 }
 
 fn starts_with(text: &str, lower: &str) -> bool {
-    text.as_bytes()
-        .get(..lower.len())
-        .is_some_and(|head| head.eq_ignore_ascii_case(lower.as_bytes()))
+    text.as_bytes().get(..lower.len()).is_some_and(|head| head.eq_ignore_ascii_case(lower.as_bytes()))
 }
 
 fn is_of_token(byte: u8) -> bool {
@@ -143,24 +128,15 @@ fn is_of_token(byte: u8) -> bool {
 
 /// The run of token characters at `start`, if it is long enough to be a secret.
 fn long_word(text: &str, start: usize, at_least: usize) -> Option<Span> {
-    let length = text.as_bytes()[start..]
-        .iter()
-        .take_while(|byte| is_of_token(**byte))
-        .count();
+    let length = text.as_bytes()[start..].iter().take_while(|byte| is_of_token(**byte)).count();
     (length >= at_least).then_some((start, start + length))
 }
 
 /// `: token abc`, `=[token abc]`, `":"token abc"`: everything up to what closes it.
 fn header_value(text: &str, start: usize) -> Option<Span> {
-    let opening = text.as_bytes()[start..]
-        .iter()
-        .take_while(|byte| b" \t\"':=[\\".contains(*byte))
-        .count();
+    let opening = text.as_bytes()[start..].iter().take_while(|byte| b" \t\"':=[\\".contains(*byte)).count();
     let begin = start + opening;
-    let length = text.as_bytes()[begin..]
-        .iter()
-        .take_while(|byte| !b"\"'],}\\".contains(*byte))
-        .count();
+    let length = text.as_bytes()[begin..].iter().take_while(|byte| !b"\"'],}\\".contains(*byte)).count();
     let separated = text[start..begin].contains([':', '=']);
     (separated && length > 0).then_some((begin, begin + length))
 }
@@ -168,38 +144,21 @@ fn header_value(text: &str, start: usize) -> Option<Span> {
 /// `=abc`, `":"abc"`, `: abc`: the value of a field. After a colon and a space, where prose is likely, only a long word is one.
 fn value_of(text: &str, start: usize) -> Option<Span> {
     let bytes = text.as_bytes();
-    let quotes = |from: usize| {
-        bytes[from..]
-            .iter()
-            .take_while(|byte| b"\"'\\".contains(*byte))
-            .count()
-    };
+    let quotes = |from: usize| bytes[from..].iter().take_while(|byte| b"\"'\\".contains(*byte)).count();
     let separator = start + quotes(start);
     let (spaces, at_least) = match bytes.get(separator)? {
         b'=' => (0, 4),
-        b':' => (
-            bytes[separator + 1..]
-                .iter()
-                .take_while(|byte| **byte == b' ')
-                .count(),
-            4,
-        ),
+        b':' => (bytes[separator + 1..].iter().take_while(|byte| **byte == b' ').count(), 4),
         _ => return None,
     };
     let opening = quotes(separator + 1 + spaces);
-    let at_least = if spaces > 0 && opening == 0 {
-        16
-    } else {
-        at_least
-    };
+    let at_least = if spaces > 0 && opening == 0 { 16 } else { at_least };
     long_word(text, separator + 1 + spaces + opening, at_least)
 }
 
 /// `user:password@` of a URL.
 fn user_info(text: &str, start: usize) -> Option<Span> {
-    let authority = text[start..]
-        .split(['/', '?', '#', ' ', '"', '\''])
-        .next()?;
+    let authority = text[start..].split(['/', '?', '#', ' ', '"', '\'']).next()?;
     let (info, _) = authority.rsplit_once('@')?;
     (!info.is_empty()).then_some((start, start + info.len()))
 }

@@ -64,11 +64,7 @@ pub(super) fn drain(mut stderr: ChildStderr, label: &str, capability: &str) -> S
         }
         lines.end(task_scrubber.longest(), &mut take);
     });
-    Stderr {
-        task,
-        last,
-        scrubber,
-    }
+    Stderr { task, last, scrubber }
 }
 
 fn shown(scrubber: &Scrubber, line: &[u8]) -> String {
@@ -84,12 +80,9 @@ fn shown(scrubber: &Scrubber, line: &[u8]) -> String {
 /// Stack traces follow the message that matters: Go's and Rust's put a function's bare name or an indented place on each line.
 fn reads_like_a_message(line: &[u8]) -> bool {
     let about_a_trace: [&[u8]; 4] = [b"goroutine ", b"note: ", b"Node.js v", b"exit status "];
-    line.first()
-        .is_some_and(|first| !first.is_ascii_whitespace())
+    line.first().is_some_and(|first| !first.is_ascii_whitespace())
         && line.contains(&b' ')
-        && !about_a_trace
-            .iter()
-            .any(|beginning| line.starts_with(beginning))
+        && !about_a_trace.iter().any(|beginning| line.starts_with(beginning))
 }
 
 // === impl Stderr ===
@@ -97,10 +90,7 @@ fn reads_like_a_message(line: &[u8]) -> bool {
 impl Stderr {
     /// Called when the worker has ended: its last message, scrubbed and capped.
     pub(super) async fn finish(mut self) -> Option<String> {
-        if tokio::time::timeout(AFTER_END, &mut self.task)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(AFTER_END, &mut self.task).await.is_err() {
             self.task.abort();
         }
         let last = self.last.lock();
@@ -114,11 +104,7 @@ impl Stderr {
 impl LastWords {
     fn take(&mut self, line: &[u8]) {
         let line = line.trim_ascii_end();
-        let place = if reads_like_a_message(line) {
-            &mut self.message
-        } else {
-            &mut self.line
-        };
+        let place = if reads_like_a_message(line) { &mut self.message } else { &mut self.line };
         if !line.is_empty() {
             *place = Some(line.to_vec());
         }
@@ -177,17 +163,12 @@ mod tests {
         for line in lines {
             last.take(line.as_bytes());
         }
-        last.message
-            .or(last.line)
-            .map(|line| String::from_utf8(line).unwrap())
+        last.message.or(last.line).map(|line| String::from_utf8(line).unwrap())
     }
 
     #[test]
     fn lines_are_put_together_across_reads_and_the_last_needs_no_newline() {
-        assert_eq!(
-            lines_of(&[b"one\ntw", b"o\n\nthr", b"ee"], 0),
-            [&b"one"[..], b"two", b"three"]
-        );
+        assert_eq!(lines_of(&[b"one\ntw", b"o\n\nthr", b"ee"], 0), [&b"one"[..], b"two", b"three"]);
     }
 
     #[test]
@@ -209,10 +190,7 @@ mod tests {
 
     #[test]
     fn a_long_line_is_shown_cut() {
-        let text = shown(
-            &Scrubber::new("t"),
-            "é".repeat(LONGEST_SHOWN + 5).as_bytes(),
-        );
+        let text = shown(&Scrubber::new("t"), "é".repeat(LONGEST_SHOWN + 5).as_bytes());
         assert_eq!(text.chars().count(), LONGEST_SHOWN + 1);
     }
 
@@ -227,11 +205,7 @@ mod tests {
             "",
         ];
         assert_eq!(last_message(&go).unwrap(), go[0]);
-        let rust = [
-            "thread 'main' panicked at src/main.rs:1:1:",
-            "out of cheese",
-            "note: run with `RUST_BACKTRACE=1`",
-        ];
+        let rust = ["thread 'main' panicked at src/main.rs:1:1:", "out of cheese", "note: run with `RUST_BACKTRACE=1`"];
         assert_eq!(last_message(&rust).unwrap(), "out of cheese");
     }
 

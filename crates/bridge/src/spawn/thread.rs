@@ -31,24 +31,19 @@ pub(super) async fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'sta
 }
 
 fn sender() -> io::Result<&'static Sender<Job>> {
-    THREAD
-        .get_or_init(|| start().map_err(|error| error.kind()))
-        .as_ref()
-        .map_err(|kind| io::Error::from(*kind))
+    THREAD.get_or_init(|| start().map_err(|error| error.kind())).as_ref().map_err(|kind| io::Error::from(*kind))
 }
 
 fn start() -> io::Result<Sender<Job>> {
     let (sender, jobs) = channel::<Job>();
-    thread::Builder::new()
-        .name("worker-spawner".into())
-        .spawn(move || {
-            for job in jobs {
-                // The end of this thread would end every worker, so a job's panic must not be its end.
-                if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                    tracing::error!("starting a worker panicked; that worker was not started");
-                }
+    thread::Builder::new().name("worker-spawner".into()).spawn(move || {
+        for job in jobs {
+            // The end of this thread would end every worker, so a job's panic must not be its end.
+            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                tracing::error!("starting a worker panicked; that worker was not started");
             }
-        })?;
+        }
+    })?;
     Ok(sender)
 }
 

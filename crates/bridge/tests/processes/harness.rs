@@ -33,19 +33,10 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>, tests: &[Test]) -> ExitC
     let exact = flags.iter().any(|flag| *flag == "--exact");
     let matches = |name: &str| {
         filters.is_empty()
-            || filters.iter().any(|filter| {
-                if exact {
-                    name == filter.as_str()
-                } else {
-                    name.contains(filter.as_str())
-                }
-            })
+            || filters.iter().any(|filter| if exact { name == filter.as_str() } else { name.contains(filter.as_str()) })
     };
-    let chosen: Vec<(&str, &Test)> = tests
-        .iter()
-        .map(|test| (test.name.trim_start_matches("::"), test))
-        .filter(|(name, _)| matches(name))
-        .collect();
+    let chosen: Vec<(&str, &Test)> =
+        tests.iter().map(|test| (test.name.trim_start_matches("::"), test)).filter(|(name, _)| matches(name)).collect();
     if flags.iter().any(|flag| *flag == "--list") {
         for (name, _) in &chosen {
             println!("{name}: test");
@@ -70,15 +61,8 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>, tests: &[Test]) -> ExitC
 }
 
 fn run_one(test: &Test) {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        assert!(
-            tokio::time::timeout(DEADLINE, (test.body)()).await.is_ok(),
-            "hung"
-        );
+        assert!(tokio::time::timeout(DEADLINE, (test.body)()).await.is_ok(), "hung");
     });
 }

@@ -56,13 +56,6 @@ fn open_descriptors() -> usize {
 fn children() -> Vec<String> {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
     // A thread may end between the two reads.
-    let lists =
-        tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("children")).ok());
-    lists
-        .flat_map(|list| {
-            list.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
 }

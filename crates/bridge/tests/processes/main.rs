@@ -2,11 +2,7 @@
 //!
 //! This binary is also the launcher of the workers it starts, and each of the [`roles`], so it has a main of its own.
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "this is a test program"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test program")]
 
 use std::process::ExitCode;
 

@@ -14,17 +14,9 @@ pub(crate) async fn a_worker_dies_with_a_broker_that_is_killed() {
     mkfifoat(CWD, &fifo, Mode::from_raw_mode(0o600)).unwrap();
     let mut held = pipe::OpenOptions::new().open_receiver(&fifo).unwrap();
     let mut command = Command::from(roles::command("broker"));
-    let mut broker = command
-        .arg(&fifo)
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let mut broker = command.arg(&fifo).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut told = String::new();
-    BufReader::new(broker.stdout.take().unwrap())
-        .read_line(&mut told)
-        .await
-        .unwrap();
+    BufReader::new(broker.stdout.take().unwrap()).read_line(&mut told).await.unwrap();
     assert_eq!(told, "the worker holds the pipe\n");
 
     broker.kill().await.unwrap();
@@ -48,15 +40,7 @@ pub(crate) async fn a_worker_outlives_the_thread_that_asked_for_it() {
 }
 
 pub(crate) async fn a_hardened_broker_still_starts_workers() {
-    let output = Command::from(roles::command("hardened"))
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::from(roles::command("hardened")).kill_on_drop(true).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.stdout, b"hello\n");
 }

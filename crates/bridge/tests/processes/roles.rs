@@ -26,11 +26,7 @@ pub(crate) fn command(name: &str) -> Command {
 
 pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let name = args.next().unwrap().into_string().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match name.as_str() {
         "broker" => runtime.block_on(broker(&args.next().unwrap().into_string().unwrap())),
         "reaper" => runtime.block_on(reaper()),
@@ -50,10 +46,7 @@ async fn broker(fifo: &str) {
 
 /// Inherits orphans while workers come and go.
 async fn reaper() {
-    assert!(
-        OrphanReaper::start().unwrap().is_none(),
-        "nothing is inherited yet"
-    );
+    assert!(OrphanReaper::start().unwrap().is_none(), "nothing is inherited yet");
     become_subreaper().unwrap();
     let _reaper = OrphanReaper::start().unwrap().unwrap();
     let spawner = spawner(script("sleep 600 & echo $!; read line; exit 7"));
@@ -63,11 +56,7 @@ async fn reaper() {
         let orphan = line(&mut stdout).await;
         drop(worker.stdin.take());
         let report = worker.stop(NEVER).await;
-        assert_eq!(
-            report.code,
-            Some(7),
-            "the worker's status went to its owner"
-        );
+        assert_eq!(report.code, Some(7), "the worker's status went to its owner");
         // A zombie is in /proc until its status is taken.
         while fs::exists(Path::new("/proc").join(&orphan)).unwrap() {
             tokio::task::yield_now().await;
@@ -82,13 +71,7 @@ async fn hardened() {
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
     let mut worker = start(crate::workers::profile("/bin/cat", &[])).await;
-    worker
-        .stdin
-        .as_mut()
-        .unwrap()
-        .write_all(b"hello\n")
-        .await
-        .unwrap();
+    worker.stdin.as_mut().unwrap().write_all(b"hello\n").await.unwrap();
     let mut stdout = lines(&mut worker);
     println!("{}", line(&mut stdout).await);
     std::io::stdout().flush().unwrap();

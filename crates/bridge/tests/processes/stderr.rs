@@ -56,20 +56,14 @@ pub(crate) async fn stderr_is_logged_with_its_label_and_without_secrets() {
 
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
 
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| line.contains("worker.stderr"))
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("worker.stderr")).collect();
     for (line, shown) in lines.iter().zip([
         "ERROR refused [hidden] here",
         "sent Authorization: [hidden]",
         "got [hidden] back",
         "the last line has no newline",
     ]) {
-        assert!(
-            line.contains("DEBUG") && line.contains("worker-7") && line.contains(shown),
-            "{line}"
-        );
+        assert!(line.contains("DEBUG") && line.contains("worker-7") && line.contains(shown), "{line}");
     }
     assert_eq!(lines.len(), 4, "{text}");
     for secret in [TOKEN, "gto_", "eyJ", "\u{1b}"] {
@@ -83,56 +77,28 @@ pub(crate) async fn the_exit_report_has_the_last_message() {
         printf 'FATAL bad token %s\nmain.main\n\tmain.go:17\n' "$FORGEJO_ACCESS_TOKEN" >&2
         exit 3"#;
     let mut worker = start(script(text)).await;
-    let report = worker
-        .exit
-        .wait_for(Option::is_some)
-        .await
-        .unwrap()
-        .clone()
-        .unwrap();
+    let report = worker.exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
     assert_eq!((report.code, report.signal), (Some(3), None));
-    assert_eq!(
-        report.last_stderr_line.as_deref(),
-        Some("FATAL bad token [hidden]")
-    );
+    assert_eq!(report.last_stderr_line.as_deref(), Some("FATAL bad token [hidden]"));
 }
 
 pub(crate) async fn a_flood_on_stderr_does_not_block_the_worker() {
-    let mut worker = start(script(
-        "head -c 3000000 /dev/zero >&2; echo done; echo 'after the flood' >&2",
-    ))
-    .await;
+    let mut worker = start(script("head -c 3000000 /dev/zero >&2; echo done; echo 'after the flood' >&2")).await;
     assert_eq!(everything(lines(&mut worker)).await, "done\n");
-    let report = worker
-        .exit
-        .wait_for(Option::is_some)
-        .await
-        .unwrap()
-        .clone()
-        .unwrap();
+    let report = worker.exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
     assert_eq!(report.code, Some(0));
     let last = report.last_stderr_line.unwrap();
-    assert!(
-        last.chars().count() < 3000,
-        "{} characters",
-        last.chars().count()
-    );
+    assert!(last.chars().count() < 3000, "{} characters", last.chars().count());
 }
 
 pub(crate) async fn a_process_that_escaped_with_the_pipe_does_not_delay_the_report_for_ever() {
-    let mut worker = start(script(
-        "echo 'it is over' >&2; setsid sh -c 'echo $$; exec sleep 600' & wait",
-    ))
-    .await;
+    let mut worker = start(script("echo 'it is over' >&2; setsid sh -c 'echo $$; exec sleep 600' & wait")).await;
     let mut stdout = lines(&mut worker);
     let escaped: i32 = line(&mut stdout).await.parse().unwrap();
 
     let report = worker.stop(std::time::Duration::ZERO).await;
 
     assert_eq!(report.last_stderr_line.as_deref(), Some("it is over"));
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(escaped).unwrap(),
-        rustix::process::Signal::KILL,
-    )
-    .unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(escaped).unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
 }

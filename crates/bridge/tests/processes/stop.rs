@@ -6,25 +6,17 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::runtime::Builder;
 
-use crate::workers::{
-    NEVER, SHORT, everything, line, lines, profile, request, script, spawner, start,
-};
+use crate::workers::{NEVER, SHORT, everything, line, lines, profile, request, script, spawner, start};
 
 pub(crate) async fn closing_stdin_is_enough_for_a_worker_that_reads_it() {
     let mut worker = start(profile("/bin/cat", &[])).await;
     drop(worker.stdin.take());
     let report = worker.stop(NEVER).await;
-    assert_eq!(
-        (report.code, report.signal, report.last_stderr_line),
-        (Some(0), None, None)
-    );
+    assert_eq!((report.code, report.signal, report.last_stderr_line), (Some(0), None, None));
 }
 
 pub(crate) async fn a_worker_that_does_not_read_stdin_gets_sigterm() {
-    let mut worker = start(script(
-        "trap 'exit 7' TERM; echo ready; while :; do sleep 600; done",
-    ))
-    .await;
+    let mut worker = start(script("trap 'exit 7' TERM; echo ready; while :; do sleep 600; done")).await;
     let mut stdout = lines(&mut worker);
     assert_eq!(line(&mut stdout).await, "ready");
     drop(worker.stdin.take());
@@ -57,19 +49,9 @@ pub(crate) async fn grandchildren_end_when_the_worker_was_killed_by_somebody_els
     let mut worker = start(script(WITH_GRANDCHILD)).await;
     let mut stdout = lines(&mut worker);
     assert_eq!(line(&mut stdout).await, "ready");
-    kill_process(
-        Pid::from_raw(worker.pid.cast_signed()).unwrap(),
-        Signal::KILL,
-    )
-    .unwrap();
+    kill_process(Pid::from_raw(worker.pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
     assert_eq!(everything(stdout).await, "");
-    let report = worker
-        .exit
-        .wait_for(Option::is_some)
-        .await
-        .unwrap()
-        .clone()
-        .unwrap();
+    let report = worker.exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
     assert_eq!((report.code, report.signal), (None, Some(9)));
 }
 
@@ -80,12 +62,7 @@ pub(crate) async fn dropping_a_process_ends_it() {
     let mut exit = worker.exit.clone();
     assert_eq!(spawner.alive(), 1);
     drop(worker);
-    let report = exit
-        .wait_for(Option::is_some)
-        .await
-        .unwrap()
-        .clone()
-        .unwrap();
+    let report = exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
     assert_eq!(report.signal, Some(9));
     assert_eq!(spawner.alive(), 0);
 }
@@ -114,32 +91,15 @@ pub(crate) async fn shutdown_ends_all_and_refuses_more() {
     spawner.shutdown(SHORT).await;
     assert_eq!(spawner.alive(), 0);
     for worker in &mut workers {
-        let report = worker
-            .exit
-            .wait_for(Option::is_some)
-            .await
-            .unwrap()
-            .clone()
-            .unwrap();
-        assert_eq!(
-            report.signal,
-            Some(15),
-            "stdin was still open, so SIGTERM ended it"
-        );
+        let report = worker.exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+        assert_eq!(report.signal, Some(15), "stdin was still open, so SIGTERM ended it");
     }
-    assert!(matches!(
-        spawner.spawn(request()).await,
-        Err(SpawnError::Stopped)
-    ));
+    assert!(matches!(spawner.spawn(request()).await, Err(SpawnError::Stopped)));
 }
 
 pub(crate) async fn a_runtime_that_ends_takes_its_workers_along() {
     let run_and_end = || {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
             let mut worker = start(script(WITH_GRANDCHILD)).await;
             let mut stdout = lines(&mut worker);
@@ -151,9 +111,5 @@ pub(crate) async fn a_runtime_that_ends_takes_its_workers_along() {
     };
     let stdout = tokio::task::spawn_blocking(run_and_end).await.unwrap();
     let mut stdout = pipe::Receiver::from_owned_fd(stdout).unwrap();
-    assert_eq!(
-        stdout.read(&mut [0]).await.unwrap(),
-        0,
-        "worker and grandchild are gone"
-    );
+    assert_eq!(stdout.read(&mut [0]).await.unwrap(), 0, "worker and grandchild are gone");
 }

@@ -29,18 +29,11 @@ pub(crate) fn script(text: &str) -> WorkerProfile {
 }
 
 pub(crate) fn request() -> ProcessRequest {
-    ProcessRequest {
-        url: URL.to_owned(),
-        token: TOKEN.to_owned(),
-        label: "worker-7".to_owned(),
-    }
+    ProcessRequest { url: URL.to_owned(), token: TOKEN.to_owned(), label: "worker-7".to_owned() }
 }
 
 pub(crate) fn config() -> SpawnConfig {
-    SpawnConfig {
-        stop_grace: SHORT,
-        ..SpawnConfig::default()
-    }
+    SpawnConfig { stop_grace: SHORT, ..SpawnConfig::default() }
 }
 
 pub(crate) fn spawner(profile: WorkerProfile) -> Spawner {

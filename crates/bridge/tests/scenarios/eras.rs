@@ -117,7 +117,7 @@ async fn a_new_version_of_the_program_is_asked_anew() {
     let mut worker = house.worker().await;
     worker.greet().await;
     soon(reply).await.expect("post");
-    house.replace_program("newer");
+    house.upgrade();
     let mut client = house.client("alice");
     let reply = client.start(initialize("2025-11-25"));
     let mut probe = house.worker().await;

@@ -45,15 +45,10 @@ pub(crate) struct House {
     pub(crate) seen: Arc<Seen>,
     workers: tokio::sync::Mutex<mpsc::UnboundedReceiver<Puppet>>,
     failures: Arc<Mutex<Vec<SpawnError>>>,
-    program: Arc<Mutex<Arc<str>>>,
+    program: Arc<Mutex<String>>,
 }
 
 impl House {
-    /// Puts another version of the worker program into place.
-    pub(crate) fn replace_program(&self, version: &str) {
-        *self.program.lock().expect("lock") = version.into();
-    }
-
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
@@ -91,7 +86,7 @@ impl House {
         change(&mut config);
         let (tell, workers) = mpsc::unbounded_channel();
         let failures: Arc<Mutex<Vec<SpawnError>>> = Arc::default();
-        let program: Arc<Mutex<Arc<str>>> = Arc::new(Mutex::new("program".into()));
+        let program: Arc<Mutex<String>> = Arc::default();
         let starter =
             Starter { started: tell, failures: failures.clone(), repeat_calls, era, program: program.clone() };
         let (issuer, seen): (Arc<Issuer>, Arc<Seen>) = (Arc::default(), Arc::default());
@@ -107,6 +102,11 @@ impl House {
     /// Whether the bridge has started a worker that the test has not taken yet.
     pub(crate) async fn worker_waits(&self) -> bool {
         !self.workers.lock().await.is_empty()
+    }
+
+    /// Another version of the worker's program is installed.
+    pub(crate) fn upgrade(&self) {
+        self.program.lock().expect("lock").push('+');
     }
 
     pub(crate) fn fail_next_start(&self, error: SpawnError) {
@@ -322,7 +322,7 @@ struct Starter {
     failures: Arc<Mutex<Vec<SpawnError>>>,
     repeat_calls: Vec<RepeatCall>,
     era: WorkerEra,
-    program: Arc<Mutex<Arc<str>>>,
+    program: Arc<Mutex<String>>,
 }
 
 /// A worker that the test plays.
@@ -347,7 +347,7 @@ impl StartWorker for Starter {
     }
 
     fn program(&self) -> Arc<str> {
-        self.program.lock().expect("lock").clone()
+        self.program.lock().expect("lock").as_str().into()
     }
 
     fn start(&self, request: ProcessRequest) -> BoxFuture<'_, Result<RunningWorker, SpawnError>> {
@@ -407,11 +407,16 @@ impl Puppet {
 
     /// Answers `initialize` and gives back its params.
     pub(crate) async fn greet(&mut self) -> Value {
+        self.greet_with(json!({"tools":{}})).await
+    }
+
+    /// The same with these capabilities.
+    pub(crate) async fn greet_with(&mut self, capabilities: Value) -> Value {
         let request = self.expect("initialize").await;
         let version = request["params"]["protocolVersion"].clone();
         self.answer(
             &request,
-            json!({"protocolVersion":version,"capabilities":{"tools":{}},"serverInfo":{"name":"puppet","version":"1"}}),
+            json!({"protocolVersion":version,"capabilities":capabilities,"serverInfo":{"name":"puppet","version":"1"}}),
         )
         .await;
         request["params"].clone()

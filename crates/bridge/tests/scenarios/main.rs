@@ -10,6 +10,7 @@ mod endings;
 mod eras;
 mod initialize;
 mod limits;
+mod modern;
 mod native;
 mod sessionless;
 mod sessions;

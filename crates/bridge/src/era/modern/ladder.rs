@@ -65,7 +65,9 @@ fn check_version(head: &PostHead, message: &Message) -> Result<(), Refusal> {
     let version = message.meta(VERSION_KEY).and_then(|raw| serde_json::from_slice::<String>(&raw).ok());
     let version = version.ok_or_else(|| missing(VERSION_KEY, "a string"))?;
     if head.protocol_version.as_ref().is_some_and(|header| *header != version) {
-        return Err(mismatch("MCP-Protocol-Version and params._meta name different revisions; they have to be the same"));
+        return Err(mismatch(
+            "MCP-Protocol-Version and params._meta name different revisions; they have to be the same",
+        ));
     }
     if version != MODERN_VERSION {
         let text = format!("revision {version:?} is not served to requests without a session; use {MODERN_VERSION}");
@@ -93,7 +95,9 @@ fn check_mirrors(head: &PostHead, message: &Message) -> Result<(), Refusal> {
     };
     match decode(header) {
         Some(value) if value == name => Ok(()),
-        Some(_) => Err(mismatch(format!("the header Mcp-Name and \"params.{member}\" differ; they have to be the same"))),
+        Some(_) => {
+            Err(mismatch(format!("the header Mcp-Name and \"params.{member}\" differ; they have to be the same")))
+        }
         None => Err(mismatch("the header Mcp-Name is marked as Base64 of UTF-8 and is not")),
     }
 }

@@ -47,7 +47,8 @@ fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<ParamHeader>)
         return Err(());
     }
     if let Some(annotation) = members.get(ANNOTATION) {
-        let name = annotation.as_str().filter(|name| !path.is_empty() && is_token(name)).ok_or(())?.to_ascii_lowercase();
+        let name =
+            annotation.as_str().filter(|name| !path.is_empty() && is_token(name)).ok_or(())?.to_ascii_lowercase();
         let primitive = matches!(members.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean"));
         if !primitive || found.iter().any(|other| other.name == name) {
             return Err(());
@@ -56,7 +57,10 @@ fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<ParamHeader>)
     }
     for (name, member) in members {
         if name != "properties" {
-            if name != ANNOTATION && !matches!(name.as_str(), "default" | "examples" | "enum" | "const") && mentions(member) {
+            if name != ANNOTATION
+                && !matches!(name.as_str(), "default" | "examples" | "enum" | "const")
+                && mentions(member)
+            {
                 return Err(());
             }
             continue;
@@ -98,7 +102,9 @@ pub(super) fn check(
         match (value, header) {
             (None, None) => {}
             (Some(_), None) => {
-                return Err(mismatch(format!("the header Mcp-Param-{name} is missing; it repeats the argument {argument:?}")));
+                return Err(mismatch(format!(
+                    "the header Mcp-Param-{name} is missing; it repeats the argument {argument:?}"
+                )));
             }
             (value, Some(header)) => {
                 let header = decode(header).ok_or_else(|| {

@@ -26,6 +26,9 @@ use crate::worker::Worker;
 /// A worker that asks several things at once writes them one after the other: they go to the client together.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// A call that nobody comes back for is cancelled; if the worker still wants to know after this, it is refused.
+const SLACK: Duration = Duration::from_secs(1);
+
 /// What a worker has asked the client of one call.
 pub(crate) struct Asking {
     worker: Weak<Worker>,
@@ -103,7 +106,7 @@ pub(crate) fn asked(shared: &Arc<Shared>, worker: &Arc<Worker>, message: &Messag
         return;
     }
     let until = Instant::now() + shared.shop().config.input_deadline;
-    let Some(number) = worker.register_question(id.clone(), until) else {
+    let Some(number) = worker.register_question(id.clone(), until + SLACK) else {
         return refuse("too many requests to the client are open");
     };
     let question = Question::new(number, message);
@@ -129,7 +132,8 @@ pub(crate) fn asked(shared: &Arc<Shared>, worker: &Arc<Worker>, message: &Messag
 fn cause(worker: &Worker, need: &Need) -> Option<(u64, bool)> {
     let pending = worker.pending().lock();
     // A call of a legacy client without a session can be the cause as well, but can't be asked.
-    let mut running = pending.running().filter(|(_, call)| call.terms.as_ref().is_none_or(|terms| terms.method.may_ask()));
+    let mut running =
+        pending.running().filter(|(_, call)| call.terms.as_ref().is_none_or(|terms| terms.method.may_ask()));
     let (number, call) = match (running.next(), running.next()) {
         (Some(only), None) => only,
         (None, _) => {
@@ -202,11 +206,25 @@ impl Asking {
         }
     }
 
+    /// The client gets all the time once more.
+    pub(super) fn begin_again(&self, shared: &Shared) {
+        let Some(worker) = self.worker.upgrade() else { return };
+        let until = Instant::now() + shared.shop().config.input_deadline;
+        worker.pending().lock().postpone(self.call, until);
+        let mut state = self.state.lock();
+        state.until = until;
+        let mut questions = worker.questions().lock();
+        state.questions.iter().for_each(|question| questions.postpone(question.number, until + SLACK));
+    }
+
     /// The result that asks the client (R02).
     pub(super) fn input_required(&self, id: &RawId, state: &str, shared: &Shared) -> Bytes {
         let questions = self.state.lock();
-        let requests: Vec<String> =
-            questions.questions.iter().map(|question| format!("{}:{}", json!(question.key), question.request)).collect();
+        let requests: Vec<String> = questions
+            .questions
+            .iter()
+            .map(|question| format!("{}:{}", json!(question.key), question.request))
+            .collect();
         dress::input_required(id, &requests.join(","), Some(state), shared.translation().offer().as_deref())
     }
 
@@ -305,7 +323,9 @@ impl Need {
     fn of(message: &Message) -> Option<Self> {
         let (path, as_object): (&[&str], Value) = match message.method() {
             "elicitation/create" => match message.param("mode") {
-                Some((_, mode)) if &*mode == br#""url""# => (&["elicitation", "url"], json!({"elicitation":{"url":{}}})),
+                Some((_, mode)) if &*mode == br#""url""# => {
+                    (&["elicitation", "url"], json!({"elicitation":{"url":{}}}))
+                }
                 _ => (&["elicitation", "form"], json!({"elicitation":{"form":{}}})),
             },
             "sampling/createMessage" if message.param("tools").is_some() => {

@@ -125,7 +125,8 @@ pub(super) fn error(message: &Message, id: &RawId, terms: &Terms) -> (u16, Bytes
             }
         }
     }
-    let mut all: Vec<(Range<usize>, &[u8])> = edits.iter().map(|(range, text)| (range.clone(), text.as_bytes())).collect();
+    let mut all: Vec<(Range<usize>, &[u8])> =
+        edits.iter().map(|(range, text)| (range.clone(), text.as_bytes())).collect();
     all.extend(message.id_range().map(|range| (range, id.as_bytes())));
     let status = if code == Some(METHOD_NOT_FOUND.into()) { 404 } else { 200 };
     (status, splice(message.bytes(), all))

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::dress::Dressing;
 use super::listens::Filter;
 use super::terms::Terms;
-use super::{greeting_offer, outbound, retry, subscribing};
+use super::{outbound, retry, subscribing};
 use crate::call::{After, Call, Ticket};
 use crate::era::modern::driver::{Driver, ListenHold};
 use crate::era::modern::offer::Offer;
@@ -30,16 +30,21 @@ struct Listening {
 impl Driver for Shared {
     fn offer(&self) -> BoxFuture<'_, Result<Arc<Offer>, Refusal>> {
         Box::pin(async move {
+            // What a running worker has said holds for it, even if another version has been installed since.
+            if self.seat().running().is_some()
+                && let Some(offer) = self.translation().offer()
+            {
+                return Ok(offer);
+            }
             let version = self.shop().starter.program();
             if let Some(offer) = self.shop().programs.offer(&version) {
                 return Ok(offer);
             }
-            let worker = self.seat().worker().await.map_err(|failure| failure.refusal())?;
-            let offer = worker.greeting().and_then(greeting_offer).ok_or_else(|| {
+            self.seat().worker().await.map_err(|failure| failure.refusal())?;
+            self.translation().offer().ok_or_else(|| {
                 let text = "the MCP server behind this broker answered initialize without capabilities";
                 Refusal::unavailable("bad_greeting", 5, text)
-            })?;
-            Ok(self.shop().programs.learned(&version, offer))
+            })
         })
     }
 

@@ -133,7 +133,7 @@ impl Listens {
 impl Filter {
     /// What is asked for. `None` if it is not of the right shape.
     pub(crate) fn read(raw: &[u8]) -> Option<Self> {
-        serde_json::from_slice(raw).ok()
+        if raw.starts_with(b"{") { serde_json::from_slice(raw).ok() } else { None }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -187,7 +187,8 @@ fn tagged(message: &[u8], id: &RawId) -> Bytes {
             return Some((inside..inside, first_member(&envelope, &params)));
         };
         let params = Object::read(&text[place.clone()])?;
-        let Some(range) = params.range("_meta").filter(|range| text[place.start + range.start..].starts_with('{')) else {
+        let Some(range) = params.range("_meta").filter(|range| text[place.start + range.start..].starts_with('{'))
+        else {
             let inside = place.start + params.inside();
             return Some((inside..inside, first_member(&params, &format!(r#""_meta":{{{tag}}}"#))));
         };

@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn what_only_the_modern_era_knows_is_gone_and_the_rest_is_as_it_was() {
-        let claim = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
+        let claim =
+            r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
         for (before, after) in [
             (format!(r#"{{"name":"x","_meta":{{{claim}}}}}"#), r#"{"name":"x"}"#),
             (format!(r#"{{"_meta":{{{claim}}}, "name":"x"}}"#), r#"{ "name":"x"}"#),
@@ -59,7 +60,9 @@ mod tests {
             (format!(r#"{{"_meta":{{"progressToken": 1e2,{claim}}}}}"#), r#"{"_meta":{"progressToken": 1e2}}"#),
             (format!(r#"{{"_meta":{{{claim},"traceparent":"00"}}}}"#), r#"{"_meta":{"traceparent":"00"}}"#),
             (
-                format!(r#"{{"inputResponses":{{"a":1}},"arguments":{{"n":1.0E+2}},"_meta":{{{claim}}},"requestState":"s"}}"#),
+                format!(
+                    r#"{{"inputResponses":{{"a":1}},"arguments":{{"n":1.0E+2}},"_meta":{{{claim}}},"requestState":"s"}}"#
+                ),
                 r#"{"arguments":{"n":1.0E+2}}"#,
             ),
         ] {

@@ -55,7 +55,6 @@ fn try_retry(shared: &Shared, request: &Request, state: &[u8], exchange: &Arc<Ex
     };
     let resumed = asking.back(answers.as_ref(), exchange, &request.id, resume);
     let Some(worker) = asking.worker() else { return Ok(()) };
-    worker.deadlines_changed();
     match resumed {
         Resumed::GoesOn(given) => {
             if let Some(level) = request.log_level {
@@ -73,12 +72,14 @@ fn try_retry(shared: &Shared, request: &Request, state: &[u8], exchange: &Arc<Ex
             for (number, answer) in given {
                 worker.answer_question_with(number, &answer);
             }
+            asking.begin_again(shared);
             let number = shared.translation().remember(&asking);
             let state = shop.vault.seal(&binding, &number.to_be_bytes()).ok_or_else(no_good_state)?;
             exchange.answer(asking.input_required(&request.id, &state, shared));
         }
         Resumed::Over => {}
     }
+    worker.deadlines_changed();
     Ok(())
 }
 

@@ -10,9 +10,11 @@ use crate::worker::Worker;
 
 /// `replaced` if the worker's program is another version.
 pub(crate) fn revived(shared: &Arc<Shared>, worker: &Arc<Worker>, replaced: bool) {
-    for (kind, method) in
-        [(Kind::Tools, Method::ToolsList), (Kind::Prompts, Method::PromptsList), (Kind::Resources, Method::ResourcesList)]
-    {
+    for (kind, method) in [
+        (Kind::Tools, Method::ToolsList),
+        (Kind::Prompts, Method::PromptsList),
+        (Kind::Resources, Method::ResourcesList),
+    ] {
         let translation = shared.translation();
         if replaced {
             translation.lists.forget(kind);

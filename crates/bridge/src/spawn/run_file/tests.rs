@@ -5,11 +5,7 @@ use std::process::{Child, Command};
 use super::*;
 
 fn sleeper() -> Child {
-    Command::new("/bin/sleep")
-        .arg("600")
-        .process_group(0)
-        .spawn()
-        .unwrap()
+    Command::new("/bin/sleep").arg("600").process_group(0).spawn().unwrap()
 }
 
 fn start_time(child: &Child) -> u64 {
@@ -31,21 +27,13 @@ fn the_sweep_ends_a_process_only_if_pid_and_start_time_match() {
     let (matching, wrong) = (start_time(&left), start_time(&other) + 1);
     write(
         directory.path(),
-        &format!(
-            "boot {}\n{} {matching}\nrubbish\n{} {wrong}\n",
-            boot_id(),
-            left.id(),
-            other.id()
-        ),
+        &format!("boot {}\n{} {matching}\nrubbish\n{} {wrong}\n", boot_id(), left.id(), other.id()),
     );
 
     RunFile::open(directory.path()).unwrap();
 
     assert!(left.wait().unwrap().code().is_none(), "killed by a signal");
-    assert!(
-        other.try_wait().unwrap().is_none(),
-        "another start time is another process"
-    );
+    assert!(other.try_wait().unwrap().is_none(), "another start time is another process");
     other.kill().unwrap();
     other.wait().unwrap();
 }
@@ -55,20 +43,8 @@ fn the_sweep_takes_the_whole_group() {
     let directory = tempfile::tempdir().unwrap();
     let mut leader = sleeper();
     let group = i32::try_from(leader.id()).unwrap();
-    let mut member = Command::new("/bin/sleep")
-        .arg("600")
-        .process_group(group)
-        .spawn()
-        .unwrap();
-    write(
-        directory.path(),
-        &format!(
-            "boot {}\n{} {}\n",
-            boot_id(),
-            leader.id(),
-            start_time(&leader)
-        ),
-    );
+    let mut member = Command::new("/bin/sleep").arg("600").process_group(group).spawn().unwrap();
+    write(directory.path(), &format!("boot {}\n{} {}\n", boot_id(), leader.id(), start_time(&leader)));
 
     RunFile::open(directory.path()).unwrap();
 
@@ -80,10 +56,7 @@ fn the_sweep_takes_the_whole_group() {
 fn a_file_of_another_boot_ends_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let mut child = sleeper();
-    write(
-        directory.path(),
-        &format!("boot another\n{} {}\n", child.id(), start_time(&child)),
-    );
+    write(directory.path(), &format!("boot another\n{} {}\n", child.id(), start_time(&child)));
 
     RunFile::open(directory.path()).unwrap();
 
@@ -98,14 +71,8 @@ fn the_file_is_private_and_names_who_lives() {
     let run_file = RunFile::open(directory.path()).unwrap();
     run_file.record(41, 7);
     run_file.record(42, 8);
-    assert_eq!(
-        read(directory.path()),
-        format!("boot {}\n41 7\n42 8\n", boot_id())
-    );
-    let mode = fs::metadata(directory.path().join(NAME))
-        .unwrap()
-        .permissions()
-        .mode();
+    assert_eq!(read(directory.path()), format!("boot {}\n41 7\n42 8\n", boot_id()));
+    let mode = fs::metadata(directory.path().join(NAME)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -120,11 +87,7 @@ fn a_file_that_has_grown_is_rewritten_with_the_living_only() {
     }
     run_file.record(9001, 2);
     let text = read(directory.path());
-    assert!(
-        text.len() < 2 * usize::try_from(REWRITE_AT).unwrap(),
-        "{} bytes",
-        text.len()
-    );
+    assert!(text.len() < 2 * usize::try_from(REWRITE_AT).unwrap(), "{} bytes", text.len());
     assert!(text.starts_with(&format!("boot {}\n1 1\n", boot_id())) && text.ends_with("9001 2\n"));
 }
 
@@ -133,20 +96,11 @@ fn a_second_broker_on_the_same_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let _first = RunFile::open(directory.path()).unwrap();
     let text = RunFile::open(directory.path()).err().unwrap().to_string();
-    assert!(
-        text.contains("workers.run") && text.contains("its own state directory"),
-        "{text}"
-    );
+    assert!(text.contains("workers.run") && text.contains("its own state directory"), "{text}");
 }
 
 #[test]
 fn a_directory_that_is_not_there_is_named() {
-    let text = RunFile::open(Path::new("/nonexistent"))
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        text.contains("/nonexistent/workers.run") && text.contains("writable"),
-        "{text}"
-    );
+    let text = RunFile::open(Path::new("/nonexistent")).err().unwrap().to_string();
+    assert!(text.contains("/nonexistent/workers.run") && text.contains("writable"), "{text}");
 }

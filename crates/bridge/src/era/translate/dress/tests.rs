@@ -44,7 +44,8 @@ fn m02_m05_and_d02_are_spliced_into_results_of_every_shape() {
     ] {
         assert_eq!(dressed(before, Method::ToolsCall), format!(r#"{{"jsonrpc":"2.0","id":"a","result":{after}}}"#));
     }
-    let read: Value = serde_json::from_str(&dressed(r#"{"ttlMs":5,"cacheScope":"public"}"#, Method::ResourcesRead)).expect("JSON");
+    let read: Value =
+        serde_json::from_str(&dressed(r#"{"ttlMs":5,"cacheScope":"public"}"#, Method::ResourcesRead)).expect("JSON");
     assert_eq!((&read["result"]["ttlMs"], &read["result"]["cacheScope"]), (&json!(5), &json!("private")));
 }
 

@@ -34,7 +34,7 @@ pub(crate) trait Desk: Send + Sync {
     /// The worker no longer wants an answer to a question; `message` says so in the client's terms.
     fn question_withdrawn(&self, worker: &Arc<Worker>, message: Message);
     /// A call has been answered with a result.
-    fn answered(&self, after: After, result: &Message);
+    fn answered(&self, after: &After, result: &Message);
     /// How its worker is to be spoken to, of what the program knows. `None` if it knows nothing that would do.
     fn tongue(&self, speech: &Speech) -> Option<Tongue>;
     /// A call is about to be given to the worker.

@@ -148,7 +148,7 @@ impl Desk for Shared {
         None
     }
 
-    fn answered(&self, _: After, _: &Message) {}
+    fn answered(&self, _: &After, _: &Message) {}
 
     fn tongue(&self, speech: &Speech) -> Option<Tongue> {
         speech.handshake.then_some(Tongue::Handshake)

@@ -4,10 +4,12 @@
 //! does, or its own end.
 
 mod reader;
+#[cfg(test)]
+mod tests;
 mod warden;
 mod writer;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -52,6 +54,8 @@ pub(crate) struct Worker {
     observer: Arc<dyn Observer>,
     desk: Weak<dyn Desk>,
     outgoing: mpsc::Sender<Outgoing>,
+    /// Bytes in `outgoing`.
+    queued: AtomicUsize,
     pending: Mutex<Pending>,
     questions: Mutex<Questions>,
     last_used: Mutex<Instant>,
@@ -128,6 +132,7 @@ impl Worker {
             observer: parts.observer,
             desk: parts.desk,
             outgoing,
+            queued: AtomicUsize::new(0),
             pending: Mutex::default(),
             questions: Mutex::new(Questions::new(parts.question_numbers)),
             last_used: Mutex::new(Instant::now()),
@@ -155,6 +160,9 @@ impl Worker {
         let Some(message) = call.unsent.clone() else {
             return Err((call, NotTaken::Ended));
         };
+        if !self.has_room_for(message.bytes().len()) {
+            return Err((call, NotTaken::QueueFull));
+        }
         let room = match self.outgoing.try_reserve() {
             Ok(room) => room,
             Err(TrySendError::Full(())) => return Err((call, NotTaken::QueueFull)),
@@ -176,6 +184,7 @@ impl Worker {
         };
         self.touch();
         self.sooner.notify_one();
+        self.queued.fetch_add(line.len(), Ordering::Relaxed);
         room.send(Outgoing { line, call: Some(id) });
         Ok(())
     }
@@ -185,6 +194,7 @@ impl Worker {
         let ended = || Refusal::in_band(UNAVAILABLE, "worker_ended", "the worker has ended");
         let Some((id, mut answered)) = self.await_answer(method, Instant::now() + within) else { return Err(ended()) };
         let line = request_line(id, method, params);
+        self.queued.fetch_add(line.len(), Ordering::Relaxed);
         tokio::select! {
             sent = self.outgoing.send(Outgoing { line, call: None }) => if sent.is_err() {
                 self.pending.lock().withdraw(id);
@@ -201,7 +211,9 @@ impl Worker {
         let room = self.outgoing.try_reserve().ok()?;
         let (id, answered) = self.await_answer(LISTEN, Instant::now() + FOREVER)?;
         let number = id.to_string();
-        room.send(Outgoing { line: request.with_id(number.as_bytes(), Some(number.as_bytes())), call: None });
+        let line = request.with_id(number.as_bytes(), Some(number.as_bytes()));
+        self.queued.fetch_add(line.len(), Ordering::Relaxed);
+        room.send(Outgoing { line, call: None });
         Some((id, answered))
     }
 
@@ -229,13 +241,29 @@ impl Worker {
         let (answer, _) = oneshot::channel();
         let deadline = Instant::now() + self.config.call_deadline;
         if let Ok(id) = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline) {
-            room.send(Outgoing { line: request_line(id, method, Some(params)), call: None });
+            let line = request_line(id, method, Some(params));
+            self.queued.fetch_add(line.len(), Ordering::Relaxed);
+            room.send(Outgoing { line, call: None });
         }
     }
 
     /// A notification, or an answer to a question. `false` if the worker has ended or takes nothing more.
     pub(crate) fn note(&self, line: Bytes) -> bool {
-        self.outgoing.try_send(Outgoing { line, call: None }).is_ok()
+        let length = line.len();
+        if !self.has_room_for(length) {
+            return false;
+        }
+        self.queued.fetch_add(length, Ordering::Relaxed);
+        let taken = self.outgoing.try_send(Outgoing { line, call: None }).is_ok();
+        if !taken {
+            self.queued.fetch_sub(length, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    fn has_room_for(&self, length: usize) -> bool {
+        let queued = self.queued.load(Ordering::Relaxed);
+        queued == 0 || queued + length <= self.config.worker_queue_bytes
     }
 
     /// Tells the worker once that initialization is over.
@@ -422,7 +450,7 @@ impl End {
     pub(crate) fn refusal(&self) -> Refusal {
         let unsure = "; the call may or may not have been carried out";
         let message = match self {
-            Self::Stopped(refusal) => return refusal.clone(),
+            Self::Stopped(refusal) => return refusal.clone().for_sent_call(),
             Self::Exited(ExitReport { signal: Some(signal), .. }) => {
                 format!("the worker was ended by signal {signal}{unsure}")
             }

@@ -128,7 +128,7 @@ impl Desk for Native {
 
     fn question_withdrawn(&self, _: &Arc<Worker>, _: Message) {}
 
-    fn answered(&self, _: After, _: &Message) {}
+    fn answered(&self, _: &After, _: &Message) {}
 
     fn tongue(&self, speech: &Speech) -> Option<Tongue> {
         speech.discovered.as_ref().map(|_| Tongue::Stateless)

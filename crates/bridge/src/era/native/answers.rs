@@ -27,8 +27,7 @@ pub(super) fn converted(native: &Native, call: Box<Call>, answer: &Message) -> O
         if status == 200 {
             return Some((call, line));
         }
-        let Call { exchange, ticket, .. } = *call;
-        drop(ticket);
+        let (exchange, _) = call.close();
         exchange.answer_with_status(status, line);
         return None;
     }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bridge::profile::WorkerEra;
 use ipnet::IpNet;
 use secrecy::SecretString;
 

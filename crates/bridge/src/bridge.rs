@@ -79,7 +79,10 @@ impl Bridge {
         };
         match self.supervisor.delete(who, id).await {
             Ok(()) => Reply::empty(204),
-            Err(refusal) => refusal.reply(None),
+            Err(refusal) => {
+                self.supervisor.shop().observer.refused(refusal.label);
+                refusal.reply(None)
+            }
         }
     }
 

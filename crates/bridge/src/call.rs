@@ -74,7 +74,8 @@ impl Call {
             asking.ended(Ended::Refused(refusal.clone()));
             return;
         }
-        self.exchange.refuse(self.id.as_bytes(), refusal);
+        let (exchange, id) = self.close();
+        exchange.refuse(id.as_bytes(), refusal);
     }
 
     /// The user's credential has died before there was an answer.
@@ -83,14 +84,22 @@ impl Call {
             asking.ended(Ended::LogInAgain(refusal.clone()));
             return;
         }
-        self.exchange.log_in_again(self.id.as_bytes(), refusal);
+        let (exchange, id) = self.close();
+        exchange.log_in_again(id.as_bytes(), refusal);
     }
 
     /// The client has cancelled it.
     pub(crate) fn cancelled(self) {
         let refusal =
             Refusal::in_band(crate::refusal::UNAVAILABLE, "cancelled", "the call was cancelled by the client");
-        self.exchange.cancelled(self.id.as_bytes(), &refusal);
+        let (exchange, id) = self.close();
+        exchange.cancelled(id.as_bytes(), &refusal);
+    }
+
+    /// Gives back what the call occupies. Done before it is answered: the client may use the id again as soon as it has read
+    /// the answer.
+    pub(crate) fn close(self) -> (Arc<Exchange>, RawId) {
+        (self.exchange, self.id)
     }
 
     /// Whether the client has cancelled it before a worker had it.

@@ -33,7 +33,7 @@ pub(crate) trait Desk: Send + Sync {
     /// The worker no longer wants an answer to a question; `message` says so in the client's terms.
     fn question_withdrawn(&self, worker: &Arc<Worker>, message: Message);
     /// A call has been answered with a result.
-    fn answered(&self, after: After, result: &Message);
+    fn answered(&self, after: &After, result: &Message);
     /// A call is about to be given to the worker.
     fn giving(&self, worker: &Worker, call: &Call) {
         let _ = (worker, call);

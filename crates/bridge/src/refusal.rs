@@ -123,6 +123,11 @@ impl Refusal {
         Self::unavailable("draining", 5, "the broker is shutting down; try again in a few seconds")
     }
 
+    /// The same for a call that a worker has got: an answer like others, not an invitation to send the request again.
+    pub(crate) fn for_sent_call(self) -> Self {
+        Self { status: 200, retry_after: None, ..self }
+    }
+
     pub(crate) fn body(&self, id: Option<&[u8]>) -> Bytes {
         error_body_with(id, self.code, &self.message, self.data.as_deref())
     }

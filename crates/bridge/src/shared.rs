@@ -147,7 +147,7 @@ impl Desk for Shared {
         None
     }
 
-    fn answered(&self, _: After, _: &Message) {}
+    fn answered(&self, _: &After, _: &Message) {}
 
     fn opening(&self) -> Opening {
         let initialize = json!({

@@ -4,10 +4,12 @@
 //! does, or its own end.
 
 mod reader;
+#[cfg(test)]
+mod tests;
 mod warden;
 mod writer;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ pub(crate) struct Worker {
     observer: Arc<dyn Observer>,
     desk: Weak<dyn Desk>,
     outgoing: mpsc::Sender<Outgoing>,
+    /// Bytes in `outgoing`.
+    queued: AtomicUsize,
     pending: Mutex<Pending>,
     questions: Mutex<Questions>,
     last_used: Mutex<Instant>,
@@ -115,6 +119,7 @@ impl Worker {
             observer: parts.observer,
             desk: parts.desk,
             outgoing,
+            queued: AtomicUsize::new(0),
             pending: Mutex::default(),
             questions: Mutex::new(Questions::new(parts.question_numbers)),
             last_used: Mutex::new(Instant::now()),
@@ -142,6 +147,9 @@ impl Worker {
         let Some(message) = call.unsent.clone() else {
             return Err((call, NotTaken::Ended));
         };
+        if !self.has_room_for(message.bytes().len()) {
+            return Err((call, NotTaken::QueueFull));
+        }
         let room = match self.outgoing.try_reserve() {
             Ok(room) => room,
             Err(TrySendError::Full(())) => return Err((call, NotTaken::QueueFull)),
@@ -163,6 +171,7 @@ impl Worker {
         self.sooner.notify_one();
         let number = id.to_string();
         let line = message.with_id(number.as_bytes(), Some(number.as_bytes()));
+        self.queued.fetch_add(line.len(), Ordering::Relaxed);
         room.send(Outgoing { line, call: Some(id) });
         Ok(())
     }
@@ -176,6 +185,7 @@ impl Worker {
         let Ok(id) = opened else { return Err(ended()) };
         self.sooner.notify_one();
         let line = request_line(id, method, params);
+        self.queued.fetch_add(line.len(), Ordering::Relaxed);
         tokio::select! {
             sent = self.outgoing.send(Outgoing { line, call: None }) => if sent.is_err() {
                 self.pending.lock().withdraw(id);
@@ -189,17 +199,33 @@ impl Worker {
 
     /// A request of the broker's own whose answer is of no interest; in its place among what is written now.
     pub(crate) fn tell(&self, method: &str, params: &[u8]) {
-        let Ok(room) = self.outgoing.try_reserve() else { return };
         let (answer, _) = oneshot::channel();
         let deadline = Instant::now() + self.config.call_deadline;
-        if let Ok(id) = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline) {
-            room.send(Outgoing { line: request_line(id, method, Some(params)), call: None });
+        let opened = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline);
+        if let Ok(id) = opened
+            && !self.note(request_line(id, method, Some(params)))
+        {
+            self.pending.lock().withdraw(id);
         }
     }
 
     /// A notification, or an answer to a question. `false` if the worker has ended or takes nothing more.
     pub(crate) fn note(&self, line: Bytes) -> bool {
-        self.outgoing.try_send(Outgoing { line, call: None }).is_ok()
+        let length = line.len();
+        if !self.has_room_for(length) {
+            return false;
+        }
+        self.queued.fetch_add(length, Ordering::Relaxed);
+        let taken = self.outgoing.try_send(Outgoing { line, call: None }).is_ok();
+        if !taken {
+            self.queued.fetch_sub(length, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    fn has_room_for(&self, length: usize) -> bool {
+        let queued = self.queued.load(Ordering::Relaxed);
+        queued == 0 || queued + length <= self.config.worker_queue_bytes
     }
 
     /// Tells the worker once that initialization is over.
@@ -381,7 +407,7 @@ impl End {
     pub(crate) fn refusal(&self) -> Refusal {
         let unsure = "; the call may or may not have been carried out";
         let message = match self {
-            Self::Stopped(refusal) => return refusal.clone(),
+            Self::Stopped(refusal) => return refusal.clone().for_sent_call(),
             Self::Exited(ExitReport { signal: Some(signal), .. }) => {
                 format!("the worker was ended by signal {signal}{unsure}")
             }

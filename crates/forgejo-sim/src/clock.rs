@@ -60,14 +60,9 @@ impl SimClock {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the clock that the rest of the crate is given"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the clock that the rest of the crate is given")]
 fn system_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -75,12 +70,7 @@ fn system_ms() -> i64 {
 pub(crate) fn rfc3339(secs: i64) -> String {
     let (days, rest) = (secs.div_euclid(86_400), secs.rem_euclid(86_400));
     let (year, month, day) = civil(days);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 /// Reads what [`rfc3339`] writes, offsets included. `None` for anything else.
@@ -88,19 +78,12 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
     let days = days_from_civil(number(0..4)?, number(5..7)?, number(8..10)?);
     let clock = number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
-    let zone = text
-        .get(19..)?
-        .trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let zone = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
     let offset = match zone.as_bytes().first()? {
         b'Z' | b'z' => 0,
         sign @ (b'+' | b'-') => {
-            let minutes =
-                zone.get(1..3)?.parse::<i64>().ok()? * 60 + zone.get(4..6)?.parse::<i64>().ok()?;
-            if *sign == b'+' {
-                minutes * 60
-            } else {
-                -minutes * 60
-            }
+            let minutes = zone.get(1..3)?.parse::<i64>().ok()? * 60 + zone.get(4..6)?.parse::<i64>().ok()?;
+            if *sign == b'+' { minutes * 60 } else { -minutes * 60 }
         }
         _ => return None,
     };
@@ -112,16 +95,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -149,10 +127,7 @@ mod tests {
             assert_eq!(rfc3339(secs), text);
             assert_eq!(parse_rfc3339(text), Some(secs));
         }
-        assert_eq!(
-            parse_rfc3339("2026-11-18T12:06:40.5+01:00"),
-            Some(1_795_000_000)
-        );
+        assert_eq!(parse_rfc3339("2026-11-18T12:06:40.5+01:00"), Some(1_795_000_000));
         assert_eq!(parse_rfc3339("yesterday"), None);
     }
 

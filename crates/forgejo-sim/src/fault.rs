@@ -42,12 +42,7 @@ impl FaultRule {
     /// A fault for all requests whose path begins with `path_prefix`, until [`crate::RunningSim::clear_faults`].
     #[must_use]
     pub fn on(path_prefix: impl Into<String>, fault: Fault) -> Self {
-        Self {
-            fault,
-            method: None,
-            path_prefix: path_prefix.into(),
-            times: None,
-        }
+        Self { fault, method: None, path_prefix: path_prefix.into(), times: None }
     }
 
     /// Only this many times.
@@ -81,10 +76,7 @@ impl Faults {
         let mut rules = self.0.lock();
         let fits = |rule: &FaultRule| {
             rule.times != Some(0)
-                && rule
-                    .method
-                    .as_deref()
-                    .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+                && rule.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
                 && path.starts_with(&rule.path_prefix)
         };
         let rule = rules.iter_mut().find(|rule| fits(rule))?;
@@ -102,11 +94,7 @@ mod tests {
     #[test]
     fn a_fault_meets_only_its_requests_and_only_so_often() {
         let faults = Faults::default();
-        faults.add(
-            FaultRule::on("/api/", Fault::Status(500))
-                .times(1)
-                .method("get"),
-        );
+        faults.add(FaultRule::on("/api/", Fault::Status(500)).times(1).method("get"));
         assert_eq!(faults.meet("POST", "/api/v1/user"), None);
         assert_eq!(faults.meet("GET", "/user"), None);
         assert_eq!(faults.meet("GET", "/api/v1/user"), Some(Fault::Status(500)));

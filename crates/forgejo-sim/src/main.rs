@@ -62,11 +62,7 @@ async fn main() -> ExitCode {
         },
         listen: arguments.listen,
         root_url: arguments.root_url,
-        seed: if arguments.seed == SeedName::Demo {
-            Seed::Demo
-        } else {
-            Seed::Empty
-        },
+        seed: if arguments.seed == SeedName::Demo { Seed::Demo } else { Seed::Empty },
         ..SimConfig::default()
     };
     let sim = match Simulator::start(config).await {
@@ -76,22 +72,14 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let redirects =
-        (!arguments.oauth_app_redirect.is_empty()).then_some(arguments.oauth_app_redirect);
+    let redirects = (!arguments.oauth_app_redirect.is_empty()).then_some(arguments.oauth_app_redirect);
     let app = redirects.map(|uris| {
         let mut uris = uris.into_iter();
         let first = NewApp::new("fjmcp-broker", uris.next().unwrap_or_default());
         sim.create_app(uris.fold(first, NewApp::redirect_uri))
     });
-    let text = if arguments.json {
-        as_json(&sim, app.as_ref())
-    } else {
-        as_lines(&sim, app.as_ref())
-    };
-    if writeln!(io::stdout(), "{text}")
-        .and_then(|()| io::stdout().flush())
-        .is_err()
-    {
+    let text = if arguments.json { as_json(&sim, app.as_ref()) } else { as_lines(&sim, app.as_ref()) };
+    if writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()).is_err() {
         return ExitCode::FAILURE;
     }
     wait_for_end().await;
@@ -101,8 +89,9 @@ async fn main() -> ExitCode {
 
 fn as_json(sim: &RunningSim, app: Option<&OauthApp>) -> String {
     let accounts = sim.accounts().into_iter();
-    let accounts: Vec<_> =
-        accounts.map(|account| json!({"login": account.login, "password": account.password, "admin": account.admin})).collect();
+    let accounts: Vec<_> = accounts
+        .map(|account| json!({"login": account.login, "password": account.password, "admin": account.admin}))
+        .collect();
     json!({
         "url": sim.url(),
         "address": sim.address().to_string(),
@@ -117,30 +106,15 @@ fn as_json(sim: &RunningSim, app: Option<&OauthApp>) -> String {
 
 fn as_lines(sim: &RunningSim, app: Option<&OauthApp>) -> String {
     let mut lines = vec![
-        format!(
-            "Forgejo stand-in ({}) at {}",
-            sim.profile().version(),
-            sim.url()
-        ),
+        format!("Forgejo stand-in ({}) at {}", sim.profile().version(), sim.url()),
         format!("listening on {}", sim.address()),
     ];
     for account in sim.accounts() {
-        let role = if account.admin {
-            " (site administrator)"
-        } else {
-            ""
-        };
-        lines.push(format!(
-            "account {} with password {}{role}",
-            account.login, account.password
-        ));
+        let role = if account.admin { " (site administrator)" } else { "" };
+        lines.push(format!("account {} with password {}{role}", account.login, account.password));
     }
     if let Some(app) = app {
-        lines.push(format!(
-            "OAuth2 application {} redirecting to {}",
-            app.name,
-            app.redirect_uris.join(" ")
-        ));
+        lines.push(format!("OAuth2 application {} redirecting to {}", app.name, app.redirect_uris.join(" ")));
         lines.push(format!("client id {}", app.client_id));
         lines.push(format!("client secret {}", app.client_secret));
     }

@@ -80,53 +80,38 @@ impl State {
     }
 
     pub(crate) fn user(&self, login: &str) -> Option<&User> {
-        self.users
-            .values()
-            .find(|user| user.login.eq_ignore_ascii_case(login))
+        self.users.values().find(|user| user.login.eq_ignore_ascii_case(login))
     }
 
     pub(crate) fn user_mut(&mut self, login: &str) -> Option<&mut User> {
-        self.users
-            .values_mut()
-            .find(|user| user.login.eq_ignore_ascii_case(login))
+        self.users.values_mut().find(|user| user.login.eq_ignore_ascii_case(login))
     }
 
     pub(crate) fn org(&self, name: &str) -> Option<&Org> {
-        self.orgs
-            .values()
-            .find(|org| org.name.eq_ignore_ascii_case(name))
+        self.orgs.values().find(|org| org.name.eq_ignore_ascii_case(name))
     }
 
     pub(crate) fn org_mut(&mut self, name: &str) -> Option<&mut Org> {
-        self.orgs
-            .values_mut()
-            .find(|org| org.name.eq_ignore_ascii_case(name))
+        self.orgs.values_mut().find(|org| org.name.eq_ignore_ascii_case(name))
     }
 
     /// Id of a user or an organisation: both live in one space of names and ids.
     pub(crate) fn owner_id(&self, name: &str) -> Option<i64> {
-        self.user(name)
-            .map(|user| user.id)
-            .or_else(|| self.org(name).map(|org| org.id))
+        self.user(name).map(|user| user.id).or_else(|| self.org(name).map(|org| org.id))
     }
 
     pub(crate) fn owner_name(&self, id: i64) -> &str {
         let user = self.users.get(&id).map(|user| user.login.as_str());
-        user.or_else(|| self.orgs.get(&id).map(|org| org.name.as_str()))
-            .unwrap_or("ghost")
+        user.or_else(|| self.orgs.get(&id).map(|org| org.name.as_str())).unwrap_or("ghost")
     }
 
     pub(crate) fn login(&self, user: i64) -> &str {
-        self.users
-            .get(&user)
-            .map_or("ghost", |user| user.login.as_str())
+        self.users.get(&user).map_or("ghost", |user| user.login.as_str())
     }
 
     pub(crate) fn repo(&self, owner: &str, name: &str) -> Option<&Repo> {
         let owner = self.owner_id(owner)?;
-        self.repos
-            .values()
-            .find(|repo| repo.owner == owner && repo.name.eq_ignore_ascii_case(name))
+        self.repos.values().find(|repo| repo.owner == owner && repo.name.eq_ignore_ascii_case(name))
     }
 
     pub(crate) fn full_name(&self, repo: &Repo) -> String {
@@ -135,49 +120,27 @@ impl State {
 
     /// What a user (or nobody) may do in a repository.
     pub(crate) fn access(&self, doer: Option<i64>, repo: &Repo) -> Access {
-        let anyone = if repo.private {
-            Access::None
-        } else {
-            Access::Read
-        };
+        let anyone = if repo.private { Access::None } else { Access::Read };
         let Some(user) = doer.and_then(|id| self.users.get(&id)) else {
             return anyone;
         };
         if user.admin || repo.owner == user.id {
             return Access::Admin;
         }
-        let as_collaborator = repo
-            .collaborators
-            .get(&user.id)
-            .copied()
-            .unwrap_or(Access::None);
+        let as_collaborator = repo.collaborators.get(&user.id).copied().unwrap_or(Access::None);
         let in_teams = self.orgs.get(&repo.owner).map_or(Access::None, |org| {
-            let teams = org
-                .teams
-                .iter()
-                .filter(|team| team.members.contains(&user.id));
-            teams
-                .filter(|team| team.reaches(repo.id))
-                .map(|team| team.access)
-                .max()
-                .unwrap_or(Access::None)
+            let teams = org.teams.iter().filter(|team| team.members.contains(&user.id));
+            teams.filter(|team| team.reaches(repo.id)).map(|team| team.access).max().unwrap_or(Access::None)
         });
         anyone.max(as_collaborator).max(in_teams)
     }
 
     pub(crate) fn team(&self, id: i64) -> Option<(&Org, &Team)> {
-        self.orgs.values().find_map(|org| {
-            org.teams
-                .iter()
-                .find(|team| team.id == id)
-                .map(|team| (org, team))
-        })
+        self.orgs.values().find_map(|org| org.teams.iter().find(|team| team.id == id).map(|team| (org, team)))
     }
 
     pub(crate) fn team_mut(&mut self, id: i64) -> Option<&mut Team> {
-        self.orgs
-            .values_mut()
-            .find_map(|org| org.teams.iter_mut().find(|team| team.id == id))
+        self.orgs.values_mut().find_map(|org| org.teams.iter_mut().find(|team| team.id == id))
     }
 
     /// Tells everybody who has to do with an issue, except the one who acts.
@@ -197,8 +160,7 @@ impl State {
             if user == actor || !self.users.contains_key(&user) {
                 continue;
             }
-            self.notifications
-                .retain(|n| !(n.user == user && n.repo == repo_id && n.issue == number));
+            self.notifications.retain(|n| !(n.user == user && n.repo == repo_id && n.issue == number));
             let id = self.next_id("notification");
             self.notifications.push(Notification {
                 id,
@@ -216,8 +178,7 @@ impl State {
     pub(crate) fn delete_user(&mut self, id: i64) {
         self.users.remove(&id);
         self.repos.retain(|_, repo| repo.owner != id);
-        self.notifications
-            .retain(|notification| notification.user != id);
+        self.notifications.retain(|notification| notification.user != id);
         for org in self.orgs.values_mut() {
             for team in &mut org.teams {
                 team.members.remove(&id);

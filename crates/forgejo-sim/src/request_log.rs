@@ -54,24 +54,16 @@ impl LoggedRequest {
     /// The first value of a header; the name in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// A field of the form body, or of a JSON body's top level when it is a string there.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<String> {
         if let Ok(serde_json::Value::Object(map)) = serde_json::from_str(&self.body) {
-            return map
-                .get(name)
-                .and_then(|value| value.as_str())
-                .map(str::to_owned);
+            return map.get(name).and_then(|value| value.as_str()).map(str::to_owned);
         }
-        Params::parse(self.body.as_bytes())
-            .get(name)
-            .map(str::to_owned)
+        Params::parse(self.body.as_bytes()).get(name).map(str::to_owned)
     }
 
     /// Whether a text occurs anywhere: target, headers, body.
@@ -117,24 +109,15 @@ impl RequestLog {
             target,
             path: path.clone(),
             query: request.raw_query.clone(),
-            headers: headers
-                .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())))
-                .collect(),
+            headers: headers.map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect(),
             body: text(&request.body[..request.body.len().min(BODY_KEPT)]),
             status: None,
         });
         inner.in_flight.insert(sequence, path.clone());
-        let at_once = inner
-            .in_flight
-            .values()
-            .filter(|other| **other == path)
-            .count();
+        let at_once = inner.in_flight.values().filter(|other| **other == path).count();
         let most = inner.most_at_once.entry(path).or_default();
         *most = (*most).max(at_once);
-        InFlight {
-            log: self,
-            sequence,
-        }
+        InFlight { log: self, sequence }
     }
 
     pub(crate) fn list(&self) -> Vec<LoggedRequest> {
@@ -142,21 +125,11 @@ impl RequestLog {
     }
 
     pub(crate) fn count(&self, wanted: impl Fn(&LoggedRequest) -> bool) -> usize {
-        self.0
-            .lock()
-            .requests
-            .iter()
-            .filter(|request| wanted(request))
-            .count()
+        self.0.lock().requests.iter().filter(|request| wanted(request)).count()
     }
 
     pub(crate) fn most_at_once(&self, path: &str) -> usize {
-        self.0
-            .lock()
-            .most_at_once
-            .get(path)
-            .copied()
-            .unwrap_or_default()
+        self.0.lock().most_at_once.get(path).copied().unwrap_or_default()
     }
 
     pub(crate) fn clear(&self) {

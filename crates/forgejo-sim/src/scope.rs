@@ -22,11 +22,7 @@ pub(crate) enum Category {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ApiScope {
     All,
-    Some {
-        read: Vec<Category>,
-        write: Vec<Category>,
-        public_only: bool,
-    },
+    Some { read: Vec<Category>, write: Vec<Category>, public_only: bool },
 }
 
 const OPENID: [&str; 4] = ["openid", "profile", "email", "groups"];
@@ -61,9 +57,7 @@ impl Category {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|category| category.name() == name)
+        Self::ALL.into_iter().find(|category| category.name() == name)
     }
 }
 
@@ -72,26 +66,15 @@ impl Category {
 impl ApiScope {
     /// The rights of an OAuth2 grant with this scope.
     pub(crate) fn of_grant(scope: &str, profile: Profile) -> Self {
-        let asked: Vec<&str> = scope
-            .split(' ')
-            .filter(|part| !part.is_empty() && !OPENID.contains(part))
-            .collect();
+        let asked: Vec<&str> = scope.split(' ').filter(|part| !part.is_empty() && !OPENID.contains(part)).collect();
         let one_voids_all = profile == Profile::Gitea && asked.iter().any(|part| !is_known(part));
-        if one_voids_all {
-            Self::All
-        } else {
-            Self::known(&asked).unwrap_or(Self::All)
-        }
+        if one_voids_all { Self::All } else { Self::known(&asked).unwrap_or(Self::All) }
     }
 
     /// The rights of a personal access token, which must name at least one.
     pub(crate) fn of_personal_token(scope: &str) -> Self {
         let asked: Vec<&str> = scope.split(',').collect();
-        Self::known(&asked).unwrap_or(Self::Some {
-            read: Vec::new(),
-            write: Vec::new(),
-            public_only: false,
-        })
+        Self::known(&asked).unwrap_or(Self::Some { read: Vec::new(), write: Vec::new(), public_only: false })
     }
 
     /// `None` when no name is known.
@@ -105,31 +88,21 @@ impl ApiScope {
                 _ => public_only |= *part == "public-only",
             }
         }
-        (public_only || !read.is_empty() || !write.is_empty()).then_some(Self::Some {
-            read,
-            write,
-            public_only,
-        })
+        (public_only || !read.is_empty() || !write.is_empty()).then_some(Self::Some { read, write, public_only })
     }
 
     /// Whether the token may read or write all of these parts.
     pub(crate) fn allows(&self, writes: bool, wanted: &[Category]) -> bool {
         match self {
             Self::All => true,
-            Self::Some { read, write, .. } => wanted
-                .iter()
-                .all(|category| write.contains(category) || (!writes && read.contains(category))),
+            Self::Some { read, write, .. } => {
+                wanted.iter().all(|category| write.contains(category) || (!writes && read.contains(category)))
+            }
         }
     }
 
     pub(crate) const fn is_public_only(&self) -> bool {
-        matches!(
-            self,
-            Self::Some {
-                public_only: true,
-                ..
-            }
-        )
+        matches!(self, Self::Some { public_only: true, .. })
     }
 }
 
@@ -153,10 +126,7 @@ mod tests {
         let some = forgejo("openid write:issue read:repositry");
         assert!(some.allows(false, &[Category::Issue]) && some.allows(true, &[Category::Issue]));
         assert!(!some.allows(false, &[Category::Repository]));
-        assert_eq!(
-            ApiScope::of_grant("write:issue read:repositry", Profile::Gitea),
-            ApiScope::All
-        );
+        assert_eq!(ApiScope::of_grant("write:issue read:repositry", Profile::Gitea), ApiScope::All);
     }
 
     #[test]

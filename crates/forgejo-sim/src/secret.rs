@@ -44,9 +44,7 @@ pub(crate) struct Issued(Mutex<Vec<IssuedSecret>>);
 
 impl std::fmt::Debug for IssuedSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IssuedSecret")
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
+        f.debug_struct("IssuedSecret").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
@@ -55,14 +53,8 @@ impl std::fmt::Debug for IssuedSecret {
 impl Issued {
     pub(crate) fn note(&self, kind: SecretKind, value: &str) {
         let mut list = self.0.lock();
-        if !list
-            .iter()
-            .any(|known| known.kind == kind && known.value == value)
-        {
-            list.push(IssuedSecret {
-                kind,
-                value: value.to_owned(),
-            });
+        if !list.iter().any(|known| known.kind == kind && known.value == value) {
+            list.push(IssuedSecret { kind, value: value.to_owned() });
         }
     }
 
@@ -71,15 +63,10 @@ impl Issued {
     }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "a system without randomness can't run the stand-in at all"
-)]
+#[expect(clippy::expect_used, reason = "a system without randomness can't run the stand-in at all")]
 fn bytes<const N: usize>() -> [u8; N] {
     let mut out = [0; N];
-    SystemRandom::new()
-        .fill(&mut out)
-        .expect("the system's random source answers");
+    SystemRandom::new().fill(&mut out).expect("the system's random source answers");
     out
 }
 
@@ -110,9 +97,7 @@ pub(crate) fn hex40() -> String {
 
 /// A random UUID as text.
 pub(crate) fn uuid() -> String {
-    uuid::Builder::from_random_bytes(bytes::<16>())
-        .into_uuid()
-        .to_string()
+    uuid::Builder::from_random_bytes(bytes::<16>()).into_uuid().to_string()
 }
 
 #[cfg(test)]
@@ -124,10 +109,7 @@ mod tests {
         let secret = base32("gto_");
         let tail = secret.strip_prefix("gto_").unwrap();
         assert_eq!(tail.len(), 52);
-        assert!(
-            tail.bytes()
-                .all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b))
-        );
+        assert!(tail.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b)));
         assert_ne!(secret, base32("gto_"));
     }
 }

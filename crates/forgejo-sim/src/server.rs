@@ -40,12 +40,7 @@ struct Socket {
 }
 
 /// Accepts until told to stop; open connections end with it.
-pub(crate) async fn run(
-    listener: TcpListener,
-    site: Arc<Site>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) {
+pub(crate) async fn run(listener: TcpListener, site: Arc<Site>, stop: CancellationToken, tasks: TaskTracker) {
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -65,10 +60,7 @@ pub(crate) async fn run(
 async fn connection(stream: TcpStream, site: Arc<Site>) {
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
-    let socket = Socket {
-        stream,
-        reset: Arc::clone(&reset),
-    };
+    let socket = Socket { stream, reset: Arc::clone(&reset) };
     let service = service_fn(move |request| {
         let (site, reset) = (Arc::clone(&site), Arc::clone(&reset));
         async move {
@@ -80,9 +72,7 @@ async fn connection(stream: TcpStream, site: Arc<Site>) {
         }
     });
     // A client that goes away, or a fault, ends the connection with an error; there is nobody to tell.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(socket), service)
-        .await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
 }
 
 async fn serve(site: &Site, request: http::Request<Incoming>) -> Result<Response, Cut> {
@@ -123,21 +113,13 @@ impl Drop for Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

@@ -54,37 +54,17 @@ impl Simulator {
     /// Listens and serves on the current tokio runtime.
     pub async fn start(config: SimConfig) -> Result<RunningSim, StartError> {
         let signer = Signer::shared(config.key_size)?;
-        let listen_error = |source| StartError::Listen {
-            address: config.listen,
-            source,
-        };
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(listen_error)?;
+        let listen_error = |source| StartError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let root = config
-            .root_url
-            .clone()
-            .unwrap_or_else(|| format!("http://{address}/"));
-        let url = Url::parse(&root)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"));
+        let root = config.root_url.clone().unwrap_or_else(|| format!("http://{address}/"));
+        let url = Url::parse(&root).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let url = url.ok_or(StartError::RootUrl(root))?;
         let wants_demo = config.seed == Seed::Demo;
         let site = Arc::new(Site::new(config, &url, signer));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(server::run(
-            listener,
-            Arc::clone(&site),
-            stop.clone(),
-            tasks.clone(),
-        ));
-        let sim = RunningSim {
-            site,
-            address,
-            stop,
-            tasks,
-        };
+        tasks.spawn(server::run(listener, Arc::clone(&site), stop.clone(), tasks.clone()));
+        let sim = RunningSim { site, address, stop, tasks };
         seed::built_in_applications(&sim);
         if wants_demo {
             seed::demo(&sim);
@@ -155,10 +135,7 @@ impl RunningSim {
     /// The requests whose path (below the root URL, with leading slash) begins so.
     #[must_use]
     pub fn requests_to(&self, path_prefix: &str) -> Vec<LoggedRequest> {
-        self.requests()
-            .into_iter()
-            .filter(|request| request.path.starts_with(path_prefix))
-            .collect()
+        self.requests().into_iter().filter(|request| request.path.starts_with(path_prefix)).collect()
     }
 
     /// How many requests satisfy a condition.
@@ -211,9 +188,6 @@ impl Drop for RunningSim {
 
 impl std::fmt::Debug for RunningSim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunningSim")
-            .field("url", &self.url())
-            .field("profile", &self.profile())
-            .finish_non_exhaustive()
+        f.debug_struct("RunningSim").field("url", &self.url()).field("profile", &self.profile()).finish_non_exhaustive()
     }
 }

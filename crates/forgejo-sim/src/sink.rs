@@ -32,11 +32,7 @@ impl Sink {
     /// Listens, for instance on `127.0.0.2:0`: another host, in the eyes of a client.
     pub async fn start(listen: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
-        let sink = Self {
-            address: listener.local_addr()?,
-            seen: Arc::default(),
-            stop: CancellationToken::new(),
-        };
+        let sink = Self { address: listener.local_addr()?, seen: Arc::default(), stop: CancellationToken::new() };
         let (seen, stop) = (Arc::clone(&sink.seen), sink.stop.clone());
         tokio::spawn(async move {
             loop {
@@ -48,8 +44,7 @@ impl Sink {
                 let (seen, stop) = (Arc::clone(&seen), stop.clone());
                 tokio::spawn(async move {
                     let service = service_fn(move |request| note(Arc::clone(&seen), request));
-                    let connection =
-                        http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                     tokio::select! {
                         () = stop.cancelled() => {}
                         _ = connection => {}
@@ -76,13 +71,8 @@ impl Sink {
     #[must_use]
     pub fn credentials_seen(&self) -> Vec<String> {
         let seen = self.seen.lock();
-        let wanted =
-            |name: &str| matches!(name, "authorization" | "cookie" | "proxy-authorization");
-        seen.iter()
-            .flatten()
-            .filter(|(name, _)| wanted(name))
-            .map(|(_, value)| value.clone())
-            .collect()
+        let wanted = |name: &str| matches!(name, "authorization" | "cookie" | "proxy-authorization");
+        seen.iter().flatten().filter(|(name, _)| wanted(name)).map(|(_, value)| value.clone()).collect()
     }
 
     /// The pseudo-header `:target` and all headers of each request.
@@ -98,24 +88,12 @@ impl Drop for Sink {
     }
 }
 
-async fn note(
-    seen: Seen,
-    request: http::Request<Incoming>,
-) -> Result<wire::Response, hyper::Error> {
+async fn note(seen: Seen, request: http::Request<Incoming>) -> Result<wire::Response, hyper::Error> {
     let (parts, body) = request.into_parts();
     let mut entry = vec![(":target".to_owned(), parts.uri.to_string())];
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    entry.extend(
-        parts
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))),
-    );
+    entry.extend(parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))));
     seen.lock().push(entry);
     body.collect().await?;
-    Ok(wire::answer(
-        StatusCode::OK,
-        "text/plain; charset=utf-8",
-        Bytes::from_static(b"sink\n"),
-    ))
+    Ok(wire::answer(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"sink\n")))
 }

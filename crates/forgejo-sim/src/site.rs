@@ -33,14 +33,8 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new(config: SimConfig, root: &Url, signer: Arc<Signer>) -> Self {
-        let root = if root.as_str().ends_with('/') {
-            root.to_string()
-        } else {
-            format!("{root}/")
-        };
-        let base_path = Url::parse(&root)
-            .map(|url| url.path().trim_end_matches('/').to_owned())
-            .unwrap_or_default();
+        let root = if root.as_str().ends_with('/') { root.to_string() } else { format!("{root}/") };
+        let base_path = Url::parse(&root).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
         Self {
             config,
             root,
@@ -70,23 +64,15 @@ impl Site {
 
     /// The issuer of id tokens and of the discovery document.
     pub(crate) fn issuer(&self) -> &str {
-        if self.profile().issuer_ends_in_slash() {
-            &self.root
-        } else {
-            self.root.trim_end_matches('/')
-        }
+        if self.profile().issuer_ends_in_slash() { &self.root } else { self.root.trim_end_matches('/') }
     }
 
     pub(crate) fn invalidates_refresh_tokens(&self) -> bool {
-        self.config
-            .invalidate_refresh_tokens
-            .unwrap_or(self.profile() != Profile::Gitea)
+        self.config.invalidate_refresh_tokens.unwrap_or(self.profile() != Profile::Gitea)
     }
 
     pub(crate) fn confirms_email(&self) -> bool {
-        self.config
-            .register_email_confirm
-            .unwrap_or(self.profile() != Profile::V11)
+        self.config.register_email_confirm.unwrap_or(self.profile() != Profile::V11)
     }
 
     /// Keeps a secret for [`crate::RunningSim::issued_secrets`] and hands it on.

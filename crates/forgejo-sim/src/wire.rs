@@ -38,10 +38,7 @@ impl Params {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The value, or the empty string: Go's `Form.Get`.
@@ -51,10 +48,7 @@ impl Params {
 
     /// All values of a name that may be repeated.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn pairs(&self) -> &[(String, String)] {
@@ -74,9 +68,7 @@ impl Request {
     /// Builds the request from its parts; `base` is the path of the root URL without its trailing slash.
     pub(crate) fn new(parts: http::request::Parts, body: Bytes, base: &str) -> Self {
         let sent = collapse_slashes(parts.uri.path());
-        let below = sent
-            .strip_prefix(base)
-            .filter(|path| path.is_empty() || path.starts_with('/'));
+        let below = sent.strip_prefix(base).filter(|path| path.is_empty() || path.starts_with('/'));
         let segments = below.and_then(split);
         let path = match &segments {
             Some(segments) => format!("/{}", segments.join("/")),
@@ -90,11 +82,7 @@ impl Request {
             segments,
             query: Params::parse(raw_query.as_bytes()),
             raw_query,
-            form: if is_form {
-                Params::parse(&body)
-            } else {
-                Params::default()
-            },
+            form: if is_form { Params::parse(&body) } else { Params::default() },
             headers: parts.headers,
             body,
         }
@@ -102,10 +90,7 @@ impl Request {
 
     /// A header's value; empty when absent or not text.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     pub(crate) fn content_type(&self) -> &str {
@@ -145,10 +130,7 @@ impl Request {
 }
 
 fn content_type(headers: &HeaderMap) -> &str {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 fn collapse_slashes(path: &str) -> String {
@@ -167,37 +149,22 @@ fn split(path: &str) -> Option<Vec<String>> {
     if trimmed.is_empty() {
         return Some(Vec::new());
     }
-    let segments: Vec<String> = trimmed
-        .split('/')
-        .map(|raw| percent_decode_str(raw).decode_utf8_lossy().into_owned())
-        .collect();
+    let segments: Vec<String> =
+        trimmed.split('/').map(|raw| percent_decode_str(raw).decode_utf8_lossy().into_owned()).collect();
     let dots = |segment: &String| segment.split('/').any(|part| part == "." || part == "..");
     (!segments.iter().any(dots)).then_some(segments)
 }
 
 /// An answer with a body of the given type.
-pub(crate) fn answer(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response {
+pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     if !content_type.is_empty() {
-        headers.insert(
-            header::CONTENT_TYPE,
-            http::HeaderValue::from_static(content_type),
-        );
+        headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
     }
-    headers.insert(
-        "x-content-type-options",
-        http::HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
-        "x-frame-options",
-        http::HeaderValue::from_static("SAMEORIGIN"),
-    );
+    headers.insert("x-content-type-options", http::HeaderValue::from_static("nosniff"));
+    headers.insert("x-frame-options", http::HeaderValue::from_static("SAMEORIGIN"));
     response
 }
 
@@ -243,19 +210,9 @@ mod tests {
     #[test]
     fn paths_are_read_as_the_router_reads_them() {
         let read = |path: &str| split(&collapse_slashes(path));
-        let segments = |parts: &[&str]| {
-            Some(
-                parts
-                    .iter()
-                    .map(|part| (*part).to_owned())
-                    .collect::<Vec<_>>(),
-            )
-        };
+        let segments = |parts: &[&str]| Some(parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());
         assert_eq!(read("//api/v1//user/"), segments(&["api", "v1", "user"]));
-        assert_eq!(
-            read("/a/%70riv/feature%2Fx"),
-            segments(&["a", "priv", "feature/x"])
-        );
+        assert_eq!(read("/a/%70riv/feature%2Fx"), segments(&["a", "priv", "feature/x"]));
         assert_eq!(read("/a/../b"), None);
         assert_eq!(read("/a/%2e%2E/b"), None);
         assert_eq!(read("/a/x%2F..%2Fb"), None);

@@ -53,10 +53,7 @@ pub struct IssuedPair {
 /// Where credentials are kept. Every write is a compare-and-swap on `version`; `false` means that the row has moved on.
 pub trait CredentialStore: Send + Sync + 'static {
     /// Reads a user's credential.
-    fn load(
-        &self,
-        user: Arc<str>,
-    ) -> BoxFuture<'_, Result<Option<StoredCredential>, CredentialStoreUnavailable>>;
+    fn load(&self, user: Arc<str>) -> BoxFuture<'_, Result<Option<StoredCredential>, CredentialStoreUnavailable>>;
     /// Takes the refresh lease if the row still has `version` and no other owner's lease runs at `now`. Does not raise the version.
     fn lease(
         &self,
@@ -67,11 +64,7 @@ pub trait CredentialStore: Send + Sync + 'static {
         until: i64,
     ) -> BoxFuture<'_, Result<bool, CredentialStoreUnavailable>>;
     /// Gives the lease back without a result.
-    fn release(
-        &self,
-        user: Arc<str>,
-        owner: String,
-    ) -> BoxFuture<'_, Result<(), CredentialStoreUnavailable>>;
+    fn release(&self, user: Arc<str>, owner: String) -> BoxFuture<'_, Result<(), CredentialStoreUnavailable>>;
     /// Writes a new pair over `version`, clears the lease and the death mark, raises the version.
     fn save(
         &self,

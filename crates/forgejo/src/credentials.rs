@@ -100,18 +100,8 @@ impl Credentials {
         owner: String,
         events: CredentialEvents,
     ) -> Self {
-        let inner = Inner {
-            client,
-            store,
-            now,
-            owner,
-            events,
-            slots: Mutex::default(),
-            flights: TaskTracker::new(),
-        };
-        Self {
-            inner: Arc::new(inner),
-        }
+        let inner = Inner { client, store, now, owner, events, slots: Mutex::default(), flights: TaskTracker::new() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Whether the user must log in again before anything of his can be served. From memory; the store is asked only about a user
@@ -133,9 +123,7 @@ impl Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("owner", &self.inner.owner)
-            .finish_non_exhaustive()
+        f.debug_struct("Credentials").field("owner", &self.inner.owner).finish_non_exhaustive()
     }
 }
 
@@ -144,11 +132,7 @@ impl TokenSource for Credentials {
         self.inner.access_token(user).boxed()
     }
 
-    fn after_401(
-        &self,
-        user: Arc<str>,
-        failed: SecretString,
-    ) -> BoxFuture<'_, Result<After401, CredentialError>> {
+    fn after_401(&self, user: Arc<str>, failed: SecretString) -> BoxFuture<'_, Result<After401, CredentialError>> {
         self.inner.after_401(user, failed).boxed()
     }
 
@@ -164,10 +148,7 @@ impl Inner {
         (self.now)()
     }
 
-    async fn access_token(
-        self: &Arc<Self>,
-        user: Arc<str>,
-    ) -> Result<SecretString, CredentialError> {
+    async fn access_token(self: &Arc<Self>, user: Arc<str>) -> Result<SecretString, CredentialError> {
         let flight = match self.glance(&user) {
             Glance::Token(token) => return Ok(token),
             Glance::Trouble(error) => return Err(error),
@@ -187,21 +168,15 @@ impl Inner {
         let slot = slots.entry(Arc::clone(user)).or_default();
         let held = slot.hold_off(now);
         match (&slot.standing, held) {
-            (Standing::Live(row), _) if now < row.due_at() => {
-                Glance::Token(row.access_token.clone())
-            }
-            (Standing::Live(row), Some(_)) if now < row.expires_at => {
-                Glance::Token(row.access_token.clone())
-            }
+            (Standing::Live(row), _) if now < row.due_at() => Glance::Token(row.access_token.clone()),
+            (Standing::Live(row), Some(_)) if now < row.expires_at => Glance::Token(row.access_token.clone()),
             (Standing::Live(row), None) if now < row.urgent_at() => {
                 let token = row.access_token.clone();
                 // Nobody waits for a refresh that is not yet needed; the task runs by itself.
                 let _flight = self.fly(user, slot, Purpose::Current);
                 Glance::Token(token)
             }
-            (Standing::Dead { reason, read_at }, _)
-                if held.is_some() || slot::is_fresh(*read_at, now) =>
-            {
+            (Standing::Dead { reason, read_at }, _) if held.is_some() || slot::is_fresh(*read_at, now) => {
                 Glance::Trouble(CredentialError::Dead(reason.clone()))
             }
             (_, Some(hold_off)) => Glance::Trouble(hold_off.error(now)),
@@ -218,20 +193,14 @@ impl Inner {
         }
     }
 
-    async fn after_401(
-        self: &Arc<Self>,
-        user: Arc<str>,
-        failed: SecretString,
-    ) -> Result<After401, CredentialError> {
+    async fn after_401(self: &Arc<Self>, user: Arc<str>, failed: SecretString) -> Result<After401, CredentialError> {
         loop {
             let (flight, about_401) = {
                 let now = self.now();
                 let mut slots = self.slots.lock();
                 let slot = slots.entry(Arc::clone(&user)).or_default();
                 match &slot.standing {
-                    Standing::Live(row)
-                        if !same(&row.access_token, &failed) && now < row.expires_at =>
-                    {
+                    Standing::Live(row) if !same(&row.access_token, &failed) && now < row.expires_at => {
                         return Ok(After401::Retry(row.access_token.clone()));
                     }
                     Standing::Dead { reason, read_at } if slot::is_fresh(*read_at, now) => {
@@ -255,11 +224,7 @@ impl Inner {
     }
 
     async fn identity(&self, user: Arc<str>) -> Option<KnownIdentity> {
-        if let Some(Slot {
-            standing: Standing::Live(row),
-            ..
-        }) = self.slots.lock().get(&user)
-        {
+        if let Some(Slot { standing: Standing::Live(row), .. }) = self.slots.lock().get(&user) {
             return Some(row.identity.clone());
         }
         match self.store.load(Arc::clone(&user)).await {
@@ -300,11 +265,7 @@ impl Inner {
         let was_dead = self.with_slot(&user, |slot| {
             let was_dead = matches!(slot.standing, Standing::Dead { .. });
             // The generation outlives the reset, so that what was read before can't come back.
-            *slot = Slot {
-                generation: slot.generation + 1,
-                flight: slot.flight.take(),
-                ..Slot::default()
-            };
+            *slot = Slot { generation: slot.generation + 1, flight: slot.flight.take(), ..Slot::default() };
             was_dead
         });
         if revived && was_dead {
@@ -324,29 +285,15 @@ impl Inner {
         let event = match landing {
             Ok(row) => {
                 slot.standing = Standing::Live(row);
-                was_dead.then(|| CredentialEvent::Revived {
-                    user: Arc::clone(user),
-                })
+                was_dead.then(|| CredentialEvent::Revived { user: Arc::clone(user) })
             }
             Err(CredentialError::Dead(reason)) => {
-                slot.standing = Standing::Dead {
-                    reason: reason.clone(),
-                    read_at: now,
-                };
-                (!was_dead).then(|| CredentialEvent::Died {
-                    user: Arc::clone(user),
-                    reason,
-                })
+                slot.standing = Standing::Dead { reason: reason.clone(), read_at: now };
+                (!was_dead).then(|| CredentialEvent::Died { user: Arc::clone(user), reason })
             }
-            Err(CredentialError::Unavailable {
-                reason,
-                retry_after,
-            }) => {
+            Err(CredentialError::Unavailable { reason, retry_after }) => {
                 if slot.hold_off(now).is_none() {
-                    slot.hold_off = Some(HoldOff {
-                        until: now + i64::from(retry_after) * 1000,
-                        reason,
-                    });
+                    slot.hold_off = Some(HoldOff { until: now + i64::from(retry_after) * 1000, reason });
                 }
                 None
             }

@@ -109,23 +109,15 @@ impl Canned {
     }
 
     pub(crate) fn message(status: u16, message: &str) -> Self {
-        Self::json(
-            status,
-            &json!({"message": message, "url": "https://git.example/api/swagger"}),
-        )
+        Self::json(status, &json!({"message": message, "url": "https://git.example/api/swagger"}))
     }
 
     pub(crate) fn denial(error: &str, description: &str) -> Self {
-        Self::json(
-            400,
-            &json!({"error": error, "error_description": description}),
-        )
+        Self::json(400, &json!({"error": error, "error_description": description}))
     }
 
     fn reply(&self) -> Reply {
-        let mut builder = Response::builder()
-            .status(self.status)
-            .header(header::CONTENT_TYPE, self.kind);
+        let mut builder = Response::builder().status(self.status).header(header::CONTENT_TYPE, self.kind);
         if let Some(location) = self.location {
             builder = builder.header(header::LOCATION, location);
         }
@@ -146,11 +138,7 @@ impl FakeForgejo {
     /// `folder` is empty or begins with a slash and ends without one.
     pub(crate) async fn start_below(folder: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = Url::parse(&format!(
-            "http://{}{folder}",
-            listener.local_addr().unwrap()
-        ))
-        .unwrap();
+        let base = Url::parse(&format!("http://{}{folder}", listener.local_addr().unwrap())).unwrap();
         let levers = Levers {
             grant: 7,
             access_life: 3600,
@@ -174,11 +162,7 @@ impl FakeForgejo {
             .route("/api/v1/user", get(user))
             .route("/api/v1/version", get(version))
             .with_state(fake.clone());
-        let app = if folder.is_empty() {
-            routes
-        } else {
-            Router::new().nest(folder, routes)
-        };
+        let app = if folder.is_empty() { routes } else { Router::new().nest(folder, routes) };
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         fake
     }
@@ -223,9 +207,7 @@ impl FakeForgejo {
     }
 
     pub(crate) fn client(&self) -> OAuthClient {
-        self.config()
-            .build(OutboundConfig::default().build().unwrap(), self.now())
-            .unwrap()
+        self.config().build(OutboundConfig::default().build().unwrap(), self.now()).unwrap()
     }
 
     /// A code as the browser would bring it.
@@ -255,19 +237,12 @@ impl FakeForgejo {
         let Some(token) = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
-            .and_then(|value| {
-                value
-                    .strip_prefix("Bearer ")
-                    .or_else(|| value.strip_prefix("token "))
-            })
+            .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("token ")))
         else {
             return false;
         };
         let claims = claims(token);
-        let exp = claims["exp"]
-            .as_i64()
-            .or(claims["until"].as_i64())
-            .unwrap_or_default();
+        let exp = claims["exp"].as_i64().or(claims["until"].as_i64()).unwrap_or_default();
         claims["tt"] == 0
             && claims["gnt"] == levers.grant
             && !levers.revoked
@@ -277,10 +252,7 @@ impl FakeForgejo {
 
 pub(crate) fn jwt(claims: &serde_json::Value) -> String {
     let header = URL_SAFE_NO_PAD.encode(br#"{"alg":"RS256","kid":"k","typ":"JWT"}"#);
-    format!(
-        "{header}.{}.c2lnbmF0dXJl",
-        URL_SAFE_NO_PAD.encode(claims.to_string())
-    )
+    format!("{header}.{}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
 fn claims(token: &str) -> serde_json::Value {
@@ -292,17 +264,9 @@ pub(crate) fn secret(text: &str) -> SecretString {
     SecretString::from(text.to_owned())
 }
 
-async fn token(
-    State(fake): State<FakeForgejo>,
-    headers: HeaderMap,
-    Form(form): Form<Vec<(String, String)>>,
-) -> Reply {
-    let field = |name: &str| {
-        form.iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.clone())
-            .unwrap_or_default()
-    };
+async fn token(State(fake): State<FakeForgejo>, headers: HeaderMap, Form(form): Form<Vec<(String, String)>>) -> Reply {
+    let field =
+        |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default();
     let refresh = field("grant_type") == "refresh_token";
     fake.set(|levers| {
         levers.seen.headers.push(headers);
@@ -391,7 +355,11 @@ async fn userinfo(State(fake): State<FakeForgejo>, headers: HeaderMap) -> Reply 
         if !fake.accepts(&headers, levers) {
             return Response::builder().status(401).body(Body::from("no valid authorization")).unwrap();
         }
-        Canned::json(200, &json!({"sub": "42", "name": "Alice", "preferred_username": "alice", "email": "a@example.org"})).reply()
+        Canned::json(
+            200,
+            &json!({"sub": "42", "name": "Alice", "preferred_username": "alice", "email": "a@example.org"}),
+        )
+        .reply()
     })
 }
 
@@ -400,13 +368,8 @@ async fn introspect(
     headers: HeaderMap,
     Form(form): Form<Vec<(String, String)>>,
 ) -> Reply {
-    let expected =
-        base64::engine::general_purpose::STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
-    if headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        != Some(&format!("Basic {expected}"))
-    {
+    let expected = base64::engine::general_purpose::STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
+    if headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) != Some(&format!("Basic {expected}")) {
         return Response::builder()
             .status(StatusCode::UNAUTHORIZED)
             .header(header::WWW_AUTHENTICATE, "Basic realm=\"\"")
@@ -414,11 +377,7 @@ async fn introspect(
             .unwrap();
     }
     fake.set(|levers| {
-        let token = form
-            .iter()
-            .find(|(key, _)| key == "token")
-            .map(|(_, value)| value.clone())
-            .unwrap_or_default();
+        let token = form.iter().find(|(key, _)| key == "token").map(|(_, value)| value.clone()).unwrap_or_default();
         let body = if !levers.revoked && claims(&token)["gnt"] == levers.grant {
             json!({"active": true, "scope": levers.scope, "username": "alice", "sub": "42"})
         } else {

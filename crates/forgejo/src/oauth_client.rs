@@ -32,8 +32,8 @@ mod tests;
 pub use config::{ConfigError, ForgejoConfig, UrlProblem};
 pub use display_text::for_display;
 pub use errors::{
-    BlockReason, Blocked, Denial, ExchangeError, IdentityError, IntrospectionError, RefreshError,
-    Unreachable, VersionError,
+    BlockReason, Blocked, Denial, ExchangeError, IdentityError, IntrospectionError, RefreshError, Unreachable,
+    VersionError,
 };
 pub use identity::Identity;
 pub use outbound::{Outbound, OutboundConfig, OutboundError};
@@ -105,14 +105,9 @@ impl OAuthClient {
     ///
     /// If the answer names no refresh token, the old one stays.
     pub async fn refresh(&self, refresh_token: &SecretString) -> Result<IssuedPair, RefreshError> {
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", refresh_token.expose_secret()),
-        ];
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
         let secrets = [refresh_token.expose_secret()];
-        Ok(self
-            .ask_for_tokens(&form, &secrets, Some(refresh_token))
-            .await?)
+        Ok(self.ask_for_tokens(&form, &secrets, Some(refresh_token)).await?)
     }
 
     /// Whose token this is, and whether that user may use Forgejo at all: `GET /api/v1/user`, or userinfo when the grant does not
@@ -122,18 +117,12 @@ impl OAuthClient {
     }
 
     /// What the grant behind a token holds, which need not be what was asked for.
-    pub async fn granted_scope(
-        &self,
-        access_token: &SecretString,
-    ) -> Result<GrantedScopes, IntrospectionError> {
+    pub async fn granted_scope(&self, access_token: &SecretString) -> Result<GrantedScopes, IntrospectionError> {
         introspection::ask(self, access_token).await
     }
 
     /// Forgejo's version, like `15.0.3+gitea-1.22.0`. Forgejo refuses a bad token here, but needs none.
-    pub async fn version(
-        &self,
-        access_token: Option<&SecretString>,
-    ) -> Result<String, VersionError> {
+    pub async fn version(&self, access_token: Option<&SecretString>) -> Result<String, VersionError> {
         identity::version(self, access_token).await
     }
 
@@ -165,8 +154,6 @@ impl OAuthClient {
 
 impl std::fmt::Debug for OAuthClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OAuthClient")
-            .field("config", &self.inner.config)
-            .finish_non_exhaustive()
+        f.debug_struct("OAuthClient").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }

@@ -10,8 +10,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 mod tests;
 
 /// What we ask for when the operator says nothing: all that forgejo-mcp's tools need.
-pub const DEFAULT_SCOPES: &str =
-    "write:repository write:issue write:organization write:user write:notification";
+pub const DEFAULT_SCOPES: &str = "write:repository write:issue write:organization write:user write:notification";
 
 /// A part of Forgejo's API, as its scopes divide it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,14 +77,10 @@ pub enum ScopeError {
     #[error("`sudo` would let an administrator's token act as any user: leave it out")]
     Sudo,
     /// `read:admin` or `write:admin`, which no tool needs.
-    #[error(
-        "`{0}` would put site administration within reach of every administrator's MCP clients: leave it out"
-    )]
+    #[error("`{0}` would put site administration within reach of every administrator's MCP clients: leave it out")]
     Admin(String),
     /// No API scope: Forgejo would grant everything.
-    #[error(
-        "no API scope is listed (as in `{DEFAULT_SCOPES}`), and Forgejo takes that for full access"
-    )]
+    #[error("no API scope is listed (as in `{DEFAULT_SCOPES}`), and Forgejo takes that for full access")]
     NoApiScope,
 }
 
@@ -136,9 +131,7 @@ impl Scope {
             "write" => Access::Write,
             _ => return None,
         };
-        let category = Category::ALL
-            .into_iter()
-            .find(|known| known.name() == category)?;
+        let category = Category::ALL.into_iter().find(|known| known.name() == category)?;
         Some(Self::Api(access, category))
     }
 }
@@ -180,9 +173,7 @@ impl ForgejoScopes {
     /// Whether `GET /api/v1/user` will be allowed.
     #[must_use]
     pub fn reads_user(&self) -> bool {
-        self.0
-            .iter()
-            .any(|scope| matches!(scope, Scope::Api(_, Category::User)))
+        self.0.iter().any(|scope| matches!(scope, Scope::Api(_, Category::User)))
     }
 }
 
@@ -191,11 +182,7 @@ impl FromStr for ForgejoScopes {
 
     fn from_str(text: &str) -> Result<Self, ScopeError> {
         let scopes = Self::parse_allowing_admin(text)?;
-        match scopes
-            .0
-            .iter()
-            .find(|scope| matches!(scope, Scope::Api(_, Category::Admin)))
-        {
+        match scopes.0.iter().find(|scope| matches!(scope, Scope::Api(_, Category::Admin))) {
             Some(admin) => Err(ScopeError::Admin(admin.to_string())),
             None => Ok(scopes),
         }
@@ -206,15 +193,9 @@ impl Default for ForgejoScopes {
     /// [`DEFAULT_SCOPES`].
     fn default() -> Self {
         Self(
-            [
-                Category::Repository,
-                Category::Issue,
-                Category::Organization,
-                Category::User,
-                Category::Notification,
-            ]
-            .map(|category| Scope::Api(Access::Write, category))
-            .to_vec(),
+            [Category::Repository, Category::Issue, Category::Organization, Category::User, Category::Notification]
+                .map(|category| Scope::Api(Access::Write, category))
+                .to_vec(),
         )
     }
 }
@@ -239,11 +220,7 @@ impl GrantedScopes {
     /// without any API scope for everything.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let mut granted = Self {
-            everything: false,
-            public_only: false,
-            access: BTreeMap::new(),
-        };
+        let mut granted = Self { everything: false, public_only: false, access: BTreeMap::new() };
         for word in text.split([' ', ',']) {
             match Scope::known(word) {
                 Some(Scope::Api(access, category)) => {

@@ -51,11 +51,7 @@ pub trait TokenSource: Send + Sync + 'static {
     fn access_token(&self, user: Arc<str>) -> BoxFuture<'_, Result<SecretString, CredentialError>>;
     /// Forgejo answered 401 to `failed`: refresh once (at most one forced refresh per user and minute, single flight), or say that
     /// the credential lives or is dead.
-    fn after_401(
-        &self,
-        user: Arc<str>,
-        failed: SecretString,
-    ) -> BoxFuture<'_, Result<After401, CredentialError>>;
+    fn after_401(&self, user: Arc<str>, failed: SecretString) -> BoxFuture<'_, Result<After401, CredentialError>>;
     /// What is known of the user without asking Forgejo.
     fn identity(&self, user: Arc<str>) -> BoxFuture<'_, Option<KnownIdentity>>;
 }

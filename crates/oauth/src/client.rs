@@ -38,6 +38,23 @@ pub struct ClientMetadata {
     /// The client's own version of its software.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
+    /// How it authenticates at the token endpoint.
+    #[serde(default, skip_serializing_if = "TokenEndpointAuthMethod::is_none")]
+    pub token_endpoint_auth_method: TokenEndpointAuthMethod,
+}
+
+/// How a client authenticates at the token endpoint (RFC 7591 §2). What proves it is kept elsewhere: keys in its document, the hash of
+/// a secret in the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenEndpointAuthMethod {
+    /// A public client.
+    #[default]
+    None,
+    /// With a secret: `client_secret_basic` or `client_secret_post`, as it likes.
+    ClientSecret,
+    /// With a signed assertion.
+    PrivateKeyJwt,
 }
 
 /// A known client.
@@ -69,6 +86,16 @@ impl ClientMetadata {
         let mut hash = [0u8; 32];
         hash.copy_from_slice(digest(&SHA256, &json).as_ref());
         hash
+    }
+}
+
+// === impl TokenEndpointAuthMethod ===
+
+impl TokenEndpointAuthMethod {
+    /// Whether the client is public.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
     }
 }
 
@@ -106,6 +133,7 @@ mod tests {
                 application_type: None,
                 software_id: None,
                 software_version: None,
+                token_endpoint_auth_method: TokenEndpointAuthMethod::None,
             },
             created_at: Timestamp(0),
             last_used_at: Timestamp(0),

@@ -6,6 +6,8 @@
 
 pub mod authorize;
 pub mod client;
+pub mod client_assertion;
+pub mod client_document;
 pub mod clock;
 pub mod code;
 pub mod error;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::client::{Client, ClientMetadata};
+use crate::client::{Client, ClientMetadata, TokenEndpointAuthMethod};
 use crate::error::ErrorCode;
 use crate::redirect_uri::{AllowList, InvalidRedirectUri, RedirectUri};
 
@@ -115,6 +115,7 @@ pub fn judge(body: &[u8], allowed: &AllowList) -> Result<ClientMetadata, Refusal
         application_type: document.application_type.map(cap),
         software_id: document.software_id.map(cap),
         software_version: document.software_version.map(cap),
+        token_endpoint_auth_method: TokenEndpointAuthMethod::None,
     })
 }
 

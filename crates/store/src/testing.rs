@@ -75,6 +75,7 @@ pub(crate) fn metadata(name: &str) -> ClientMetadata {
         application_type: None,
         software_id: None,
         software_version: None,
+        token_endpoint_auth_method: oauth::client::TokenEndpointAuthMethod::None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -63,7 +64,9 @@ impl Settings {
         self.0.iter().map(|(name, value)| (format!("FJMCP_BROKER_{name}"), value.as_str()))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// A setting.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
@@ -161,6 +164,17 @@ impl Broker {
         tokio::time::timeout(Duration::from_secs(20), found).await.with_context(|| format!("no line with {text:?}"))?
     }
 
+    /// Stops it; everything that it has written to stderr from start to end.
+    ///
+    /// # Errors
+    /// When it does not end within 30 s.
+    pub async fn whole_log(&mut self) -> Result<String> {
+        self.terminate().await?;
+        let ended = async { while self.news.changed().await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(20), ended).await.context("its stderr did not end")?;
+        Ok(self.log())
+    }
+
     /// SIGKILL.
     ///
     /// # Errors
@@ -209,6 +223,12 @@ pub fn children_of(pid: u32) -> Vec<u32> {
     processes().filter(|(_, parent, state)| *parent == pid && *state != 'Z').map(|(pid, _, _)| pid).collect()
 }
 
+/// Whether a process lives; a zombie does not.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    processes().any(|(known, _, state)| known == pid && state != 'Z')
+}
+
 /// Zombies whose parent is `pid`.
 #[must_use]
 pub fn zombies_of(pid: u32) -> Vec<u32> {
@@ -240,12 +260,26 @@ pub fn http_client() -> Result<reqwest::Client> {
         .context("cannot build an HTTP client")
 }
 
-/// A port on which nobody listens at present.
+/// A port on which nobody listens at present, and which no other call in this process gets.
+///
+/// Below the range from which the system takes ports of outgoing connections, so that it is still free when a broker comes back to it.
 ///
 /// # Errors
-/// When the system gives none.
+/// When there is none.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 16_384;
+    const PORTS: u32 = 16_384;
+    // Processes that run side by side begin at different places.
+    let start = std::process::id().wrapping_mul(257);
+    for _ in 0..PORTS {
+        let port = FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = u16::try_from(port)?;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
 
 /// A state folder's database file.

@@ -192,7 +192,7 @@ impl Words {
                     arguments: repo(json!({"index": 4})),
                     expect: "greet-by-name",
                 },
-                self.comments(),
+                comments(),
             ],
             Self::Rust => vec![
                 self.whoami("alice"),
@@ -201,7 +201,7 @@ impl Words {
                 Call { tool: "list_issues", arguments: repo(json!({})), expect: "Write a manual page" },
                 Call { tool: "list_branches", arguments: repo(json!({})), expect: "greet-by-name" },
                 Call { tool: "get_pull_request", arguments: repo(json!({"index": 4})), expect: "greet-by-name" },
-                self.comments(),
+                comments(),
             ],
         }
     }
@@ -214,11 +214,6 @@ impl Words {
             Self::Rust => "get_issue",
         };
         Call { tool, arguments: json!({"owner": "alice", "repo": "hello", "index": number}), expect: title }
-    }
-
-    fn comments(self) -> Call {
-        let arguments = json!({"owner": "alice", "repo": "hello", "index": 1});
-        Call { tool: "list_issue_comments", arguments, expect: "Good idea, I am on it." }
     }
 
     /// A file of `alice/hello`. Some programs show it as text, some as base64.
@@ -239,4 +234,10 @@ impl Words {
         let arguments = json!({"owner": "alice", "repo": "hello", "title": title, "body": "made by a test"});
         Call { tool: "create_issue", arguments, expect: title }
     }
+}
+
+/// Both call it the same.
+fn comments() -> Call {
+    let arguments = json!({"owner": "alice", "repo": "hello", "index": 1});
+    Call { tool: "list_issue_comments", arguments, expect: "Good idea, I am on it." }
 }

@@ -7,6 +7,7 @@ pub mod binaries;
 pub mod broker;
 pub mod browser;
 pub mod children;
+pub mod clients;
 pub mod command;
 pub mod events;
 pub mod mcp;

@@ -47,11 +47,13 @@ impl Needles {
     #[must_use]
     pub fn in_bytes(&self, bytes: &[u8]) -> Vec<usize> {
         let mut found = Vec::new();
-        for at in 1..bytes.len() {
-            if self.beginnings[pair(bytes[at - 1], bytes[at])] {
+        let mut before = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            if self.beginnings[pair(before, *byte)] && at > 0 {
                 let rest = &bytes[at - 1..];
                 found.extend((0..self.texts.len()).filter(|index| rest.starts_with(&self.texts[*index])));
             }
+            before = *byte;
         }
         found.sort_unstable();
         found.dedup();

@@ -22,8 +22,9 @@ async fn every_child_that_is_present_does_every_task() -> Result<()> {
     let mut rows = Vec::new();
     for child in &present {
         let verdicts = run(child).await.with_context(|| child.label.clone())?;
-        let good = verdicts.iter().filter(|verdict| !matches!(verdict, Verdict::Failed(_))).count();
-        say(&format!("{} ({}): {good} of {} tasks", child.label, child.command.display(), ALL.len()))?;
+        let count = |word: &str| verdicts.iter().filter(|verdict| verdict.word() == word).count();
+        let (done, asked) = (count("ok"), ALL.len() - count("-"));
+        say(&format!("{} ({}): {done} of {asked} tasks", child.label, child.command.display()))?;
         rows.push(Row { label: child.label.clone(), verdicts });
     }
     for child in &absent {
@@ -49,13 +50,15 @@ async fn run(child: &Child) -> Result<Vec<Verdict>> {
 
 fn summary(rows: &[Row]) -> String {
     let width = ALL.iter().map(|task| task.name.len()).max().unwrap_or_default();
+    let line = |name: &str, cells: Vec<String>| {
+        let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>7}")).collect();
+        format!("{name:width$}{}", cells.concat())
+    };
     let mut lines: Vec<String> =
         rows.iter().enumerate().map(|(number, row)| format!("{:>4}  {}", number + 1, row.label)).collect();
-    let numbers: String = (1..=rows.len()).map(|number| format!("{number:>7}")).collect();
-    lines.push(format!("{:width$}{numbers}", ""));
+    lines.push(line("", (1..=rows.len()).map(|number| number.to_string()).collect()));
     for (index, task) in ALL.iter().enumerate() {
-        let results: String = rows.iter().map(|row| format!("{:>7}", row.verdicts[index].word())).collect();
-        lines.push(format!("{:width$}{results}", task.name));
+        lines.push(line(task.name, rows.iter().map(|row| row.verdicts[index].word().to_owned()).collect()));
     }
     lines.join("\n")
 }

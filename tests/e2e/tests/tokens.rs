@@ -26,7 +26,7 @@ async fn with_code(stack: &Stack) -> Result<(OAuthClient, Authorization, String)
 
 /// What `/mcp` says to a request with this token.
 async fn ping(stack: &Stack, access_token: &str) -> Result<Answer> {
-    Mcp::new(&stack.broker.url, access_token)?.post(&request(json!(1), "ping", &json!({}))).await
+    Mcp::new(&stack.broker.url, access_token)?.post(&request(&json!(1), "ping", &json!({}))).await
 }
 
 /// The token endpoint refused with this code, as RFC 6749 §5.2 has it.

@@ -19,7 +19,7 @@ impl Supervisor {
     /// DELETE: the client has done with the session.
     pub(crate) async fn delete(&self, who: &Principal, id: &str) -> Result<(), Refusal> {
         let session = self.find(who, id).await?;
-        let refusal = Refusal::in_band(UNAVAILABLE, "session_ended", "the session was ended by its client");
+        let refusal = Refusal::new(404, UNAVAILABLE, "session_ended", "the session was ended by its client");
         self.forget(&session, refusal).await;
         Ok(())
     }
@@ -43,7 +43,7 @@ impl Supervisor {
             .extract_if(|_, session| session.grant() == grant)
             .map(|(_, session)| session)
             .collect();
-        let refusal = Refusal { status: 200, ..grant_ended() };
+        let refusal = grant_ended();
         for session in sessions {
             session.end(refusal.clone());
         }
@@ -93,7 +93,7 @@ impl Supervisor {
         self.each_session(|session| session.server_stream().hang_up());
         let _ = timeout_at(begun + grace / 2, self.shop.tally.quiet()).await;
         self.shop.close();
-        let refusal = Refusal { status: 200, ..Refusal::draining() };
+        let refusal = Refusal::draining();
         for seat in self.shop.seats() {
             seat.close(refusal.clone());
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use tokio::io::AsyncRead;
 
 use super::Worker;
-use crate::call::{After, Call};
+use crate::call::After;
 use crate::envelope::{Incoming, Kind, Message, RawId, read_line, splice};
 use crate::event_log::{Pushed, Weight};
 use crate::frame::{Line, LineReader};
@@ -81,7 +81,12 @@ impl Worker {
     }
 
     fn take_answer(self: &Arc<Self>, message: Message, is_error: bool) {
-        let number = message.id().as_ref().and_then(RawId::as_number);
+        let number = match message.id() {
+            Some(id) => id.as_number(),
+            // A server that has lost the id after an accident in a handler says `null`: mcp-go 0.58 does.
+            None if is_error => self.pending.lock().only_open(),
+            None => None,
+        };
         let answered = match number {
             Some(number) => self.pending.lock().answer(number),
             None => Answered::Unknown,
@@ -95,20 +100,18 @@ impl Worker {
                     && call.after != After::Nothing
                     && let Some(desk) = &desk
                 {
-                    desk.answered(call.after.clone(), &message);
+                    desk.answered(&call.after, &message);
                 }
-                let converted = match desk {
-                    Some(desk) => desk.converted(self, call, message),
-                    None => {
-                        let line = message.with_id(call.id.as_bytes(), None);
-                        Some((call, line))
-                    }
+                let converted = if let Some(desk) = desk {
+                    desk.converted(self, call, message)
+                } else {
+                    let line = message.with_id(call.id.as_bytes(), None);
+                    Some((call, line))
                 };
-                let Some((call, line)) = converted else { return };
-                let Call { exchange, ticket, .. } = *call;
-                // The id is free for the client to use again before it can have read the answer.
-                drop(ticket);
-                exchange.answer(line);
+                if let Some((call, line)) = converted {
+                    let (exchange, _) = call.close();
+                    exchange.answer(line);
+                }
             }
             Answered::Open(Waiter::Broker { answer, .. }) => {
                 let _ = answer.send(Ok(message));

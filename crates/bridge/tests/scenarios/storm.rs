@@ -13,7 +13,7 @@ use crate::house::{Client, House, Puppet, initialize};
 
 const USERS: usize = 6;
 const SESSIONS_PER_USER: usize = 2;
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 150;
 const AT_ONCE: usize = 4;
 
 /// A generator that is the same in every run.

@@ -15,76 +15,25 @@ use super::{
 };
 
 pub(crate) const ROUTES: &[Route] = &[
-    signed(
-        "GET",
-        "repos/{owner}/{repo}/actions/runners/registration-token",
-        REPO,
-        of_repo,
-    ),
-    signed(
-        "GET",
-        "user/actions/runners/registration-token",
-        USER,
-        of_user,
-    ),
-    signed(
-        "GET",
-        "orgs/{org}/actions/runners/registration-token",
-        ORG,
-        of_org,
-    ),
+    signed("GET", "repos/{owner}/{repo}/actions/runners/registration-token", REPO, of_repo),
+    signed("GET", "user/actions/runners/registration-token", USER, of_user),
+    signed("GET", "orgs/{org}/actions/runners/registration-token", ORG, of_org),
     signed("GET", "admin/runners/registration-token", ADMIN, of_server),
-    signed(
-        "GET",
-        "repos/{owner}/{repo}/actions/secrets",
-        REPO,
-        list_for_admins,
-    ),
-    signed(
-        "PUT",
-        "repos/{owner}/{repo}/actions/secrets/{name}",
-        REPO,
-        accept_for_admins,
-    ),
-    signed(
-        "GET",
-        "repos/{owner}/{repo}/actions/variables",
-        REPO,
-        list_for_admins,
-    ),
+    signed("GET", "repos/{owner}/{repo}/actions/secrets", REPO, list_for_admins),
+    signed("PUT", "repos/{owner}/{repo}/actions/secrets/{name}", REPO, accept_for_admins),
+    signed("GET", "repos/{owner}/{repo}/actions/variables", REPO, list_for_admins),
     signed("PUT", "user/actions/secrets/{name}", USER, accept),
     signed("GET", "user/actions/variables", USER, list),
     open("GET", "repos/{owner}/{repo}/actions/tasks", REPO, runs),
     open("GET", "repos/{owner}/{repo}/actions/runs", REPO, runs),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/actions/runs/{id}",
-        REPO,
-        no_run,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/actions/runs/{id}/jobs",
-        REPO,
-        no_run,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/actions/jobs/{id}/logs",
-        REPO,
-        no_run,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/actions/workflows/{name}/dispatches",
-        REPO,
-        no_workflow,
-    ),
+    open("GET", "repos/{owner}/{repo}/actions/runs/{id}", REPO, no_run),
+    open("GET", "repos/{owner}/{repo}/actions/runs/{id}/jobs", REPO, no_run),
+    open("GET", "repos/{owner}/{repo}/actions/jobs/{id}/logs", REPO, no_run),
+    signed("POST", "repos/{owner}/{repo}/actions/workflows/{name}/dispatches", REPO, no_workflow),
 ];
 
 fn give(call: &Call<'_>, slot: &mut Option<String>) -> ApiResult {
-    let token =
-        slot.get_or_insert_with(|| call.site.issue(SecretKind::RunnerToken, secret::hex40()));
+    let token = slot.get_or_insert_with(|| call.site.issue(SecretKind::RunnerToken, secret::hex40()));
     ok(&json!({"token": token}))
 }
 

@@ -30,11 +30,7 @@ pub(crate) const ROUTES: &[Route] = &[
 
 /// Only for site administrators.
 pub(crate) fn demand(call: &Call<'_>) -> Result<(), ApiError> {
-    if call.is_admin() {
-        Ok(())
-    } else {
-        Err(ApiError::forbidden("user should be the site admin"))
-    }
+    if call.is_admin() { Ok(()) } else { Err(ApiError::forbidden("user should be the site admin")) }
 }
 
 #[derive(Deserialize)]
@@ -59,11 +55,7 @@ impl UserOption {
         if let Some(name) = &self.full_name {
             user.full_name.clone_from(name);
         }
-        if let Some(password) = self
-            .password
-            .as_ref()
-            .filter(|password| !password.is_empty())
-        {
+        if let Some(password) = self.password.as_ref().filter(|password| !password.is_empty()) {
             user.password = call.site.issue(SecretKind::Password, password.clone());
         }
         user.admin = self.admin.unwrap_or(user.admin);
@@ -80,13 +72,7 @@ impl UserOption {
 
 fn users(call: &mut Call<'_>) -> ApiResult {
     demand(call)?;
-    call.page(
-        call.state
-            .users
-            .values()
-            .map(|user| call.render().user(user))
-            .collect(),
-    )
+    call.page(call.state.users.values().map(|user| call.render().user(user)).collect())
 }
 
 fn create_user(call: &mut Call<'_>) -> ApiResult {
@@ -98,9 +84,7 @@ fn create_user(call: &mut Call<'_>) -> ApiResult {
         .filter(|name| !name.is_empty())
         .ok_or_else(|| ApiError::invalid("[Username]: Required"))?;
     if call.state.owner_id(&login).is_some() {
-        return Err(ApiError::invalid(format!(
-            "user already exists [name: {login}]"
-        )));
+        return Err(ApiError::invalid(format!("user already exists [name: {login}]")));
     }
     let id = call.state.next_id("owner");
     let mut user = User {
@@ -129,11 +113,7 @@ fn create_user(call: &mut Call<'_>) -> ApiResult {
 
 fn named(call: &Call<'_>) -> Result<i64, ApiError> {
     demand(call)?;
-    Ok(call
-        .state
-        .user(call.param(0))
-        .ok_or_else(ApiError::not_found)?
-        .id)
+    Ok(call.state.user(call.param(0)).ok_or_else(ApiError::not_found)?.id)
 }
 
 fn edit_user(call: &mut Call<'_>) -> ApiResult {
@@ -172,19 +152,15 @@ fn rename_user(call: &mut Call<'_>) -> ApiResult {
 
 fn orgs(call: &mut Call<'_>) -> ApiResult {
     demand(call)?;
-    call.page(
-        call.state
-            .orgs
-            .values()
-            .map(|org| call.render().org(org))
-            .collect(),
-    )
+    call.page(call.state.orgs.values().map(|org| call.render().org(org)).collect())
 }
 
 fn emails(call: &mut Call<'_>) -> ApiResult {
     demand(call)?;
     let users = call.state.users.values();
-    call.page(users.map(|user| json!({"email": user.email, "verified": true, "primary": true, "user_id": user.id})).collect())
+    call.page(
+        users.map(|user| json!({"email": user.email, "verified": true, "primary": true, "user_id": user.id})).collect(),
+    )
 }
 
 fn nothing(call: &mut Call<'_>) -> ApiResult {

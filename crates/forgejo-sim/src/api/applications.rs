@@ -36,12 +36,7 @@ struct AppOption {
 
 fn list(call: &mut Call<'_>) -> ApiResult {
     let doer = call.doer_id()?;
-    let apps = call
-        .state
-        .credentials
-        .apps
-        .values()
-        .filter(|app| app.owner == Some(doer));
+    let apps = call.state.credentials.apps.values().filter(|app| app.owner == Some(doer));
     call.page(apps.map(|app| json_of(app, "")).collect())
 }
 
@@ -55,9 +50,7 @@ fn create(call: &mut Call<'_>) -> ApiResult {
         owner: Some(call.doer_id()?),
         name: option.name,
         client_id: secret::uuid(),
-        client_secret: call
-            .site
-            .issue(SecretKind::ClientSecret, secret::base32("gto_")),
+        client_secret: call.site.issue(SecretKind::ClientSecret, secret::base32("gto_")),
         confidential: option.confidential_client,
         redirect_uris: option.redirect_uris,
         created: call.now,
@@ -69,12 +62,7 @@ fn create(call: &mut Call<'_>) -> ApiResult {
 
 fn own<'a>(call: &'a mut Call<'_>) -> Result<&'a mut App, ApiError> {
     let (doer, id) = (call.doer_id()?, call.number(0)?);
-    let app = call
-        .state
-        .credentials
-        .apps
-        .get_mut(&id)
-        .filter(|app| app.owner == Some(doer));
+    let app = call.state.credentials.apps.get_mut(&id).filter(|app| app.owner == Some(doer));
     app.ok_or_else(ApiError::not_found)
 }
 
@@ -84,9 +72,7 @@ fn get(call: &mut Call<'_>) -> ApiResult {
 
 fn edit(call: &mut Call<'_>) -> ApiResult {
     let option: AppOption = call.body()?;
-    let secret = call
-        .site
-        .issue(SecretKind::ClientSecret, secret::base32("gto_"));
+    let secret = call.site.issue(SecretKind::ClientSecret, secret::base32("gto_"));
     let app = own(call)?;
     app.name = option.name;
     app.redirect_uris = option.redirect_uris;

@@ -46,10 +46,7 @@ impl Render<'_> {
 
     fn branch(&self, repo: &Repo, name: &str, sha: &str) -> Value {
         let may_push = self.state.access(self.doer, repo) >= Access::Write;
-        let rule = repo
-            .protections
-            .iter()
-            .find(|rule| rule["rule_name"] == name);
+        let rule = repo.protections.iter().find(|rule| rule["rule_name"] == name);
         json!({
             "name": name, "commit": repo.git.commits.get(sha).map(|commit| self.payload_commit(repo, commit)),
             "protected": rule.is_some(), "required_approvals": rule.map_or(json!(0), |rule| rule["required_approvals"].clone()),
@@ -79,22 +76,14 @@ fn list(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
     let branches = repo.git.branches.iter();
-    call.page(
-        branches
-            .map(|(name, sha)| call.render().branch(repo, name, sha))
-            .collect(),
-    )
+    call.page(branches.map(|(name, sha)| call.render().branch(repo, name, sha)).collect())
 }
 
 fn get(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
     let name = call.param(2);
-    let sha = repo
-        .git
-        .branches
-        .get(name)
-        .ok_or_else(ApiError::not_found)?;
+    let sha = repo.git.branches.get(name).ok_or_else(ApiError::not_found)?;
     ok(&call.render().branch(repo, name, sha))
 }
 
@@ -111,25 +100,17 @@ struct CreateBranch {
 fn create(call: &mut Call<'_>) -> ApiResult {
     let option: CreateBranch = call.body()?;
     let repo = call.repo(Access::Write)?;
-    let from = [option.old_ref, option.old_branch]
-        .into_iter()
-        .find(|name| !name.is_empty());
+    let from = [option.old_ref, option.old_branch].into_iter().find(|name| !name.is_empty());
     let from = from.unwrap_or_else(|| repo.default_branch.clone());
     let name = option.name;
     if name.is_empty() || name.contains("..") || name.contains(' ') || name.ends_with('/') {
         return Err(ApiError::invalid("[NewBranchName]: GitRefName"));
     }
     if repo.git.branches.contains_key(&name) {
-        return Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "The branch already exists.",
-        ));
+        return Err(ApiError::new(StatusCode::CONFLICT, "The branch already exists."));
     }
     let commit = repo.resolve(&from);
-    let sha = commit
-        .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "The old branch does not exist"))?
-        .sha
-        .clone();
+    let sha = commit.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "The old branch does not exist"))?.sha.clone();
     repo.git.branches.insert(name.clone(), sha.clone());
     let id = repo.id;
     created(&call.render().branch(&call.state.repos[&id], &name, &sha))
@@ -141,33 +122,19 @@ fn delete(call: &mut Call<'_>) -> ApiResult {
     if name == repo.default_branch {
         return Err(ApiError::forbidden("default branch"));
     }
-    if repo.git.branches.remove(&name).is_some() {
-        done()
-    } else {
-        Err(ApiError::not_found())
-    }
+    if repo.git.branches.remove(&name).is_some() { done() } else { Err(ApiError::not_found()) }
 }
 
 fn tags(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
-    call.page(
-        repo.git
-            .tags
-            .iter()
-            .map(|(name, sha)| call.render().tag(repo, name, sha))
-            .collect(),
-    )
+    call.page(repo.git.tags.iter().map(|(name, sha)| call.render().tag(repo, name, sha)).collect())
 }
 
 fn get_tag(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
-    let sha = repo
-        .git
-        .tags
-        .get(call.param(2))
-        .ok_or_else(ApiError::not_found)?;
+    let sha = repo.git.tags.get(call.param(2)).ok_or_else(ApiError::not_found)?;
     ok(&call.render().tag(repo, call.param(2), sha))
 }
 
@@ -184,39 +151,21 @@ fn create_tag(call: &mut Call<'_>) -> ApiResult {
     if repo.git.tags.contains_key(&option.tag_name) {
         return Err(ApiError::new(StatusCode::CONFLICT, "tag already exists"));
     }
-    let target = if option.target.is_empty() {
-        repo.default_branch.clone()
-    } else {
-        option.target
-    };
+    let target = if option.target.is_empty() { repo.default_branch.clone() } else { option.target };
     let commit = repo.resolve(&target);
-    let sha = commit
-        .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "target not found"))?
-        .sha
-        .clone();
+    let sha = commit.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "target not found"))?.sha.clone();
     repo.git.tags.insert(option.tag_name.clone(), sha.clone());
     let id = repo.id;
-    created(
-        &call
-            .render()
-            .tag(&call.state.repos[&id], &option.tag_name, &sha),
-    )
+    created(&call.render().tag(&call.state.repos[&id], &option.tag_name, &sha))
 }
 
 fn delete_tag(call: &mut Call<'_>) -> ApiResult {
     let name = call.param(2).to_owned();
     let repo = call.repo(Access::Write)?;
     if repo.releases.iter().any(|release| release.tag == name) {
-        return Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "a tag attached to a release cannot be deleted directly",
-        ));
+        return Err(ApiError::new(StatusCode::CONFLICT, "a tag attached to a release cannot be deleted directly"));
     }
-    if repo.git.tags.remove(&name).is_some() {
-        done()
-    } else {
-        Err(ApiError::not_found())
-    }
+    if repo.git.tags.remove(&name).is_some() { done() } else { Err(ApiError::not_found()) }
 }
 
 fn refs(call: &mut Call<'_>) -> ApiResult {
@@ -232,16 +181,8 @@ fn refs_with(call: &mut Call<'_>, prefix: &str) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
     let full_name = call.state.full_name(repo);
-    let heads = repo
-        .git
-        .branches
-        .iter()
-        .map(|(name, sha)| (format!("refs/heads/{name}"), sha));
-    let tags = repo
-        .git
-        .tags
-        .iter()
-        .map(|(name, sha)| (format!("refs/tags/{name}"), sha));
+    let heads = repo.git.branches.iter().map(|(name, sha)| (format!("refs/heads/{name}"), sha));
+    let tags = repo.git.tags.iter().map(|(name, sha)| (format!("refs/tags/{name}"), sha));
     let found: Vec<Value> = heads
         .chain(tags)
         .filter(|(name, _)| name.starts_with(prefix))
@@ -250,9 +191,5 @@ fn refs_with(call: &mut Call<'_>, prefix: &str) -> ApiResult {
             json!({"ref": name, "url": call.render().api(&full_name, &format!("git/{name}")), "object": object})
         })
         .collect();
-    if found.is_empty() {
-        Err(ApiError::not_found())
-    } else {
-        ok(&Value::Array(found))
-    }
+    if found.is_empty() { Err(ApiError::not_found()) } else { ok(&Value::Array(found)) }
 }

@@ -41,10 +41,7 @@ pub(crate) struct Call<'a> {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
+        Self { status, message: message.into() }
     }
 
     pub(crate) fn not_found() -> Self {
@@ -99,11 +96,7 @@ impl Call<'_> {
     /// The body as JSON. Members that are null count as absent, as for Go's decoder.
     pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let invalid = |error: serde_json::Error| ApiError::invalid(format!("[]: {error}"));
-        let bytes: &[u8] = if self.request.body.is_empty() {
-            b"{}"
-        } else {
-            &self.request.body
-        };
+        let bytes: &[u8] = if self.request.body.is_empty() { b"{}" } else { &self.request.body };
         let mut body: Value = serde_json::from_slice(bytes).map_err(invalid)?;
         drop_nulls(&mut body);
         serde_json::from_value(body).map_err(invalid)
@@ -111,8 +104,7 @@ impl Call<'_> {
 
     /// The id of the caller; 401 without one.
     pub(crate) fn doer_id(&self) -> Result<i64, ApiError> {
-        self.doer
-            .ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, "token is required"))
+        self.doer.ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, "token is required"))
     }
 
     pub(crate) fn doer(&self) -> Result<&User, ApiError> {
@@ -121,9 +113,7 @@ impl Call<'_> {
     }
 
     pub(crate) fn is_admin(&self) -> bool {
-        self.doer
-            .and_then(|id| self.state.users.get(&id))
-            .is_some_and(|user| user.admin)
+        self.doer.and_then(|id| self.state.users.get(&id)).is_some_and(|user| user.admin)
     }
 
     /// Whether the caller, with his token, may see a repository.
@@ -134,10 +124,7 @@ impl Call<'_> {
 
     /// Id of the repository that the first two variables name. What the caller may not see is not found.
     pub(crate) fn repo_id(&self, wanted: Access) -> Result<i64, ApiError> {
-        let repo = self
-            .state
-            .repo(self.param(0), self.param(1))
-            .ok_or_else(ApiError::not_found)?;
+        let repo = self.state.repo(self.param(0), self.param(1)).ok_or_else(ApiError::not_found)?;
         self.check_repo(repo, wanted)?;
         Ok(repo.id)
     }
@@ -145,9 +132,7 @@ impl Call<'_> {
     pub(crate) fn check_repo(&self, repo: &Repo, wanted: Access) -> Result<(), ApiError> {
         let public_only = self.scope.as_ref().is_some_and(ApiScope::is_public_only);
         if repo.private && public_only {
-            return Err(ApiError::forbidden(
-                "token scope is limited to public repos",
-            ));
+            return Err(ApiError::forbidden("token scope is limited to public repos"));
         }
         let has = self.state.access(self.doer, repo);
         if has < Access::Read {
@@ -155,17 +140,12 @@ impl Call<'_> {
         }
         if has < wanted {
             return Err(ApiError::forbidden(match wanted {
-                Access::Admin => {
-                    "user should be an owner or a collaborator with admin write of a repository"
-                }
+                Access::Admin => "user should be an owner or a collaborator with admin write of a repository",
                 _ => "user should have a permission to write to a repo",
             }));
         }
         if wanted >= Access::Write && repo.archived {
-            return Err(ApiError::new(
-                StatusCode::LOCKED,
-                format!("{} is archived", self.state.full_name(repo)),
-            ));
+            return Err(ApiError::new(StatusCode::LOCKED, format!("{} is archived", self.state.full_name(repo))));
         }
         Ok(())
     }
@@ -173,30 +153,20 @@ impl Call<'_> {
     /// The repository that the first two variables name.
     pub(crate) fn repo(&mut self, wanted: Access) -> Result<&mut Repo, ApiError> {
         let id = self.repo_id(wanted)?;
-        self.state
-            .repos
-            .get_mut(&id)
-            .ok_or_else(ApiError::not_found)
+        self.state.repos.get_mut(&id).ok_or_else(ApiError::not_found)
     }
 
     /// The repository's id and an issue's number: the third variable.
     pub(crate) fn issue_place(&self) -> Result<(i64, i64), ApiError> {
         let repo = self.repo_id(Access::Read)?;
         let number = self.number(2)?;
-        self.state.repos[&repo]
-            .issues
-            .get(&number)
-            .ok_or_else(ApiError::not_found)?;
+        self.state.repos[&repo].issues.get(&number).ok_or_else(ApiError::not_found)?;
         Ok((repo, number))
     }
 
     pub(crate) fn issue(&mut self) -> Result<&mut Issue, ApiError> {
         let (repo, number) = self.issue_place()?;
-        self.state
-            .repos
-            .get_mut(&repo)
-            .and_then(|repo| repo.issues.get_mut(&number))
-            .ok_or_else(ApiError::not_found)
+        self.state.repos.get_mut(&repo).and_then(|repo| repo.issues.get_mut(&number)).ok_or_else(ApiError::not_found)
     }
 
     /// Writing to an issue is for its poster and for those who may write to the repository.
@@ -204,28 +174,17 @@ impl Call<'_> {
         let doer = self.doer_id()?;
         let (repo, number) = self.issue_place()?;
         let repo = &self.state.repos[&repo];
-        if self.state.access(Some(doer), repo) < Access::Write
-            && repo.issues[&number].poster != doer
-        {
-            return Err(ApiError::forbidden(
-                "user should have a permission to write to a repo",
-            ));
+        if self.state.access(Some(doer), repo) < Access::Write && repo.issues[&number].poster != doer {
+            return Err(ApiError::forbidden("user should have a permission to write to a repo"));
         }
         self.issue()
     }
 
     /// The organisation that the first variable names.
     pub(crate) fn org(&self) -> Result<&Org, ApiError> {
-        let org = self
-            .state
-            .org(self.param(0))
-            .ok_or_else(ApiError::not_found)?;
+        let org = self.state.org(self.param(0)).ok_or_else(ApiError::not_found)?;
         let is_member = self.doer.is_some_and(|doer| org.has_member(doer));
-        if org.visibility == "public" || is_member || self.is_admin() {
-            Ok(org)
-        } else {
-            Err(ApiError::not_found())
-        }
+        if org.visibility == "public" || is_member || self.is_admin() { Ok(org) } else { Err(ApiError::not_found()) }
     }
 
     /// The organisation, for its owners and site administrators.
@@ -243,11 +202,7 @@ impl Call<'_> {
     pub(crate) fn page(&self, items: Vec<Value>) -> ApiResult {
         let (page, limit) = self.page_and_limit();
         let total = items.len();
-        let shown: Vec<Value> = items
-            .into_iter()
-            .skip((page - 1) * limit)
-            .take(limit)
-            .collect();
+        let shown: Vec<Value> = items.into_iter().skip((page - 1) * limit).take(limit).collect();
         self.counted(&Value::Array(shown), total)
     }
 
@@ -256,16 +211,11 @@ impl Call<'_> {
     pub(crate) fn counted(&self, body: &Value, total: usize) -> ApiResult {
         let mut response = wire::json(StatusCode::OK, body);
         wire::set_header(&mut response, "x-total-count", &total.to_string());
-        wire::set_header(
-            &mut response,
-            "access-control-expose-headers",
-            "X-Total-Count, Link",
-        );
+        wire::set_header(&mut response, "access-control-expose-headers", "X-Total-Count, Link");
         let (page, limit) = self.page_and_limit();
         let last = total.div_ceil(limit);
         let mut links = Vec::new();
-        let mut link =
-            |to: usize, rel: &str| links.push(format!("<{}>; rel=\"{rel}\"", self.page_url(to)));
+        let mut link = |to: usize, rel: &str| links.push(format!("<{}>; rel=\"{rel}\"", self.page_url(to)));
         if page < last {
             link(page + 1, "next");
             link(last, "last");
@@ -292,13 +242,7 @@ impl Call<'_> {
     /// The request's own URL with another page; whatever else the query held stays, a token too, as in Forgejo.
     fn page_url(&self, page: usize) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(
-            self.request
-                .query
-                .pairs()
-                .iter()
-                .filter(|(name, _)| name != "page"),
-        );
+        query.extend_pairs(self.request.query.pairs().iter().filter(|(name, _)| name != "page"));
         query.append_pair("page", &page.to_string());
         let plain = self.site.url(self.request.path.trim_start_matches('/'));
         let path = url::Url::parse(&plain).map_or(plain, String::from);

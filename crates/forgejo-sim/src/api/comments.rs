@@ -15,42 +15,12 @@ use super::{
 
 pub(crate) const ROUTES: &[Route] = &[
     open("GET", "repos/{owner}/{repo}/issues/comments", ISSUE, all),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/issues/{index}/comments",
-        ISSUE,
-        list,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/issues/{index}/comments",
-        ISSUE,
-        create,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/issues/{index}/timeline",
-        ISSUE,
-        timeline,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/issues/comments/{id}",
-        ISSUE,
-        get,
-    ),
-    signed(
-        "PATCH",
-        "repos/{owner}/{repo}/issues/comments/{id}",
-        ISSUE,
-        edit,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/issues/comments/{id}",
-        ISSUE,
-        delete,
-    ),
+    open("GET", "repos/{owner}/{repo}/issues/{index}/comments", ISSUE, list),
+    signed("POST", "repos/{owner}/{repo}/issues/{index}/comments", ISSUE, create),
+    open("GET", "repos/{owner}/{repo}/issues/{index}/timeline", ISSUE, timeline),
+    open("GET", "repos/{owner}/{repo}/issues/comments/{id}", ISSUE, get),
+    signed("PATCH", "repos/{owner}/{repo}/issues/comments/{id}", ISSUE, edit),
+    signed("DELETE", "repos/{owner}/{repo}/issues/comments/{id}", ISSUE, delete),
 ];
 
 #[derive(Deserialize)]
@@ -62,12 +32,8 @@ struct CommentOption {
 /// The comment that the third variable names.
 fn find<'a>(call: &Call<'_>, repo: &'a Repo) -> Result<(&'a Issue, &'a Comment), ApiError> {
     let id = call.number(2)?;
-    let mut all = repo
-        .issues
-        .values()
-        .flat_map(|issue| issue.comments.iter().map(move |comment| (issue, comment)));
-    all.find(|(_, comment)| comment.id == id)
-        .ok_or_else(ApiError::not_found)
+    let mut all = repo.issues.values().flat_map(|issue| issue.comments.iter().map(move |comment| (issue, comment)));
+    all.find(|(_, comment)| comment.id == id).ok_or_else(ApiError::not_found)
 }
 
 /// A comment may be changed by its poster and by those who may write to the repository.
@@ -76,9 +42,7 @@ fn to_write(call: &Call<'_>) -> Result<(i64, i64, i64), ApiError> {
     let repo = &call.state.repos[&id];
     let (issue, comment) = find(call, repo)?;
     if comment.poster != doer && call.state.access(Some(doer), repo) < Access::Write {
-        return Err(ApiError::forbidden(
-            "user should have a permission to write to a repo",
-        ));
+        return Err(ApiError::forbidden("user should have a permission to write to a repo"));
     }
     Ok((id, issue.number, comment.id))
 }
@@ -92,29 +56,17 @@ fn in_window(call: &Call<'_>, comment: &Comment) -> bool {
 fn all(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
-    let comments = repo
-        .issues
-        .values()
-        .flat_map(|issue| issue.comments.iter().map(move |comment| (issue, comment)));
+    let comments = repo.issues.values().flat_map(|issue| issue.comments.iter().map(move |comment| (issue, comment)));
     let shown = comments.filter(|(_, comment)| in_window(call, comment));
-    call.page(
-        shown
-            .map(|(issue, comment)| call.render().comment(repo, issue, comment))
-            .collect(),
-    )
+    call.page(shown.map(|(issue, comment)| call.render().comment(repo, issue, comment)).collect())
 }
 
 fn list(call: &mut Call<'_>) -> ApiResult {
     let (id, number) = call.issue_place()?;
     let repo = &call.state.repos[&id];
     let issue = &repo.issues[&number];
-    let comments = issue
-        .comments
-        .iter()
-        .filter(|comment| in_window(call, comment));
-    let comments: Vec<Value> = comments
-        .map(|comment| call.render().comment(repo, issue, comment))
-        .collect();
+    let comments = issue.comments.iter().filter(|comment| in_window(call, comment));
+    let comments: Vec<Value> = comments.map(|comment| call.render().comment(repo, issue, comment)).collect();
     let total = comments.len();
     call.counted(&Value::Array(comments), total)
 }
@@ -144,13 +96,7 @@ fn create(call: &mut Call<'_>) -> ApiResult {
     if issue.locked && !may_write {
         return Err(ApiError::forbidden("issue is locked"));
     }
-    issue.comments.push(Comment {
-        id,
-        poster: doer,
-        body: option.body,
-        created: now,
-        updated: now,
-    });
+    issue.comments.push(Comment { id, poster: doer, body: option.body, created: now, updated: now });
     issue.updated = now;
     call.state.notify(repo_id, number, doer, now);
     let repo = &call.state.repos[&repo_id];
@@ -170,11 +116,7 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
     let option: CommentOption = call.body()?;
     let (repo_id, number, id) = to_write(call)?;
     let now = call.now;
-    if let Some(issue) = call
-        .state
-        .repos
-        .get_mut(&repo_id)
-        .and_then(|repo| repo.issues.get_mut(&number))
+    if let Some(issue) = call.state.repos.get_mut(&repo_id).and_then(|repo| repo.issues.get_mut(&number))
         && let Some(comment) = issue.comments.iter_mut().find(|comment| comment.id == id)
     {
         comment.body = option.body;
@@ -185,12 +127,7 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
 
 fn delete(call: &mut Call<'_>) -> ApiResult {
     let (repo_id, number, id) = to_write(call)?;
-    if let Some(issue) = call
-        .state
-        .repos
-        .get_mut(&repo_id)
-        .and_then(|repo| repo.issues.get_mut(&number))
-    {
+    if let Some(issue) = call.state.repos.get_mut(&repo_id).and_then(|repo| repo.issues.get_mut(&number)) {
         issue.comments.retain(|comment| comment.id != id);
     }
     done()

@@ -25,31 +25,11 @@ use super::{
 pub(crate) const ROUTES: &[Route] = &[
     open("GET", "repos/{owner}/{repo}/commits", REPO, list),
     open("GET", "repos/{owner}/{repo}/git/commits/{sha}", REPO, get),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/commits/{ref}/status",
-        REPO,
-        combined_status,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/commits/{ref}/statuses",
-        REPO,
-        statuses,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/commits/{sha}/pull",
-        REPO,
-        pull_of,
-    ),
+    open("GET", "repos/{owner}/{repo}/commits/{ref}/status", REPO, combined_status),
+    open("GET", "repos/{owner}/{repo}/commits/{ref}/statuses", REPO, statuses),
+    open("GET", "repos/{owner}/{repo}/commits/{sha}/pull", REPO, pull_of),
     open("GET", "repos/{owner}/{repo}/statuses/{sha}", REPO, statuses),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/statuses/{sha}",
-        REPO,
-        create_status,
-    ),
+    signed("POST", "repos/{owner}/{repo}/statuses/{sha}", REPO, create_status),
     open("GET", "repos/{owner}/{repo}/git/trees/{sha}", REPO, tree),
     open("GET", "repos/{owner}/{repo}/git/blobs/{sha}", REPO, blob),
     open("GET", "repos/{owner}/{repo}/compare/*", REPO, compare),
@@ -62,18 +42,11 @@ impl Render<'_> {
         let full_name = self.state.full_name(repo);
         let url = self.api(&full_name, &format!("git/commits/{}", commit.sha));
         let person = json!({"name": commit.author_name, "email": commit.author_email, "date": rfc3339(commit.time)});
-        let user = self
-            .state
-            .users
-            .values()
-            .find(|user| user.email == commit.author_email)
-            .map(|user| self.user(user));
+        let user = self.state.users.values().find(|user| user.email == commit.author_email).map(|user| self.user(user));
         let tree = git::tree_id(&commit.tree, "");
         let changes = commit.changes_since(parent_of(repo, commit));
-        let (added, removed) = changes
-            .iter()
-            .map(Change::counts)
-            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let (added, removed) =
+            changes.iter().map(Change::counts).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         let parents: Vec<Value> = commit
             .parents
             .iter()
@@ -95,20 +68,14 @@ impl Render<'_> {
 }
 
 fn parent_of<'a>(repo: &'a Repo, commit: &Commit) -> Option<&'a Commit> {
-    commit
-        .parents
-        .first()
-        .and_then(|sha| repo.git.commits.get(sha))
+    commit.parents.first().and_then(|sha| repo.git.commits.get(sha))
 }
 
 fn list(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
     if repo.git.commits.is_empty() {
-        return Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "Git Repository is empty.",
-        ));
+        return Err(ApiError::new(StatusCode::CONFLICT, "Git Repository is empty."));
     }
     let from = match call.query("sha") {
         "" => &repo.default_branch,
@@ -117,12 +84,7 @@ fn list(call: &mut Call<'_>) -> ApiResult {
     let head = repo.resolve(from).ok_or_else(ApiError::not_found)?;
     let path = Some(call.query("path")).filter(|path| !path.is_empty());
     let commits = repo.git.log(&head.sha, path);
-    call.page(
-        commits
-            .into_iter()
-            .map(|commit| call.render().commit(repo, commit))
-            .collect(),
-    )
+    call.page(commits.into_iter().map(|commit| call.render().commit(repo, commit)).collect())
 }
 
 fn get(call: &mut Call<'_>) -> ApiResult {
@@ -150,12 +112,7 @@ fn of_commit(call: &mut Call<'_>) -> Result<Vec<Value>, ApiError> {
     let name = call.param(2).to_owned();
     let repo = call.repo(Access::Read)?;
     let sha = &repo.resolve(&name).ok_or_else(ApiError::not_found)?.sha;
-    Ok(repo
-        .statuses
-        .iter()
-        .filter(|status| status["sha"] == sha.as_str())
-        .cloned()
-        .collect())
+    Ok(repo.statuses.iter().filter(|status| status["sha"] == sha.as_str()).cloned().collect())
 }
 
 fn combined_status(call: &mut Call<'_>) -> ApiResult {
@@ -190,11 +147,7 @@ fn create_status(call: &mut Call<'_>) -> ApiResult {
     let id = call.state.next_id("status");
     let creator = call.render().user(call.doer()?);
     let repo = call.repo(Access::Write)?;
-    let sha = repo
-        .resolve(&name)
-        .ok_or_else(ApiError::not_found)?
-        .sha
-        .clone();
+    let sha = repo.resolve(&name).ok_or_else(ApiError::not_found)?.sha.clone();
     let status = json!({
         "id": id, "status": option.state, "context": option.context, "description": option.description,
         "target_url": option.target_url, "sha": sha, "url": "", "creator": creator,
@@ -208,17 +161,9 @@ fn pull_of(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
     let merged = |issue: &&crate::model::issue::Issue| {
-        issue
-            .pull
-            .as_ref()
-            .and_then(|pull| pull.merged.as_ref())
-            .is_some_and(|merged| merged.commit == call.param(2))
+        issue.pull.as_ref().and_then(|pull| pull.merged.as_ref()).is_some_and(|merged| merged.commit == call.param(2))
     };
-    let issue = repo
-        .issues
-        .values()
-        .find(merged)
-        .ok_or_else(ApiError::not_found)?;
+    let issue = repo.issues.values().find(merged).ok_or_else(ApiError::not_found)?;
     ok(&call.render().pull(repo, issue))
 }
 
@@ -228,9 +173,7 @@ fn tree(call: &mut Call<'_>) -> ApiResult {
     let repo = &call.state.repos[&id];
     let full_name = call.state.full_name(repo);
     let by_tree = |commit: &&Commit| git::tree_id(&commit.tree, "") == call.param(2);
-    let commit = repo
-        .resolve(call.param(2))
-        .or_else(|| repo.git.commits.values().find(by_tree));
+    let commit = repo.resolve(call.param(2)).or_else(|| repo.git.commits.values().find(by_tree));
     let commit = commit.ok_or_else(ApiError::not_found)?;
     let whole = call.query_flag("recursive");
     let mut entries = std::collections::BTreeMap::new();
@@ -245,14 +188,12 @@ fn tree(call: &mut Call<'_>) -> ApiResult {
         }
         let sha = git::blob_id(content);
         let url = call.render().api(&full_name, &format!("git/blobs/{sha}"));
-        let entry = json!({"path": path, "mode": "100644", "type": "blob", "size": content.len(), "sha": sha, "url": url});
+        let entry =
+            json!({"path": path, "mode": "100644", "type": "blob", "size": content.len(), "sha": sha, "url": url});
         entries.insert(path.clone(), entry);
     }
-    let entries: Vec<Value> = entries
-        .into_iter()
-        .filter(|(path, _)| whole || !path.contains('/'))
-        .map(|(_, entry)| entry)
-        .collect();
+    let entries: Vec<Value> =
+        entries.into_iter().filter(|(path, _)| whole || !path.contains('/')).map(|(_, entry)| entry).collect();
     let sha = git::tree_id(&commit.tree, "");
     ok(&json!({
         "sha": sha, "url": call.render().api(&full_name, &format!("git/trees/{sha}")), "total_count": entries.len(),
@@ -263,14 +204,8 @@ fn tree(call: &mut Call<'_>) -> ApiResult {
 fn blob(call: &mut Call<'_>) -> ApiResult {
     let wanted = call.param(2).to_owned();
     let repo = call.repo(Access::Read)?;
-    let mut all = repo
-        .git
-        .commits
-        .values()
-        .flat_map(|commit| commit.tree.values());
-    let content = all
-        .find(|content| git::blob_id(content) == wanted)
-        .ok_or_else(ApiError::not_found)?;
+    let mut all = repo.git.commits.values().flat_map(|commit| commit.tree.values());
+    let content = all.find(|content| git::blob_id(content) == wanted).ok_or_else(ApiError::not_found)?;
     ok(
         &json!({"content": STANDARD.encode(content), "encoding": "base64", "url": "", "sha": wanted, "size": content.len()}),
     )
@@ -279,25 +214,11 @@ fn blob(call: &mut Call<'_>) -> ApiResult {
 fn compare(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
-    let (base, head) = call
-        .param(2)
-        .split_once("...")
-        .ok_or_else(ApiError::not_found)?;
+    let (base, head) = call.param(2).split_once("...").ok_or_else(ApiError::not_found)?;
     let find = |name: &str| repo.resolve(name).ok_or_else(ApiError::not_found);
     let (base, head) = (find(base)?, find(head)?);
-    let known: Vec<&str> = repo
-        .git
-        .log(&base.sha, None)
-        .iter()
-        .map(|commit| commit.sha.as_str())
-        .collect();
-    let new = repo
-        .git
-        .log(&head.sha, None)
-        .into_iter()
-        .filter(|commit| !known.contains(&commit.sha.as_str()));
-    let commits: Vec<Value> = new
-        .map(|commit| call.render().commit(repo, commit))
-        .collect();
+    let known: Vec<&str> = repo.git.log(&base.sha, None).iter().map(|commit| commit.sha.as_str()).collect();
+    let new = repo.git.log(&head.sha, None).into_iter().filter(|commit| !known.contains(&commit.sha.as_str()));
+    let commits: Vec<Value> = new.map(|commit| call.render().commit(repo, commit)).collect();
     ok(&json!({"total_commits": commits.len(), "commits": commits}))
 }

@@ -25,12 +25,7 @@ use super::{
 pub(crate) const ROUTES: &[Route] = &[
     open("GET", "repos/{owner}/{repo}/contents", REPO, root),
     open("GET", "repos/{owner}/{repo}/contents/*", REPO, get),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/contents",
-        REPO,
-        change_several,
-    ),
+    signed("POST", "repos/{owner}/{repo}/contents", REPO, change_several),
     signed("POST", "repos/{owner}/{repo}/contents/*", REPO, create),
     signed("PUT", "repos/{owner}/{repo}/contents/*", REPO, update),
     signed("DELETE", "repos/{owner}/{repo}/contents/*", REPO, delete),
@@ -47,9 +42,7 @@ impl Render<'_> {
         let full_name = self.state.full_name(repo);
         let sha = git::blob_id(content);
         let url = self.api(&full_name, &format!("contents/{path}?ref={at}"));
-        let html = self
-            .site
-            .url(&format!("{full_name}/src/branch/{at}/{path}"));
+        let html = self.site.url(&format!("{full_name}/src/branch/{at}/{path}"));
         let git_url = self.api(&full_name, &format!("git/blobs/{sha}"));
         json!({
             "name": path.rsplit('/').next(), "path": path, "sha": sha, "last_commit_sha": repo.resolve(at).map(|c| c.sha.clone()),
@@ -65,9 +58,7 @@ impl Render<'_> {
         let full_name = self.state.full_name(repo);
         let sha = git::tree_id(tree, &format!("{path}/"));
         let url = self.api(&full_name, &format!("contents/{path}?ref={at}"));
-        let html = self
-            .site
-            .url(&format!("{full_name}/src/branch/{at}/{path}"));
+        let html = self.site.url(&format!("{full_name}/src/branch/{at}/{path}"));
         let git_url = self.api(&full_name, &format!("git/trees/{sha}"));
         json!({
             "name": path.rsplit('/').next(), "path": path, "sha": sha, "last_commit_sha": repo.resolve(at).map(|c| c.sha.clone()),
@@ -78,11 +69,7 @@ impl Render<'_> {
     }
 
     fn listing(&self, repo: &Repo, at: &str, path: &str, tree: &Tree) -> Vec<Value> {
-        let prefix = if path.is_empty() {
-            String::new()
-        } else {
-            format!("{path}/")
-        };
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
         let mut out = Vec::new();
         let mut last_dir = String::new();
         for (name, content) in tree.iter().filter(|(name, _)| name.starts_with(&prefix)) {
@@ -105,10 +92,7 @@ fn commit_at<'a>(call: &Call<'_>, repo: &'a Repo) -> Result<(String, &'a Commit)
         "" => repo.default_branch.as_str(),
         name => name,
     };
-    Ok((
-        name.to_owned(),
-        repo.resolve(name).ok_or_else(ApiError::not_found)?,
-    ))
+    Ok((name.to_owned(), repo.resolve(name).ok_or_else(ApiError::not_found)?))
 }
 
 fn root(call: &mut Call<'_>) -> ApiResult {
@@ -215,11 +199,7 @@ fn delete(call: &mut Call<'_>) -> ApiResult {
 fn change_one(call: &mut Call<'_>, operation: &str) -> ApiResult {
     let mut option: FileOption = call.body()?;
     // A DELETE may carry its options in the query instead.
-    for (field, name) in [
-        (&mut option.branch, "branch"),
-        (&mut option.sha, "sha"),
-        (&mut option.message, "message"),
-    ] {
+    for (field, name) in [(&mut option.branch, "branch"), (&mut option.sha, "sha"), (&mut option.message, "message")] {
         if field.is_empty() {
             call.query(name).clone_into(field);
         }
@@ -239,11 +219,7 @@ fn change_one(call: &mut Call<'_>, operation: &str) -> ApiResult {
         "content": content.map(|content| call.render().file(repo, &branch, &path, content, true)),
         "commit": file_commit(call, repo, &sha), "verification": unsigned(),
     });
-    if operation == "create" {
-        created(&body)
-    } else {
-        ok(&body)
-    }
+    if operation == "create" { created(&body) } else { ok(&body) }
 }
 
 fn change_several(call: &mut Call<'_>) -> ApiResult {
@@ -252,14 +228,9 @@ fn change_several(call: &mut Call<'_>) -> ApiResult {
     let (id, branch, sha) = commit_changes(call, option.files, &option.rest)?;
     let repo = &call.state.repos[&id];
     let tree = &repo.git.commits[&sha].tree;
-    let shown = |path: &String| {
-        tree.get(path)
-            .map(|content| call.render().file(repo, &branch, path, content, false))
-    };
+    let shown = |path: &String| tree.get(path).map(|content| call.render().file(repo, &branch, path, content, false));
     let files: Vec<Option<Value>> = paths.iter().map(shown).collect();
-    created(
-        &json!({"files": files, "commit": file_commit(call, repo, &sha), "verification": unsigned()}),
-    )
+    created(&json!({"files": files, "commit": file_commit(call, repo, &sha), "verification": unsigned()}))
 }
 
 /// Applies the operations as one commit; answers repository, branch and commit.
@@ -271,60 +242,30 @@ fn commit_changes(
     let user = call.doer()?;
     let (login, email, now) = (user.login.clone(), user.email.clone(), call.now);
     let repo = call.repo(Access::Write)?;
-    let branch = if option.branch.is_empty() {
-        repo.default_branch.clone()
-    } else {
-        option.branch.clone()
-    };
+    let branch = if option.branch.is_empty() { repo.default_branch.clone() } else { option.branch.clone() };
     let head = repo.git.branches.get(&branch).cloned();
     if head.is_none() && !repo.git.commits.is_empty() {
-        return Err(ApiError::new(
-            StatusCode::NOT_FOUND,
-            format!("branch does not exist [name: {branch}]"),
-        ));
+        return Err(ApiError::new(StatusCode::NOT_FOUND, format!("branch does not exist [name: {branch}]")));
     }
-    let target = if option.new_branch.is_empty() {
-        branch.clone()
-    } else {
-        option.new_branch.clone()
-    };
+    let target = if option.new_branch.is_empty() { branch.clone() } else { option.new_branch.clone() };
     if target != branch && repo.git.branches.contains_key(&target) {
-        return Err(ApiError::invalid(format!(
-            "branch already exists [name: {target}]"
-        )));
+        return Err(ApiError::invalid(format!("branch already exists [name: {target}]")));
     }
-    let mut tree = head
-        .as_ref()
-        .map(|sha| repo.git.commits[sha].tree.as_ref().clone())
-        .unwrap_or_default();
+    let mut tree = head.as_ref().map(|sha| repo.git.commits[sha].tree.as_ref().clone()).unwrap_or_default();
     let mut summary = String::new();
     for file in files {
         let verb = apply(&mut tree, &file)?;
         summary = format!("{verb} {}\n", file.path);
     }
-    let message = if option.message.is_empty() {
-        &summary
-    } else {
-        &option.message
-    };
+    let message = if option.message.is_empty() { &summary } else { &option.message };
     let author = &option.author;
     let by = Signature {
-        name: if author.name.is_empty() {
-            &login
-        } else {
-            &author.name
-        },
-        email: if author.email.is_empty() {
-            &email
-        } else {
-            &author.email
-        },
+        name: if author.name.is_empty() { &login } else { &author.name },
+        email: if author.email.is_empty() { &email } else { &author.email },
         time: now,
         message,
     };
-    let sha = repo
-        .git
-        .commit(&target, tree, head.into_iter().collect(), &by);
+    let sha = repo.git.commit(&target, tree, head.into_iter().collect(), &by);
     repo.updated = now;
     Ok((repo.id, target, sha))
 }
@@ -334,40 +275,26 @@ fn apply(tree: &mut Tree, file: &FileOperation) -> Result<&'static str, ApiError
     let present = tree.get(path).map(|content| git::blob_id(content));
     let decoded = || {
         let bytes = STANDARD.decode(file.content.replace(['\n', '\r'], ""));
-        bytes
-            .map(Bytes::from)
-            .map_err(|error| ApiError::invalid(error.to_string()))
+        bytes.map(Bytes::from).map_err(|error| ApiError::invalid(error.to_string()))
     };
-    let missing = || {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            format!("repository file does not exist [path: {path}]"),
-        )
-    };
+    let missing = || ApiError::new(StatusCode::NOT_FOUND, format!("repository file does not exist [path: {path}]"));
     let checked = |known: Option<String>| match known {
         None => Err(missing()),
-        Some(sha) if sha != file.sha => Err(ApiError::invalid(format!(
-            "sha does not match [given: {}, expected: {sha}]",
-            file.sha
-        ))),
+        Some(sha) if sha != file.sha => {
+            Err(ApiError::invalid(format!("sha does not match [given: {}, expected: {sha}]", file.sha)))
+        }
         Some(_) => Ok(()),
     };
     match file.operation.as_str() {
         "create" => {
             if present.is_some() {
-                return Err(ApiError::invalid(format!(
-                    "repository file already exists [path: {path}]"
-                )));
+                return Err(ApiError::invalid(format!("repository file already exists [path: {path}]")));
             }
             tree.insert(path.to_owned(), decoded()?);
             Ok("Add")
         }
         "update" => {
-            let from = if file.from_path.is_empty() {
-                path
-            } else {
-                file.from_path.trim_matches('/')
-            };
+            let from = if file.from_path.is_empty() { path } else { file.from_path.trim_matches('/') };
             checked(tree.get(from).map(|content| git::blob_id(content)))?;
             let content = decoded()?;
             tree.remove(from);

@@ -10,42 +10,12 @@ use super::{
 };
 
 pub(crate) const ROUTES: &[Route] = &[
-    open(
-        "GET",
-        "repos/{owner}/{repo}/issues/{index}/dependencies",
-        ISSUE,
-        dependencies,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/issues/{index}/dependencies",
-        ISSUE,
-        add_dependency,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/issues/{index}/dependencies",
-        ISSUE,
-        remove_dependency,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/issues/{index}/blocks",
-        ISSUE,
-        blocks,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/issues/{index}/blocks",
-        ISSUE,
-        add_block,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/issues/{index}/blocks",
-        ISSUE,
-        remove_block,
-    ),
+    open("GET", "repos/{owner}/{repo}/issues/{index}/dependencies", ISSUE, dependencies),
+    signed("POST", "repos/{owner}/{repo}/issues/{index}/dependencies", ISSUE, add_dependency),
+    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/dependencies", ISSUE, remove_dependency),
+    open("GET", "repos/{owner}/{repo}/issues/{index}/blocks", ISSUE, blocks),
+    signed("POST", "repos/{owner}/{repo}/issues/{index}/blocks", ISSUE, add_block),
+    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/blocks", ISSUE, remove_block),
 ];
 
 #[derive(Deserialize)]
@@ -63,15 +33,10 @@ fn other_issue(call: &Call<'_>, here: i64) -> Result<(i64, i64), ApiError> {
     let repo = if meta.repo.is_empty() {
         &call.state.repos[&here]
     } else {
-        let found = call
-            .state
-            .repo(&meta.owner, &meta.repo)
-            .filter(|repo| call.may_see(repo));
+        let found = call.state.repo(&meta.owner, &meta.repo).filter(|repo| call.may_see(repo));
         found.ok_or_else(ApiError::not_found)?
     };
-    repo.issues
-        .get(&meta.index)
-        .ok_or_else(ApiError::not_found)?;
+    repo.issues.get(&meta.index).ok_or_else(ApiError::not_found)?;
     Ok((repo.id, meta.index))
 }
 
@@ -82,25 +47,15 @@ fn dependencies(call: &mut Call<'_>) -> ApiResult {
 
 fn blocks(call: &mut Call<'_>) -> ApiResult {
     let here = call.issue_place()?;
-    let all = call
-        .state
-        .repos
-        .values()
-        .flat_map(|repo| repo.issues.values().map(move |issue| (repo.id, issue)));
-    let places: Vec<(i64, i64)> = all
-        .filter(|(_, issue)| issue.dependencies.contains(&here))
-        .map(|(repo, issue)| (repo, issue.number))
-        .collect();
+    let all = call.state.repos.values().flat_map(|repo| repo.issues.values().map(move |issue| (repo.id, issue)));
+    let places: Vec<(i64, i64)> =
+        all.filter(|(_, issue)| issue.dependencies.contains(&here)).map(|(repo, issue)| (repo, issue.number)).collect();
     list_places(call, &places)
 }
 
 fn list_places(call: &Call<'_>, places: &[(i64, i64)]) -> ApiResult {
     let found = places.iter().filter_map(|(repo, number)| {
-        let repo = call
-            .state
-            .repos
-            .get(repo)
-            .filter(|repo| call.may_see(repo))?;
+        let repo = call.state.repos.get(repo).filter(|repo| call.may_see(repo))?;
         Some(call.render().issue(repo, repo.issues.get(number)?))
     });
     call.page(found.collect())
@@ -136,25 +91,12 @@ fn set_block(call: &mut Call<'_>, wanted: bool) -> ApiResult {
     let here = call.issue_place()?;
     let (repo, number) = other_issue(call, here.0)?;
     call.issue_to_write()?;
-    let other = call
-        .state
-        .repos
-        .get_mut(&repo)
-        .and_then(|repo| repo.issues.get_mut(&number));
+    let other = call.state.repos.get_mut(&repo).and_then(|repo| repo.issues.get_mut(&number));
     let dependencies = &mut other.ok_or_else(ApiError::not_found)?.dependencies;
     if wanted {
         dependencies.insert(here);
     } else if !dependencies.remove(&here) {
         return Err(ApiError::not_found());
     }
-    show(
-        call,
-        repo,
-        number,
-        if wanted {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-    )
+    show(call, repo, number, if wanted { StatusCode::CREATED } else { StatusCode::OK })
 }

@@ -21,25 +21,18 @@ pub(crate) fn answer(site: &Site, request: &Request, segments: &[String]) -> Res
         Found::OtherMethods => return wire::empty(StatusCode::METHOD_NOT_ALLOWED),
         Found::Nothing => return wire::not_found(),
     };
-    let mut response =
-        run(site, request, route, params).unwrap_or_else(|error| error.into_response(site));
+    let mut response = run(site, request, route, params).unwrap_or_else(|error| error.into_response(site));
     if !response.headers().contains_key("cache-control") {
-        wire::set_header(
-            &mut response,
-            "cache-control",
-            "max-age=0, private, must-revalidate, no-transform",
-        );
+        wire::set_header(&mut response, "cache-control", "max-age=0, private, must-revalidate, no-transform");
     }
     response
 }
 
 fn run(site: &Site, request: &Request, route: &Route, params: Vec<String>) -> ApiResult {
     let mut state = site.state.lock();
-    let identity = identity::of_request(site, &state, request)
-        .map_err(|bad| ApiError::new(StatusCode::UNAUTHORIZED, bad.0))?;
-    let (mut doer, scope) = identity.map_or((None, None), |identity| {
-        (Some(identity.user), identity.scope)
-    });
+    let identity =
+        identity::of_request(site, &state, request).map_err(|bad| ApiError::new(StatusCode::UNAUTHORIZED, bad.0))?;
+    let (mut doer, scope) = identity.map_or((None, None), |identity| (Some(identity.user), identity.scope));
     if let Some(user) = doer.and_then(|id| state.users.get(&id))
         && let Some(held_back) = HeldBack::of(site, user)
     {
@@ -51,10 +44,7 @@ fn run(site: &Site, request: &Request, route: &Route, params: Vec<String>) -> Ap
         name => name,
     };
     if !sudo.is_empty() {
-        if !doer
-            .and_then(|id| state.users.get(&id))
-            .is_some_and(|user| user.admin)
-        {
+        if !doer.and_then(|id| state.users.get(&id)).is_some_and(|user| user.admin) {
             return Err(ApiError::forbidden("Only administrators allowed to sudo."));
         }
         doer = Some(state.user(sudo).ok_or_else(ApiError::not_found)?.id);
@@ -71,25 +61,11 @@ fn run(site: &Site, request: &Request, route: &Route, params: Vec<String>) -> Ap
         }
     }
     let now = site.now();
-    (route.handler)(&mut Call {
-        site,
-        state: &mut state,
-        request,
-        params,
-        doer,
-        scope,
-        now,
-    })
+    (route.handler)(&mut Call { site, state: &mut state, request, params, doer, scope, now })
 }
 
 fn missing(writes: bool, wanted: &[Category]) -> String {
     let level = if writes { "write" } else { "read" };
-    let names: Vec<String> = wanted
-        .iter()
-        .map(|category| format!("{level}:{}", category.name()))
-        .collect();
-    format!(
-        "token does not have at least one of required scope(s): [{}]",
-        names.join(" ")
-    )
+    let names: Vec<String> = wanted.iter().map(|category| format!("{level}:{}", category.name())).collect();
+    format!("token does not have at least one of required scope(s): [{}]", names.join(" "))
 }

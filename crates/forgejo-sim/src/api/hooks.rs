@@ -14,24 +14,9 @@ pub(crate) const ROUTES: &[Route] = &[
     signed("GET", "repos/{owner}/{repo}/hooks", REPO, list_of_repo),
     signed("POST", "repos/{owner}/{repo}/hooks", REPO, add_to_repo),
     signed("GET", "repos/{owner}/{repo}/hooks/{id}", REPO, get_of_repo),
-    signed(
-        "PATCH",
-        "repos/{owner}/{repo}/hooks/{id}",
-        REPO,
-        edit_of_repo,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/hooks/{id}",
-        REPO,
-        remove_of_repo,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/hooks/{id}/tests",
-        REPO,
-        test_of_repo,
-    ),
+    signed("PATCH", "repos/{owner}/{repo}/hooks/{id}", REPO, edit_of_repo),
+    signed("DELETE", "repos/{owner}/{repo}/hooks/{id}", REPO, remove_of_repo),
+    signed("POST", "repos/{owner}/{repo}/hooks/{id}/tests", REPO, test_of_repo),
     signed("GET", "user/hooks", USER, list_of_user),
     signed("POST", "user/hooks", USER, add_to_user),
     signed("GET", "user/hooks/{id}", USER, get_of_user),
@@ -61,12 +46,7 @@ impl Place {
             Self::Org => Ok(&mut call.own_org()?.hooks),
             Self::User => {
                 let doer = call.doer_id()?;
-                Ok(&mut call
-                    .state
-                    .users
-                    .get_mut(&doer)
-                    .ok_or_else(ApiError::not_found)?
-                    .hooks)
+                Ok(&mut call.state.users.get_mut(&doer).ok_or_else(ApiError::not_found)?.hooks)
             }
         }
     }
@@ -77,10 +57,7 @@ impl Place {
             Self::User => call.number(0)?,
             Self::Org => call.number(1)?,
         };
-        self.hooks(call)?
-            .iter_mut()
-            .find(|hook| hook["id"] == id)
-            .ok_or_else(ApiError::not_found)
+        self.hooks(call)?.iter_mut().find(|hook| hook["id"] == id).ok_or_else(ApiError::not_found)
     }
 }
 
@@ -104,9 +81,7 @@ fn list(call: &mut Call<'_>, place: Place) -> ApiResult {
 fn add(call: &mut Call<'_>, place: Place) -> ApiResult {
     let option: HookOption = call.body()?;
     if !option.config.contains_key("url") || !option.config.contains_key("content_type") {
-        return Err(ApiError::invalid(
-            "Missing config option: url or content_type",
-        ));
+        return Err(ApiError::invalid("Missing config option: url or content_type"));
     }
     place.hooks(call)?;
     let (id, now) = (call.state.next_id("hook"), call.now);
@@ -144,10 +119,7 @@ fn edit(call: &mut Call<'_>, place: Place) -> ApiResult {
     };
     set("events", option.events.map(Value::from));
     set("branch_filter", option.branch_filter.map(Value::from));
-    set(
-        "authorization_header",
-        option.authorization_header.map(Value::from),
-    );
+    set("authorization_header", option.authorization_header.map(Value::from));
     set("active", option.active.map(Value::from));
     set("updated_at", Some(json!(rfc3339(now))));
     ok(&hook.clone())

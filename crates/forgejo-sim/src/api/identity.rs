@@ -46,10 +46,7 @@ impl HeldBack {
             UserState::Deactivated if site.confirms_email() => Some(Self::NotActivated),
             UserState::Deactivated | UserState::Prohibited => Some(Self::Prohibited),
             UserState::MustChangePassword => Some(Self::MustChangePassword),
-            UserState::TwoFactorMissing => site
-                .profile()
-                .forces_two_factor()
-                .then_some(Self::TwoFactorMissing),
+            UserState::TwoFactorMissing => site.profile().forces_two_factor().then_some(Self::TwoFactorMissing),
         }
     }
 
@@ -57,12 +54,17 @@ impl HeldBack {
     pub(crate) fn message(self, site: &Site) -> String {
         match self {
             Self::NotActivated => "This account is not activated.".to_owned(),
-            Self::Prohibited => "This account is prohibited from signing in, please contact your site administrator.".to_owned(),
+            Self::Prohibited => {
+                "This account is prohibited from signing in, please contact your site administrator.".to_owned()
+            }
             Self::MustChangePassword => {
                 format!("You must change your password. Change it at: {}", site.url("user/settings/change_password"))
             }
             Self::TwoFactorMissing => {
-                format!("You must enable two-factor authentication. Set it up at: {}", site.url("user/settings/security"))
+                format!(
+                    "You must enable two-factor authentication. Set it up at: {}",
+                    site.url("user/settings/security")
+                )
             }
         }
     }
@@ -89,20 +91,14 @@ pub(crate) fn sent_token<'a>(site: &Site, request: &'a Request) -> Option<&'a st
 }
 
 /// Who a token in query, form or header belongs to; `Ok(None)` when there is none.
-pub(crate) fn of_token(
-    site: &Site,
-    state: &State,
-    request: &Request,
-) -> Result<Option<Identity>, BadCredential> {
+pub(crate) fn of_token(site: &Site, state: &State, request: &Request) -> Result<Option<Identity>, BadCredential> {
     let Some(token) = sent_token(site, request) else {
         return Ok(None);
     };
     if !token.contains('.') {
         return match personal(state, token) {
             Some(identity) => Ok(Some(identity)),
-            None => Err(BadCredential(format!(
-                "access token does not exist [sha: {token}]"
-            ))),
+            None => Err(BadCredential(format!("access token does not exist [sha: {token}]"))),
         };
     }
     match granted(site, state, token) {
@@ -112,9 +108,7 @@ pub(crate) fn of_token(
                 format!("token was expired\naccess token does not exist [sha: {token}]")
             }
             (Profile::Main, _) => {
-                format!(
-                    "user does not exist [uid: 0, name: ]\naccess token does not exist [sha: {token}]"
-                )
+                format!("user does not exist [uid: 0, name: ]\naccess token does not exist [sha: {token}]")
             }
             _ => "user does not exist [uid: 0, name: ]".to_owned(),
         })),
@@ -122,48 +116,31 @@ pub(crate) fn of_token(
 }
 
 /// Who sends a request: token, else Basic; `Ok(None)` is nobody.
-pub(crate) fn of_request(
-    site: &Site,
-    state: &State,
-    request: &Request,
-) -> Result<Option<Identity>, BadCredential> {
+pub(crate) fn of_request(site: &Site, state: &State, request: &Request) -> Result<Option<Identity>, BadCredential> {
     if let Some(identity) = of_token(site, state, request)? {
         return Ok(Some(identity));
     }
     let Some((name, password)) = request.basic() else {
         return Ok(None);
     };
-    let token = if password.is_empty() || password == "x-oauth-basic" {
-        &name
-    } else {
-        &password
-    };
+    let token = if password.is_empty() || password == "x-oauth-basic" { &name } else { &password };
     if let Some(identity) = personal(state, token).or_else(|| granted(site, state, token).ok()) {
         return Ok(Some(identity));
     }
     let user = state.users.values().find(|user| {
-        let named =
-            user.login.eq_ignore_ascii_case(&name) || user.email.eq_ignore_ascii_case(&name);
+        let named = user.login.eq_ignore_ascii_case(&name) || user.email.eq_ignore_ascii_case(&name);
         named && user.password == password
     });
     match user {
-        Some(user) => Ok(Some(Identity {
-            user: user.id,
-            scope: None,
-        })),
-        None => Err(BadCredential(format!(
-            "user does not exist [uid: 0, name: {name}]"
-        ))),
+        Some(user) => Ok(Some(Identity { user: user.id, scope: None })),
+        None => Err(BadCredential(format!("user does not exist [uid: 0, name: {name}]"))),
     }
 }
 
 fn personal(state: &State, value: &str) -> Option<Identity> {
     let is_it = |token: &&PersonalToken| token.value == value;
     let token = state.credentials.personal_tokens.iter().find(is_it)?;
-    Some(Identity {
-        user: token.user,
-        scope: Some(ApiScope::of_personal_token(&token.scope)),
-    })
+    Some(Identity { user: token.user, scope: Some(ApiScope::of_personal_token(&token.scope)) })
 }
 
 /// The grant's scope is read at every call, not from the token.
@@ -173,8 +150,5 @@ fn granted(site: &Site, state: &State, token: &str) -> Result<Identity, Option<B
     if claims.tt != 0 || !state.users.contains_key(&grant.user) {
         return Err(None);
     }
-    Ok(Identity {
-        user: grant.user,
-        scope: Some(ApiScope::of_grant(&grant.scope, site.profile())),
-    })
+    Ok(Identity { user: grant.user, scope: Some(ApiScope::of_grant(&grant.scope, site.profile())) })
 }

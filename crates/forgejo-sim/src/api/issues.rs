@@ -24,36 +24,11 @@ pub(crate) const ROUTES: &[Route] = &[
     signed("POST", "repos/{owner}/{repo}/issues", ISSUE, create),
     open("GET", "repos/{owner}/{repo}/issues/{index}", ISSUE, get),
     signed("PATCH", "repos/{owner}/{repo}/issues/{index}", ISSUE, edit),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/issues/{index}",
-        ISSUE,
-        delete,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/issue_templates",
-        ISSUE,
-        templates,
-    ),
-    signed(
-        "PUT",
-        "repos/{owner}/{repo}/issues/{index}/lock",
-        ISSUE,
-        lock,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/issues/{index}/lock",
-        ISSUE,
-        unlock,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/issues/{index}/deadline",
-        ISSUE,
-        deadline,
-    ),
+    signed("DELETE", "repos/{owner}/{repo}/issues/{index}", ISSUE, delete),
+    open("GET", "repos/{owner}/{repo}/issue_templates", ISSUE, templates),
+    signed("PUT", "repos/{owner}/{repo}/issues/{index}/lock", ISSUE, lock),
+    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/lock", ISSUE, unlock),
+    signed("POST", "repos/{owner}/{repo}/issues/{index}/deadline", ISSUE, deadline),
 ];
 
 /// What a list of issues is narrowed by.
@@ -74,13 +49,8 @@ pub(crate) struct Filter {
 impl Filter {
     /// Reads the query of a call.
     pub(crate) fn of(call: &Call<'_>) -> Result<Self, ApiError> {
-        let words = |name: &str| {
-            call.query(name)
-                .split(',')
-                .filter(|word| !word.is_empty())
-                .map(str::to_lowercase)
-                .collect()
-        };
+        let words =
+            |name: &str| call.query(name).split(',').filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
         let user = |name: &str, flag: &str| {
             if call.query_flag(flag) {
                 return call.doer_id().map(Some);
@@ -105,20 +75,12 @@ impl Filter {
 
     pub(crate) fn lets(&self, repo: &Repo, issue: &Issue) -> bool {
         let label = |wanted: &String| {
-            let named = repo
-                .labels
-                .iter()
-                .find(|label| label.name.eq_ignore_ascii_case(wanted));
+            let named = repo.labels.iter().find(|label| label.name.eq_ignore_ascii_case(wanted));
             named.is_some_and(|label| issue.labels.contains(&label.id))
         };
         let milestone = |wanted: &String| {
-            let in_it = repo
-                .milestones
-                .iter()
-                .find(|milestone| Some(milestone.id) == issue.milestone);
-            in_it.is_some_and(|it| {
-                it.title.eq_ignore_ascii_case(wanted) || it.id.to_string() == *wanted
-            })
+            let in_it = repo.milestones.iter().find(|milestone| Some(milestone.id) == issue.milestone);
+            in_it.is_some_and(|it| it.title.eq_ignore_ascii_case(wanted) || it.id.to_string() == *wanted)
         };
         issue.matches_state(&self.state)
             && match self.kind.as_str() {
@@ -134,9 +96,7 @@ impl Filter {
             && issue.updated >= self.since
             && (self.before == 0 || issue.updated <= self.before)
             && self.poster.is_none_or(|poster| issue.poster == poster)
-            && self
-                .assignee
-                .is_none_or(|user| issue.assignees.contains(&user))
+            && self.assignee.is_none_or(|user| issue.assignees.contains(&user))
     }
 }
 
@@ -144,14 +104,7 @@ impl Filter {
 
 impl Issue {
     /// An open issue without anything but its text.
-    pub(crate) fn new(
-        id: i64,
-        number: i64,
-        poster: i64,
-        title: &str,
-        body: &str,
-        now: i64,
-    ) -> Self {
+    pub(crate) fn new(id: i64, number: i64, poster: i64, title: &str, body: &str, now: i64) -> Self {
         Self {
             id,
             number,
@@ -180,16 +133,8 @@ fn list(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let filter = Filter::of(call)?;
     let repo = &call.state.repos[&id];
-    let issues = repo
-        .issues
-        .values()
-        .rev()
-        .filter(|issue| filter.lets(repo, issue));
-    call.page(
-        issues
-            .map(|issue| call.render().issue(repo, issue))
-            .collect(),
-    )
+    let issues = repo.issues.values().rev().filter(|issue| filter.lets(repo, issue));
+    call.page(issues.map(|issue| call.render().issue(repo, issue)).collect())
 }
 
 fn get(call: &mut Call<'_>) -> ApiResult {
@@ -233,26 +178,12 @@ fn create(call: &mut Call<'_>) -> ApiResult {
     let may_write = call.state.access(Some(doer), &call.state.repos[&repo_id]) >= Access::Write;
     let id = call.state.next_id("issue");
     let repo = &call.state.repos[&repo_id];
-    let mut issue = Issue::new(
-        id,
-        repo.next_number(),
-        doer,
-        &option.title,
-        &option.body,
-        now,
-    );
+    let mut issue = Issue::new(id, repo.next_number(), doer, &option.title, &option.body, now);
     issue.git_ref = option.git_ref;
     if may_write {
-        let names: Vec<String> = option
-            .assignees
-            .unwrap_or_default()
-            .into_iter()
-            .chain(option.assignee)
-            .collect();
+        let names: Vec<String> = option.assignees.unwrap_or_default().into_iter().chain(option.assignee).collect();
         issue.assignees = user_ids(call, &names)?;
-        issue.labels = super::labels::ids_of(call, repo_id, &option.labels.unwrap_or_default())?
-            .into_iter()
-            .collect();
+        issue.labels = super::labels::ids_of(call, repo_id, &option.labels.unwrap_or_default())?.into_iter().collect();
         issue.milestone = Some(option.milestone).filter(|milestone| *milestone > 0);
         issue.due = option.due_date.as_deref().and_then(parse_rfc3339);
     }
@@ -272,11 +203,7 @@ pub(crate) fn user_ids(call: &Call<'_>, names: &[String]) -> Result<Vec<i64>, Ap
         let user = call.state.user(name).map(|user| user.id);
         user.ok_or_else(|| ApiError::invalid(format!("Assignee does not exist: [name: {name}]")))
     };
-    names
-        .iter()
-        .filter(|name| !name.is_empty())
-        .map(find)
-        .collect()
+    names.iter().filter(|name| !name.is_empty()).map(find).collect()
 }
 
 #[derive(Deserialize)]

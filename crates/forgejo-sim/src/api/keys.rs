@@ -23,12 +23,7 @@ pub(crate) const ROUTES: &[Route] = &[
     signed("GET", "repos/{owner}/{repo}/keys", REPO, list_deploy),
     signed("POST", "repos/{owner}/{repo}/keys", REPO, add_deploy),
     signed("GET", "repos/{owner}/{repo}/keys/{id}", REPO, get_deploy),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/keys/{id}",
-        REPO,
-        delete_deploy,
-    ),
+    signed("DELETE", "repos/{owner}/{repo}/keys/{id}", REPO, delete_deploy),
 ];
 
 #[derive(Deserialize)]
@@ -51,12 +46,7 @@ fn list_mine(call: &mut Call<'_>) -> ApiResult {
 }
 
 fn list_of(call: &mut Call<'_>) -> ApiResult {
-    let keys = call
-        .state
-        .user(call.param(0))
-        .ok_or_else(ApiError::not_found)?
-        .keys
-        .clone();
+    let keys = call.state.user(call.param(0)).ok_or_else(ApiError::not_found)?.keys.clone();
     call.page(keys)
 }
 
@@ -76,11 +66,7 @@ fn get_mine(call: &mut Call<'_>) -> ApiResult {
 
 fn delete_mine(call: &mut Call<'_>) -> ApiResult {
     let (doer, id) = (call.doer_id()?, call.number(0)?);
-    let user = call
-        .state
-        .users
-        .get_mut(&doer)
-        .ok_or_else(ApiError::not_found)?;
+    let user = call.state.users.get_mut(&doer).ok_or_else(ApiError::not_found)?;
     remove(&mut user.keys, id)
 }
 
@@ -121,9 +107,7 @@ fn new_key(call: &mut Call<'_>, place: &str) -> Result<Value, ApiError> {
 }
 
 fn find(list: &[Value], id: i64) -> Result<&Value, ApiError> {
-    list.iter()
-        .find(|item| item["id"] == id)
-        .ok_or_else(ApiError::not_found)
+    list.iter().find(|item| item["id"] == id).ok_or_else(ApiError::not_found)
 }
 
 fn remove(list: &mut Vec<Value>, id: i64) -> ApiResult {

@@ -19,36 +19,11 @@ pub(crate) const ROUTES: &[Route] = &[
     open("GET", "repos/{owner}/{repo}/labels/{id}", ISSUE, get),
     signed("PATCH", "repos/{owner}/{repo}/labels/{id}", ISSUE, edit),
     signed("DELETE", "repos/{owner}/{repo}/labels/{id}", ISSUE, delete),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/issues/{index}/labels",
-        ISSUE,
-        of_issue,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/issues/{index}/labels",
-        ISSUE,
-        add,
-    ),
-    signed(
-        "PUT",
-        "repos/{owner}/{repo}/issues/{index}/labels",
-        ISSUE,
-        replace,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/issues/{index}/labels",
-        ISSUE,
-        clear,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/issues/{index}/labels/{id}",
-        ISSUE,
-        remove,
-    ),
+    open("GET", "repos/{owner}/{repo}/issues/{index}/labels", ISSUE, of_issue),
+    signed("POST", "repos/{owner}/{repo}/issues/{index}/labels", ISSUE, add),
+    signed("PUT", "repos/{owner}/{repo}/issues/{index}/labels", ISSUE, replace),
+    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/labels", ISSUE, clear),
+    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/labels/{id}", ISSUE, remove),
     open("GET", "orgs/{org}/labels", ORG, list_org),
     signed("POST", "orgs/{org}/labels", ORG, create_org),
     open("GET", "orgs/{org}/labels/{id}", ORG, get_org),
@@ -72,43 +47,25 @@ struct IssueLabels {
 /// The ids of labels given by number or name, of the repository or its organisation.
 pub(crate) fn ids_of(call: &Call<'_>, repo: i64, wanted: &[Value]) -> Result<Vec<i64>, ApiError> {
     let repo = &call.state.repos[&repo];
-    let of_org = call
-        .state
-        .orgs
-        .get(&repo.owner)
-        .map_or(&[][..], |org| &org.labels);
+    let of_org = call.state.orgs.get(&repo.owner).map_or(&[][..], |org| &org.labels);
     let find = |value: &Value| {
         let is_it = |label: &&Label| match value {
             Value::String(name) => label.name == *name,
             other => other.as_i64() == Some(label.id),
         };
-        repo.labels
-            .iter()
-            .chain(of_org)
-            .find(is_it)
-            .map(|label| label.id)
+        repo.labels.iter().chain(of_org).find(is_it).map(|label| label.id)
     };
     wanted
         .iter()
-        .map(|value| {
-            find(value).ok_or_else(|| ApiError::invalid(format!("label does not exist: {value}")))
-        })
+        .map(|value| find(value).ok_or_else(|| ApiError::invalid(format!("label does not exist: {value}"))))
         .collect()
 }
 
 fn new_label(call: &mut Call<'_>) -> Result<Label, ApiError> {
     let option: LabelOption = call.body()?;
-    let name = option
-        .name
-        .filter(|name| !name.is_empty())
-        .ok_or_else(|| ApiError::invalid("[Name]: Required"))?;
+    let name = option.name.filter(|name| !name.is_empty()).ok_or_else(|| ApiError::invalid("[Name]: Required"))?;
     let color = color(option.color.as_deref().unwrap_or_default())?;
-    Ok(Label {
-        id: call.state.next_id("label"),
-        name,
-        color,
-        description: option.description.unwrap_or_default(),
-    })
+    Ok(Label { id: call.state.next_id("label"), name, color, description: option.description.unwrap_or_default() })
 }
 
 fn change(label: &mut Label, option: LabelOption) -> Result<(), ApiError> {
@@ -116,9 +73,7 @@ fn change(label: &mut Label, option: LabelOption) -> Result<(), ApiError> {
         label.color = color(&color_text)?;
     }
     label.name = option.name.unwrap_or_else(|| label.name.clone());
-    label.description = option
-        .description
-        .unwrap_or_else(|| label.description.clone());
+    label.description = option.description.unwrap_or_else(|| label.description.clone());
     Ok(())
 }
 
@@ -135,21 +90,12 @@ fn color(text: &str) -> Result<String, ApiError> {
 fn list(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
-    call.page(
-        repo.labels
-            .iter()
-            .map(|label| call.render().label(repo, label))
-            .collect(),
-    )
+    call.page(repo.labels.iter().map(|label| call.render().label(repo, label)).collect())
 }
 
 fn show(call: &Call<'_>, repo: i64, id: i64, is_new: bool) -> ApiResult {
     let repo = &call.state.repos[&repo];
-    let label = repo
-        .labels
-        .iter()
-        .find(|label| label.id == id)
-        .ok_or_else(ApiError::not_found)?;
+    let label = repo.labels.iter().find(|label| label.id == id).ok_or_else(ApiError::not_found)?;
     let body = call.render().label(repo, label);
     if is_new { created(&body) } else { ok(&body) }
 }
@@ -171,11 +117,7 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
     let option: LabelOption = call.body()?;
     let id = call.number(2)?;
     let repo = call.repo(Access::Write)?;
-    let label = repo
-        .labels
-        .iter_mut()
-        .find(|label| label.id == id)
-        .ok_or_else(ApiError::not_found)?;
+    let label = repo.labels.iter_mut().find(|label| label.id == id).ok_or_else(ApiError::not_found)?;
     change(label, option)?;
     let repo = repo.id;
     show(call, repo, id, false)
@@ -194,9 +136,7 @@ fn delete(call: &mut Call<'_>) -> ApiResult {
 fn of_issue(call: &mut Call<'_>) -> ApiResult {
     let (id, number) = call.issue_place()?;
     let repo = &call.state.repos[&id];
-    ok(&Value::Array(
-        call.render().labels_of(repo, &repo.issues[&number]),
-    ))
+    ok(&Value::Array(call.render().labels_of(repo, &repo.issues[&number])))
 }
 
 fn add(call: &mut Call<'_>) -> ApiResult {
@@ -227,9 +167,7 @@ fn clear(call: &mut Call<'_>) -> ApiResult {
 fn remove(call: &mut Call<'_>) -> ApiResult {
     let repo = call.repo_id(Access::Write)?;
     let name = call.param(3);
-    let wanted = name
-        .parse::<i64>()
-        .map_or_else(|_| Value::from(name), Value::from);
+    let wanted = name.parse::<i64>().map_or_else(|_| Value::from(name), Value::from);
     let ids = ids_of(call, repo, &[wanted])?;
     let issue = call.issue()?;
     for id in ids {
@@ -239,14 +177,7 @@ fn remove(call: &mut Call<'_>) -> ApiResult {
 }
 
 fn org_label(call: &Call<'_>, label: &Label) -> Value {
-    label_at(
-        label,
-        &call.site.url(&format!(
-            "api/v1/orgs/{}/labels/{}",
-            call.param(0),
-            label.id
-        )),
-    )
+    label_at(label, &call.site.url(&format!("api/v1/orgs/{}/labels/{}", call.param(0), label.id)))
 }
 
 fn list_org(call: &mut Call<'_>) -> ApiResult {
@@ -263,12 +194,7 @@ fn create_org(call: &mut Call<'_>) -> ApiResult {
 
 fn get_org(call: &mut Call<'_>) -> ApiResult {
     let id = call.number(1)?;
-    let label = call
-        .org()?
-        .labels
-        .iter()
-        .find(|label| label.id == id)
-        .ok_or_else(ApiError::not_found)?;
+    let label = call.org()?.labels.iter().find(|label| label.id == id).ok_or_else(ApiError::not_found)?;
     ok(&org_label(call, label))
 }
 
@@ -276,11 +202,7 @@ fn edit_org(call: &mut Call<'_>) -> ApiResult {
     let option: LabelOption = call.body()?;
     let id = call.number(1)?;
     let org = call.own_org()?;
-    let label = org
-        .labels
-        .iter_mut()
-        .find(|label| label.id == id)
-        .ok_or_else(ApiError::not_found)?;
+    let label = org.labels.iter_mut().find(|label| label.id == id).ok_or_else(ApiError::not_found)?;
     change(label, option)?;
     get_org(call)
 }

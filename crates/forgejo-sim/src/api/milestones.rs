@@ -20,12 +20,7 @@ pub(crate) const ROUTES: &[Route] = &[
     signed("POST", "repos/{owner}/{repo}/milestones", ISSUE, create),
     open("GET", "repos/{owner}/{repo}/milestones/{id}", ISSUE, get),
     signed("PATCH", "repos/{owner}/{repo}/milestones/{id}", ISSUE, edit),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/milestones/{id}",
-        ISSUE,
-        delete,
-    ),
+    signed("DELETE", "repos/{owner}/{repo}/milestones/{id}", ISSUE, delete),
 ];
 
 #[derive(Deserialize)]
@@ -39,23 +34,13 @@ struct MilestoneOption {
 /// A milestone by id or title.
 fn find(call: &Call<'_>, repo: &Repo) -> Result<i64, ApiError> {
     let wanted = call.param(2);
-    let is_it =
-        |milestone: &&Milestone| milestone.id.to_string() == wanted || milestone.title == wanted;
-    Ok(repo
-        .milestones
-        .iter()
-        .find(is_it)
-        .ok_or_else(ApiError::not_found)?
-        .id)
+    let is_it = |milestone: &&Milestone| milestone.id.to_string() == wanted || milestone.title == wanted;
+    Ok(repo.milestones.iter().find(is_it).ok_or_else(ApiError::not_found)?.id)
 }
 
 fn show(call: &Call<'_>, repo: i64, id: i64, is_new: bool) -> ApiResult {
     let repo = &call.state.repos[&repo];
-    let milestone = repo
-        .milestones
-        .iter()
-        .find(|milestone| milestone.id == id)
-        .ok_or_else(ApiError::not_found)?;
+    let milestone = repo.milestones.iter().find(|milestone| milestone.id == id).ok_or_else(ApiError::not_found)?;
     let body = call.render().milestone(repo, milestone);
     if is_new { created(&body) } else { ok(&body) }
 }
@@ -73,11 +58,7 @@ fn list(call: &mut Call<'_>) -> ApiResult {
         in_state && milestone.title.to_lowercase().contains(&name)
     };
     let found = repo.milestones.iter().filter(fits);
-    call.page(
-        found
-            .map(|milestone| call.render().milestone(repo, milestone))
-            .collect(),
-    )
+    call.page(found.map(|milestone| call.render().milestone(repo, milestone)).collect())
 }
 
 fn get(call: &mut Call<'_>) -> ApiResult {
@@ -89,10 +70,7 @@ fn get(call: &mut Call<'_>) -> ApiResult {
 fn create(call: &mut Call<'_>) -> ApiResult {
     let option: MilestoneOption = call.body()?;
     let repo = call.repo_id(Access::Write)?;
-    let title = option
-        .title
-        .filter(|title| !title.is_empty())
-        .ok_or_else(|| ApiError::invalid("[Title]: Required"))?;
+    let title = option.title.filter(|title| !title.is_empty()).ok_or_else(|| ApiError::invalid("[Title]: Required"))?;
     let (id, now) = (call.state.next_id("milestone"), call.now);
     let milestone = Milestone {
         id,
@@ -112,11 +90,7 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
     let (repo_id, now) = (call.repo_id(Access::Write)?, call.now);
     let id = find(call, &call.state.repos[&repo_id])?;
     let repo = call.repo(Access::Write)?;
-    if let Some(milestone) = repo
-        .milestones
-        .iter_mut()
-        .find(|milestone| milestone.id == id)
-    {
+    if let Some(milestone) = repo.milestones.iter_mut().find(|milestone| milestone.id == id) {
         if let Some(title) = option.title.filter(|title| !title.is_empty()) {
             milestone.title = title;
         }
@@ -141,11 +115,7 @@ fn delete(call: &mut Call<'_>) -> ApiResult {
     let id = find(call, &call.state.repos[&repo_id])?;
     let repo = call.repo(Access::Write)?;
     repo.milestones.retain(|milestone| milestone.id != id);
-    for issue in repo
-        .issues
-        .values_mut()
-        .filter(|issue| issue.milestone == Some(id))
-    {
+    for issue in repo.issues.values_mut().filter(|issue| issue.milestone == Some(id)) {
         issue.milestone = None;
     }
     done()

@@ -21,12 +21,7 @@ pub(crate) const ROUTES: &[Route] = &[
     signed("GET", "repos/{owner}/{repo}/push_mirrors", REPO, list),
     signed("POST", "repos/{owner}/{repo}/push_mirrors", REPO, add),
     signed("GET", "repos/{owner}/{repo}/push_mirrors/{name}", REPO, get),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/push_mirrors/{name}",
-        REPO,
-        remove,
-    ),
+    signed("DELETE", "repos/{owner}/{repo}/push_mirrors/{name}", REPO, remove),
     signed("POST", "repos/{owner}/{repo}/push_mirrors-sync", REPO, sync),
     signed("POST", "repos/{owner}/{repo}/mirror-sync", REPO, sync),
 ];
@@ -62,10 +57,7 @@ fn add(call: &mut Call<'_>) -> ApiResult {
 fn get(call: &mut Call<'_>) -> ApiResult {
     let name = call.param(2).to_owned();
     let mirrors = &call.repo(Access::Admin)?.push_mirrors;
-    ok(mirrors
-        .iter()
-        .find(|mirror| mirror["remote_name"] == name.as_str())
-        .ok_or_else(ApiError::not_found)?)
+    ok(mirrors.iter().find(|mirror| mirror["remote_name"] == name.as_str()).ok_or_else(ApiError::not_found)?)
 }
 
 fn remove(call: &mut Call<'_>) -> ApiResult {
@@ -73,11 +65,7 @@ fn remove(call: &mut Call<'_>) -> ApiResult {
     let mirrors = &mut call.repo(Access::Admin)?.push_mirrors;
     let before = mirrors.len();
     mirrors.retain(|mirror| mirror["remote_name"] != name.as_str());
-    if mirrors.len() == before {
-        Err(ApiError::not_found())
-    } else {
-        done()
-    }
+    if mirrors.len() == before { Err(ApiError::not_found()) } else { done() }
 }
 
 fn sync(call: &mut Call<'_>) -> ApiResult {
@@ -102,22 +90,10 @@ fn migrate(call: &mut Call<'_>) -> ApiResult {
         return Err(ApiError::invalid("[CloneAddr]: Required"));
     }
     let owner = call.doer_id()?;
-    if call
-        .state
-        .repo(call.state.owner_name(owner), &option.repo_name)
-        .is_some()
-    {
-        return Err(ApiError::new(
-            http::StatusCode::CONFLICT,
-            "The repository with the same name already exists.",
-        ));
+    if call.state.repo(call.state.owner_name(owner), &option.repo_name).is_some() {
+        return Err(ApiError::new(http::StatusCode::CONFLICT, "The repository with the same name already exists."));
     }
-    let mut repo = Repo::new(
-        call.state.next_id("repository"),
-        owner,
-        &option.repo_name,
-        call.now,
-    );
+    let mut repo = Repo::new(call.state.next_id("repository"), owner, &option.repo_name, call.now);
     repo.private = option.private;
     let body = call.render().repo(&repo);
     call.state.repos.insert(repo.id, repo);
@@ -132,15 +108,9 @@ struct TransferOption {
 
 fn transfer(call: &mut Call<'_>) -> ApiResult {
     let option: TransferOption = call.body()?;
-    let owner = call
-        .state
-        .owner_id(&option.new_owner)
-        .ok_or_else(ApiError::not_found)?;
+    let owner = call.state.owner_id(&option.new_owner).ok_or_else(ApiError::not_found)?;
     let repo = call.repo(Access::Admin)?;
     repo.owner = owner;
     let id = repo.id;
-    reply(
-        http::StatusCode::ACCEPTED,
-        &call.render().repo(&call.state.repos[&id]),
-    )
+    reply(http::StatusCode::ACCEPTED, &call.render().repo(&call.state.repos[&id]))
 }

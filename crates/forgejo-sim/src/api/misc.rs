@@ -39,9 +39,7 @@ fn settings_api(_: &mut Call<'_>) -> ApiResult {
 }
 
 fn settings_ui(_: &mut Call<'_>) -> ApiResult {
-    ok(
-        &json!({"default_theme": "forgejo-auto", "allowed_reactions": ["+1", "-1"], "custom_emojis": []}),
-    )
+    ok(&json!({"default_theme": "forgejo-auto", "allowed_reactions": ["+1", "-1"], "custom_emojis": []}))
 }
 
 fn settings_repository(_: &mut Call<'_>) -> ApiResult {
@@ -71,32 +69,20 @@ fn markdown(call: &mut Call<'_>) -> ApiResult {
 }
 
 fn markdown_raw(call: &mut Call<'_>) -> ApiResult {
-    let text = std::str::from_utf8(&call.request.body)
-        .map_err(|_| ApiError::invalid("the body is not UTF-8"))?;
+    let text = std::str::from_utf8(&call.request.body).map_err(|_| ApiError::invalid("the body is not UTF-8"))?;
     Ok(wire::html(StatusCode::OK, render(text)))
 }
 
 /// Headings, list items, paragraphs; the rest stays text.
 pub(crate) fn render(markdown: &str) -> String {
     let mut out = String::new();
-    for block in markdown
-        .split("\n\n")
-        .map(str::trim)
-        .filter(|block| !block.is_empty())
-    {
+    for block in markdown.split("\n\n").map(str::trim).filter(|block| !block.is_empty()) {
         let level = block.bytes().take_while(|b| *b == b'#').count();
         if (1..=6).contains(&level) && block.as_bytes().get(level) == Some(&b' ') {
             let (first, rest) = block.split_once('\n').unwrap_or((block, ""));
-            let _ = writeln!(
-                out,
-                "<h{level}>{}</h{level}>",
-                escape(first[level..].trim())
-            );
+            let _ = writeln!(out, "<h{level}>{}</h{level}>", escape(first[level..].trim()));
             out.push_str(&render(rest));
-        } else if block
-            .lines()
-            .all(|line| line.starts_with("- ") || line.starts_with("* "))
-        {
+        } else if block.lines().all(|line| line.starts_with("- ") || line.starts_with("* ")) {
             out.push_str("<ul>\n");
             for line in block.lines() {
                 let _ = writeln!(out, "<li>{}</li>", escape(&line[2..]));

@@ -27,16 +27,10 @@ pub(crate) fn parts(request: &Request) -> Option<Vec<Part>> {
         let end = find(body, format!("\r\n{delimiter}").as_bytes(), head_end)?;
         let head = String::from_utf8_lossy(&body[at..head_end]).into_owned();
         let content = body.slice((head_end + 4).min(end)..end);
-        let disposition = head
-            .lines()
-            .find(|line| line.to_ascii_lowercase().starts_with("content-disposition"));
+        let disposition = head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition"));
         if let Some(line) = disposition {
             let name = parameter(line, "name").unwrap_or_default();
-            out.push(Part {
-                name,
-                file_name: parameter(line, "filename"),
-                content,
-            });
+            out.push(Part { name, file_name: parameter(line, "filename"), content });
         }
         at = end + 2 + delimiter.len();
     }
@@ -46,15 +40,10 @@ pub(crate) fn parts(request: &Request) -> Option<Vec<Part>> {
 /// A parameter of a header value, quoted or not.
 fn parameter(line: &str, name: &str) -> Option<String> {
     let parts = line.split(';').skip(1);
-    let value = parts
-        .map(str::trim)
-        .find_map(|part| part.strip_prefix(name)?.strip_prefix('='))?;
+    let value = parts.map(str::trim).find_map(|part| part.strip_prefix(name)?.strip_prefix('='))?;
     Some(value.trim_matches('"').to_owned())
 }
 
 fn find(body: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
-    body.get(from..)?
-        .windows(wanted.len())
-        .position(|window| window == wanted)
-        .map(|at| at + from)
+    body.get(from..)?.windows(wanted.len()).position(|window| window == wanted).map(|at| at + from)
 }

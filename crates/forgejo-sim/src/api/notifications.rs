@@ -18,49 +18,21 @@ pub(crate) const ROUTES: &[Route] = &[
     signed("PUT", "notifications", NOTIFICATION, mark),
     signed("GET", "notifications/new", NOTIFICATION, new),
     signed("GET", "notifications/threads/{id}", NOTIFICATION, thread),
-    signed(
-        "PATCH",
-        "notifications/threads/{id}",
-        NOTIFICATION,
-        mark_thread,
-    ),
-    signed(
-        "GET",
-        "repos/{owner}/{repo}/notifications",
-        REPO_NOTIFICATION,
-        list_of_repo,
-    ),
-    signed(
-        "PUT",
-        "repos/{owner}/{repo}/notifications",
-        REPO_NOTIFICATION,
-        mark_of_repo,
-    ),
+    signed("PATCH", "notifications/threads/{id}", NOTIFICATION, mark_thread),
+    signed("GET", "repos/{owner}/{repo}/notifications", REPO_NOTIFICATION, list_of_repo),
+    signed("PUT", "repos/{owner}/{repo}/notifications", REPO_NOTIFICATION, mark_of_repo),
 ];
 
 /// `None` when the repository is gone or no longer visible.
 fn json_of(call: &Call<'_>, row: &Notification) -> Option<Value> {
-    let repo = call
-        .state
-        .repos
-        .get(&row.repo)
-        .filter(|repo| call.may_see(repo))?;
+    let repo = call.state.repos.get(&row.repo).filter(|repo| call.may_see(repo))?;
     let issue = repo.issues.get(&row.issue)?;
     let render = call.render();
     let full_name = call.state.full_name(repo);
     let last = issue.comments.last().map(|comment| comment.id);
-    let (kind, path) = if issue.pull.is_some() {
-        ("Pull", "pulls")
-    } else {
-        ("Issue", "issues")
-    };
-    let html = call
-        .site
-        .url(&format!("{full_name}/{path}/{}", issue.number));
-    let merged = issue
-        .pull
-        .as_ref()
-        .is_some_and(|pull| pull.merged.is_some());
+    let (kind, path) = if issue.pull.is_some() { ("Pull", "pulls") } else { ("Issue", "issues") };
+    let html = call.site.url(&format!("{full_name}/{path}/{}", issue.number));
+    let merged = issue.pull.as_ref().is_some_and(|pull| pull.merged.is_some());
     Some(json!({
         "id": row.id, "repository": render.repo(repo), "unread": row.unread, "pinned": row.pinned,
         "updated_at": rfc3339(row.updated), "url": call.site.url(&format!("api/v1/notifications/threads/{}", row.id)),
@@ -94,12 +66,7 @@ fn wanted(call: &Call<'_>, repo: Option<i64>, row: &Notification) -> bool {
 }
 
 fn show(call: &Call<'_>, repo: Option<i64>) -> ApiResult {
-    let rows = call
-        .state
-        .notifications
-        .iter()
-        .rev()
-        .filter(|row| wanted(call, repo, row));
+    let rows = call.state.notifications.iter().rev().filter(|row| wanted(call, repo, row));
     call.page(rows.filter_map(|row| json_of(call, row)).collect())
 }
 
@@ -113,12 +80,7 @@ fn list_of_repo(call: &mut Call<'_>) -> ApiResult {
 }
 
 fn new(call: &mut Call<'_>) -> ApiResult {
-    let count = call
-        .state
-        .notifications
-        .iter()
-        .filter(|row| Some(row.user) == call.doer && row.unread)
-        .count();
+    let count = call.state.notifications.iter().filter(|row| Some(row.user) == call.doer && row.unread).count();
     ok(&json!({"new": count}))
 }
 
@@ -147,10 +109,7 @@ fn mark_where(call: &mut Call<'_>, repo: Option<i64>) -> ApiResult {
             changed.push(row.clone());
         }
     }
-    let body: Vec<Value> = changed
-        .iter()
-        .filter_map(|row| json_of(call, row))
-        .collect();
+    let body: Vec<Value> = changed.iter().filter_map(|row| json_of(call, row)).collect();
     reply(StatusCode::RESET_CONTENT, &Value::Array(body))
 }
 
@@ -164,18 +123,11 @@ fn set(row: &mut Notification, to: &str) {
 
 fn own(call: &Call<'_>) -> Result<usize, ApiError> {
     let id = call.number(0)?;
-    let at = call
-        .state
-        .notifications
-        .iter()
-        .position(|row| row.id == id)
-        .ok_or_else(ApiError::not_found)?;
+    let at = call.state.notifications.iter().position(|row| row.id == id).ok_or_else(ApiError::not_found)?;
     if Some(call.state.notifications[at].user) == call.doer {
         Ok(at)
     } else {
-        Err(ApiError::forbidden(
-            "only user itself and admin are allowed to read/change this thread",
-        ))
+        Err(ApiError::forbidden("only user itself and admin are allowed to read/change this thread"))
     }
 }
 

@@ -46,19 +46,12 @@ impl OrgOption {
         set(&mut org.description, self.description);
         set(&mut org.website, self.website);
         set(&mut org.location, self.location);
-        set(
-            &mut org.visibility,
-            self.visibility.filter(|text| !text.is_empty()),
-        );
+        set(&mut org.visibility, self.visibility.filter(|text| !text.is_empty()));
     }
 }
 
 fn list(call: &mut Call<'_>) -> ApiResult {
-    let orgs = call
-        .state
-        .orgs
-        .values()
-        .filter(|org| org.visibility == "public");
+    let orgs = call.state.orgs.values().filter(|org| org.visibility == "public");
     call.page(orgs.map(|org| call.render().org(org)).collect())
 }
 
@@ -70,9 +63,7 @@ fn create(call: &mut Call<'_>) -> ApiResult {
         .filter(|name| !name.is_empty())
         .ok_or_else(|| ApiError::invalid("[UserName]: Required"))?;
     if call.state.owner_id(&name).is_some() {
-        return Err(ApiError::invalid(format!(
-            "user already exists [name: {name}]"
-        )));
+        return Err(ApiError::invalid(format!("user already exists [name: {name}]")));
     }
     let (owner, now) = (call.doer_id()?, call.now);
     let (id, team) = (call.state.next_id("owner"), call.state.next_id("team"));
@@ -109,33 +100,16 @@ fn repos(call: &mut Call<'_>) -> ApiResult {
 
 fn members(call: &mut Call<'_>) -> ApiResult {
     let members = call.org()?.members();
-    call.page(
-        members
-            .into_iter()
-            .map(|id| call.render().user_by_id(id))
-            .collect(),
-    )
+    call.page(members.into_iter().map(|id| call.render().user_by_id(id)).collect())
 }
 
 fn is_member(call: &mut Call<'_>) -> ApiResult {
-    let user = call
-        .state
-        .user(call.param(1))
-        .ok_or_else(ApiError::not_found)?
-        .id;
-    if call.org()?.has_member(user) {
-        done()
-    } else {
-        Err(ApiError::not_found())
-    }
+    let user = call.state.user(call.param(1)).ok_or_else(ApiError::not_found)?.id;
+    if call.org()?.has_member(user) { done() } else { Err(ApiError::not_found()) }
 }
 
 fn remove_member(call: &mut Call<'_>) -> ApiResult {
-    let user = call
-        .state
-        .user(call.param(1))
-        .ok_or_else(ApiError::not_found)?
-        .id;
+    let user = call.state.user(call.param(1)).ok_or_else(ApiError::not_found)?.id;
     for team in &mut call.own_org()?.teams {
         team.members.remove(&user);
     }

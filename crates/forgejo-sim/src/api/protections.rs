@@ -11,30 +11,10 @@ use super::{
 
 pub(crate) const ROUTES: &[Route] = &[
     signed("GET", "repos/{owner}/{repo}/branch_protections", REPO, list),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/branch_protections",
-        REPO,
-        create,
-    ),
-    signed(
-        "GET",
-        "repos/{owner}/{repo}/branch_protections/*",
-        REPO,
-        get,
-    ),
-    signed(
-        "PATCH",
-        "repos/{owner}/{repo}/branch_protections/*",
-        REPO,
-        edit,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/branch_protections/*",
-        REPO,
-        delete,
-    ),
+    signed("POST", "repos/{owner}/{repo}/branch_protections", REPO, create),
+    signed("GET", "repos/{owner}/{repo}/branch_protections/*", REPO, get),
+    signed("PATCH", "repos/{owner}/{repo}/branch_protections/*", REPO, edit),
+    signed("DELETE", "repos/{owner}/{repo}/branch_protections/*", REPO, delete),
 ];
 
 fn rule_with(base: Value, sent: Map<String, Value>, now: i64) -> Value {
@@ -56,10 +36,7 @@ fn list(call: &mut Call<'_>) -> ApiResult {
 fn find<'a>(call: &'a mut Call<'_>) -> Result<&'a mut Value, ApiError> {
     let name = call.param(2).to_owned();
     let rules = &mut call.repo(Access::Admin)?.protections;
-    rules
-        .iter_mut()
-        .find(|rule| rule["rule_name"] == name.as_str())
-        .ok_or_else(ApiError::not_found)
+    rules.iter_mut().find(|rule| rule["rule_name"] == name.as_str()).ok_or_else(ApiError::not_found)
 }
 
 fn get(call: &mut Call<'_>) -> ApiResult {
@@ -68,24 +45,14 @@ fn get(call: &mut Call<'_>) -> ApiResult {
 
 fn create(call: &mut Call<'_>) -> ApiResult {
     let mut sent: Map<String, Value> = call.body()?;
-    let text = |name: &str| {
-        sent.get(name)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
-    let name = text("rule_name")
-        .or_else(|| text("branch_name"))
-        .ok_or_else(|| ApiError::invalid("rule_name is required"))?;
+    let text = |name: &str| sent.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let name =
+        text("rule_name").or_else(|| text("branch_name")).ok_or_else(|| ApiError::invalid("rule_name is required"))?;
     sent.insert("rule_name".to_owned(), json!(name));
     sent.insert("branch_name".to_owned(), json!(name));
     let now = call.now;
     let repo = call.repo(Access::Admin)?;
-    if repo
-        .protections
-        .iter()
-        .any(|rule| rule["rule_name"] == name.as_str())
-    {
+    if repo.protections.iter().any(|rule| rule["rule_name"] == name.as_str()) {
         return Err(ApiError::forbidden("Branch protection already exist"));
     }
     let base = json!({
@@ -112,8 +79,6 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
 
 fn delete(call: &mut Call<'_>) -> ApiResult {
     let name = find(call)?["rule_name"].clone();
-    call.repo(Access::Admin)?
-        .protections
-        .retain(|rule| rule["rule_name"] != name);
+    call.repo(Access::Admin)?.protections.retain(|rule| rule["rule_name"] != name);
     done()
 }

@@ -27,36 +27,11 @@ pub(crate) const ROUTES: &[Route] = &[
     signed("POST", "repos/{owner}/{repo}/pulls", REPO, create),
     open("GET", "repos/{owner}/{repo}/pulls/{index}", REPO, get),
     signed("PATCH", "repos/{owner}/{repo}/pulls/{index}", REPO, edit),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/pulls/{base}/{head}",
-        REPO,
-        between,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/pulls/{index}/files",
-        REPO,
-        files,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/pulls/{index}/commits",
-        REPO,
-        commits,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/pulls/{index}/merge",
-        REPO,
-        is_merged,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/pulls/{index}/merge",
-        REPO,
-        merge,
-    ),
+    open("GET", "repos/{owner}/{repo}/pulls/{base}/{head}", REPO, between),
+    open("GET", "repos/{owner}/{repo}/pulls/{index}/files", REPO, files),
+    open("GET", "repos/{owner}/{repo}/pulls/{index}/commits", REPO, commits),
+    open("GET", "repos/{owner}/{repo}/pulls/{index}/merge", REPO, is_merged),
+    signed("POST", "repos/{owner}/{repo}/pulls/{index}/merge", REPO, merge),
 ];
 
 // === impl Pull ===
@@ -93,11 +68,7 @@ impl<'a> Ends<'a> {
             None => (pull.head.as_str(), pull.base.as_str()),
         };
         let head = head_repo.resolve(head).or_else(|| repo.resolve(head))?;
-        Some(Self {
-            head,
-            base: repo.resolve(base)?,
-            head_repo,
-        })
+        Some(Self { head, base: repo.resolve(base)?, head_repo })
     }
 
     fn merge_base(&self, repo: &'a Repo) -> &'a Commit
@@ -123,9 +94,7 @@ impl Render<'_> {
             return Value::Null;
         };
         let full_name = self.state.full_name(repo);
-        let url = self
-            .site
-            .url(&format!("{full_name}/pulls/{}", issue.number));
+        let url = self.site.url(&format!("{full_name}/pulls/{}", issue.number));
         let head_repo = self.state.repos.get(&pull.head_repo);
         let ends = Ends::of(self, repo, pull);
         let end = |name: &str, sha: Option<&str>, repo: Option<&Repo>| {
@@ -133,19 +102,10 @@ impl Render<'_> {
                 "repo": repo.map(|repo| self.repo(repo))})
         };
         let merged = pull.merged.as_ref();
-        let assignees: Vec<Value> = issue
-            .assignees
-            .iter()
-            .map(|id| self.user_by_id(*id))
-            .collect();
-        let changes = ends
-            .as_ref()
-            .map(|ends| ends.changes(repo))
-            .unwrap_or_default();
-        let (added, removed) = changes
-            .iter()
-            .map(Change::counts)
-            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let assignees: Vec<Value> = issue.assignees.iter().map(|id| self.user_by_id(*id)).collect();
+        let changes = ends.as_ref().map(|ends| ends.changes(repo)).unwrap_or_default();
+        let (added, removed) =
+            changes.iter().map(Change::counts).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         json!({
             "id": issue.id, "url": url, "number": issue.number, "user": self.user_by_id(issue.poster),
             "title": issue.title, "body": issue.body, "labels": self.labels_of(repo, issue),
@@ -192,12 +152,7 @@ fn list(call: &mut Call<'_>) -> ApiResult {
         "leastcomment" => pulls.sort_by_key(|issue| issue.comments.len()),
         _ => {}
     }
-    call.page(
-        pulls
-            .into_iter()
-            .map(|issue| call.render().pull(repo, issue))
-            .collect(),
-    )
+    call.page(pulls.into_iter().map(|issue| call.render().pull(repo, issue)).collect())
 }
 
 /// `pulls/{index}`, and `pulls/{index}.diff` or `.patch`.
@@ -217,18 +172,10 @@ fn diff(call: &Call<'_>, id: i64, number: i64, form: &str) -> ApiResult {
     let repo = &call.state.repos[&id];
     let issue = &repo.issues[&number];
     let render = call.render();
-    let ends = issue
-        .pull
-        .as_ref()
-        .and_then(|pull| Ends::of(&render, repo, pull))
-        .ok_or_else(ApiError::not_found)?;
+    let ends = issue.pull.as_ref().and_then(|pull| Ends::of(&render, repo, pull)).ok_or_else(ApiError::not_found)?;
     let mut out = String::new();
     if form == "patch" {
-        let (sha, name, email) = (
-            &ends.head.sha,
-            &ends.head.author_name,
-            &ends.head.author_email,
-        );
+        let (sha, name, email) = (&ends.head.sha, &ends.head.author_name, &ends.head.author_email);
         out = format!(
             "From {sha} Mon Sep 17 00:00:00 2001\nFrom: {name} <{email}>\nSubject: [PATCH] {}\n---\n",
             issue.title
@@ -247,17 +194,8 @@ fn between(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
     let (base, head) = (call.param(2), call.param(3));
-    let fits = |issue: &&Issue| {
-        issue
-            .pull
-            .as_ref()
-            .is_some_and(|pull| pull.base == base && pull.head == head)
-    };
-    let issue = repo
-        .issues
-        .values()
-        .find(fits)
-        .ok_or_else(ApiError::not_found)?;
+    let fits = |issue: &&Issue| issue.pull.as_ref().is_some_and(|pull| pull.base == base && pull.head == head);
+    let issue = repo.issues.values().find(fits).ok_or_else(ApiError::not_found)?;
     ok(&call.render().pull(repo, issue))
 }
 
@@ -266,10 +204,7 @@ fn files(call: &mut Call<'_>) -> ApiResult {
     let repo = &call.state.repos[&id];
     let full_name = call.state.full_name(repo);
     let render = call.render();
-    let ends = repo.issues[&number]
-        .pull
-        .as_ref()
-        .and_then(|pull| Ends::of(&render, repo, pull));
+    let ends = repo.issues[&number].pull.as_ref().and_then(|pull| Ends::of(&render, repo, pull));
     let ends = ends.ok_or_else(ApiError::not_found)?;
     let sha = &ends.head.sha;
     let files = ends.changes(repo).into_iter().map(|change| {
@@ -289,27 +224,12 @@ fn commits(call: &mut Call<'_>) -> ApiResult {
     let (id, number) = place(call)?;
     let repo = &call.state.repos[&id];
     let render = call.render();
-    let ends = repo.issues[&number]
-        .pull
-        .as_ref()
-        .and_then(|pull| Ends::of(&render, repo, pull));
+    let ends = repo.issues[&number].pull.as_ref().and_then(|pull| Ends::of(&render, repo, pull));
     let ends = ends.ok_or_else(ApiError::not_found)?;
-    let known: Vec<&str> = repo
-        .git
-        .log(&ends.base.sha, None)
-        .iter()
-        .map(|commit| commit.sha.as_str())
-        .collect();
-    let new = ends
-        .head_repo
-        .git
-        .log(&ends.head.sha, None)
-        .into_iter()
-        .filter(|commit| !known.contains(&commit.sha.as_str()));
-    call.page(
-        new.map(|commit| render.commit(ends.head_repo, commit))
-            .collect(),
-    )
+    let known: Vec<&str> = repo.git.log(&ends.base.sha, None).iter().map(|commit| commit.sha.as_str()).collect();
+    let new =
+        ends.head_repo.git.log(&ends.head.sha, None).into_iter().filter(|commit| !known.contains(&commit.sha.as_str()));
+    call.page(new.map(|commit| render.commit(ends.head_repo, commit)).collect())
 }
 
 #[derive(Deserialize)]
@@ -341,54 +261,33 @@ fn create(call: &mut Call<'_>) -> ApiResult {
     let (head_repo, head) = match option.head.split_once(':') {
         Some((owner, branch)) => {
             let owner = call.state.owner_id(owner).ok_or_else(ApiError::not_found)?;
-            let mut forks = call
-                .state
-                .repos
-                .values()
-                .filter(|other| other.owner == owner && call.may_see(other));
+            let mut forks = call.state.repos.values().filter(|other| other.owner == owner && call.may_see(other));
             let fork = forks.find(|other| other.id == repo_id || other.fork_of == Some(repo_id));
             (fork.ok_or_else(ApiError::not_found)?, branch.to_owned())
         }
         None => (repo, option.head.clone()),
     };
-    if !head_repo.git.branches.contains_key(&head) || !repo.git.branches.contains_key(&option.base)
-    {
+    if !head_repo.git.branches.contains_key(&head) || !repo.git.branches.contains_key(&option.base) {
         return Err(ApiError::not_found());
     }
     let same = |issue: &Issue| {
         let open = issue.closed_at.is_none();
-        open && issue.pull.as_ref().is_some_and(|pull| {
-            pull.head == head && pull.base == option.base && pull.head_repo == head_repo.id
-        })
+        open && issue
+            .pull
+            .as_ref()
+            .is_some_and(|pull| pull.head == head && pull.base == option.base && pull.head_repo == head_repo.id)
     };
     if let Some(issue) = repo.issues.values().find(|issue| same(issue)) {
         return Err(ApiError::new(
             StatusCode::CONFLICT,
-            format!(
-                "pull request already exists for these targets [index: {}]",
-                issue.number
-            ),
+            format!("pull request already exists for these targets [index: {}]", issue.number),
         ));
     }
-    let names: Vec<String> = option
-        .assignees
-        .unwrap_or_default()
-        .into_iter()
-        .chain(option.assignee)
-        .collect();
-    let mut issue = Issue::new(
-        0,
-        repo.next_number(),
-        doer,
-        &option.title,
-        &option.body,
-        now,
-    );
+    let names: Vec<String> = option.assignees.unwrap_or_default().into_iter().chain(option.assignee).collect();
+    let mut issue = Issue::new(0, repo.next_number(), doer, &option.title, &option.body, now);
     issue.pull = Some(Pull::new(&head, &option.base, head_repo.id));
     issue.assignees = user_ids(call, &names)?;
-    issue.labels = super::labels::ids_of(call, repo_id, &option.labels.unwrap_or_default())?
-        .into_iter()
-        .collect();
+    issue.labels = super::labels::ids_of(call, repo_id, &option.labels.unwrap_or_default())?.into_iter().collect();
     issue.milestone = Some(option.milestone).filter(|id| *id > 0);
     issue.due = option.due_date.as_deref().and_then(parse_rfc3339);
     issue.id = call.state.next_id("issue");
@@ -417,15 +316,8 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
 
 fn is_merged(call: &mut Call<'_>) -> ApiResult {
     let (repo, number) = place(call)?;
-    let merged = call.state.repos[&repo].issues[&number]
-        .pull
-        .as_ref()
-        .is_some_and(|pull| pull.merged.is_some());
-    if merged {
-        done()
-    } else {
-        Err(ApiError::not_found())
-    }
+    let merged = call.state.repos[&repo].issues[&number].pull.as_ref().is_some_and(|pull| pull.merged.is_some());
+    if merged { done() } else { Err(ApiError::not_found()) }
 }
 
 #[derive(Deserialize)]
@@ -446,10 +338,7 @@ fn merge(call: &mut Call<'_>) -> ApiResult {
     let option: MergeOption = call.body()?;
     let (repo_id, number) = place(call)?;
     call.repo_id(Access::Write)?;
-    if !matches!(
-        option.style.as_str(),
-        "merge" | "rebase" | "rebase-merge" | "squash" | "fast-forward-only"
-    ) {
+    if !matches!(option.style.as_str(), "merge" | "rebase" | "rebase-merge" | "squash" | "fast-forward-only") {
         return Err(ApiError::invalid("[Do]: Required"));
     }
     let (by, now) = (call.doer_id()?, call.now);
@@ -457,15 +346,8 @@ fn merge(call: &mut Call<'_>) -> ApiResult {
     let repo = &call.state.repos[&repo_id];
     let issue = &repo.issues[&number];
     let render = call.render();
-    let Some(pull) = issue
-        .pull
-        .clone()
-        .filter(|pull| pull.merged.is_none() && issue.closed_at.is_none())
-    else {
-        return Err(ApiError::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "Please try again later",
-        ));
+    let Some(pull) = issue.pull.clone().filter(|pull| pull.merged.is_none() && issue.closed_at.is_none()) else {
+        return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Please try again later"));
     };
     let ends = Ends::of(&render, repo, &pull).ok_or_else(ApiError::not_found)?;
     if !option.head_commit_id.is_empty() && option.head_commit_id != ends.head.sha {
@@ -485,50 +367,22 @@ fn merge(call: &mut Call<'_>) -> ApiResult {
         option.title
     };
     let message = format!("{title}\n\n{}\n", option.message);
-    let history: Vec<Commit> = ends
-        .head_repo
-        .git
-        .log(&head.sha, None)
-        .into_iter()
-        .cloned()
-        .collect();
-    let repo = call
-        .state
-        .repos
-        .get_mut(&repo_id)
-        .ok_or_else(ApiError::not_found)?;
+    let history: Vec<Commit> = ends.head_repo.git.log(&head.sha, None).into_iter().cloned().collect();
+    let repo = call.state.repos.get_mut(&repo_id).ok_or_else(ApiError::not_found)?;
     for commit in history {
         repo.git.commits.entry(commit.sha.clone()).or_insert(commit);
     }
-    let parents = if option.style == "squash" {
-        vec![base.clone()]
-    } else {
-        vec![base.clone(), head.sha.clone()]
-    };
-    let signature = Signature {
-        name: &user.login,
-        email: &user.email,
-        time: now,
-        message: &message,
-    };
+    let parents = if option.style == "squash" { vec![base.clone()] } else { vec![base.clone(), head.sha.clone()] };
+    let signature = Signature { name: &user.login, email: &user.email, time: now, message: &message };
     let commit = git::Git::commit(&mut repo.git, &pull.base, tree, parents, &signature);
-    if option.delete_branch_after_merge
-        && pull.head_repo == repo_id
-        && pull.head != repo.default_branch
-    {
+    if option.delete_branch_after_merge && pull.head_repo == repo_id && pull.head != repo.default_branch {
         repo.git.branches.remove(&pull.head);
     }
     if let Some(issue) = repo.issues.get_mut(&number) {
         issue.closed_at = Some(now);
         issue.updated = now;
         if let Some(pull) = &mut issue.pull {
-            pull.merged = Some(Merged {
-                at: now,
-                by,
-                commit,
-                head: head.sha,
-                base,
-            });
+            pull.merged = Some(Merged { at: now, by, commit, head: head.sha, base });
         }
     }
     Ok(wire::empty(StatusCode::OK))

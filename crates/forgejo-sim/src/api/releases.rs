@@ -24,51 +24,16 @@ pub(crate) const ROUTES: &[Route] = &[
     open("GET", "repos/{owner}/{repo}/releases", REPO, list),
     signed("POST", "repos/{owner}/{repo}/releases", REPO, create),
     open("GET", "repos/{owner}/{repo}/releases/latest", REPO, latest),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/releases/tags/{tag}",
-        REPO,
-        by_tag,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/releases/tags/{tag}",
-        REPO,
-        delete_by_tag,
-    ),
+    open("GET", "repos/{owner}/{repo}/releases/tags/{tag}", REPO, by_tag),
+    signed("DELETE", "repos/{owner}/{repo}/releases/tags/{tag}", REPO, delete_by_tag),
     open("GET", "repos/{owner}/{repo}/releases/{id}", REPO, get),
     signed("PATCH", "repos/{owner}/{repo}/releases/{id}", REPO, edit),
     signed("DELETE", "repos/{owner}/{repo}/releases/{id}", REPO, delete),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/releases/{id}/assets",
-        REPO,
-        assets,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/releases/{id}/assets",
-        REPO,
-        add_asset,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/releases/{id}/assets/{asset}",
-        REPO,
-        asset,
-    ),
-    signed(
-        "PATCH",
-        "repos/{owner}/{repo}/releases/{id}/assets/{asset}",
-        REPO,
-        edit_asset,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/releases/{id}/assets/{asset}",
-        REPO,
-        delete_asset,
-    ),
+    open("GET", "repos/{owner}/{repo}/releases/{id}/assets", REPO, assets),
+    signed("POST", "repos/{owner}/{repo}/releases/{id}/assets", REPO, add_asset),
+    open("GET", "repos/{owner}/{repo}/releases/{id}/assets/{asset}", REPO, asset),
+    signed("PATCH", "repos/{owner}/{repo}/releases/{id}/assets/{asset}", REPO, edit_asset),
+    signed("DELETE", "repos/{owner}/{repo}/releases/{id}/assets/{asset}", REPO, delete_asset),
 ];
 
 #[derive(Deserialize)]
@@ -86,16 +51,9 @@ struct ReleaseOption {
 }
 
 /// A release that the caller may see: drafts are for writers.
-fn find<'a>(
-    call: &Call<'_>,
-    repo: &'a Repo,
-    wanted: impl Fn(&Release) -> bool,
-) -> Result<&'a Release, ApiError> {
+fn find<'a>(call: &Call<'_>, repo: &'a Repo, wanted: impl Fn(&Release) -> bool) -> Result<&'a Release, ApiError> {
     let writes = call.state.access(call.doer, repo) >= Access::Write;
-    let found = repo
-        .releases
-        .iter()
-        .find(|release| wanted(release) && (writes || !release.draft));
+    let found = repo.releases.iter().find(|release| wanted(release) && (writes || !release.draft));
     found.ok_or_else(ApiError::not_found)
 }
 
@@ -112,15 +70,9 @@ fn list(call: &mut Call<'_>) -> ApiResult {
     let writes = call.state.access(call.doer, repo) >= Access::Write;
     let asked = |name: &str, is: bool| call.query(name).is_empty() || call.query_flag(name) == is;
     let shown = repo.releases.iter().rev().filter(|release| {
-        (writes || !release.draft)
-            && asked("draft", release.draft)
-            && asked("pre-release", release.prerelease)
+        (writes || !release.draft) && asked("draft", release.draft) && asked("pre-release", release.prerelease)
     });
-    call.page(
-        shown
-            .map(|release| call.render().release(repo, release))
-            .collect(),
-    )
+    call.page(shown.map(|release| call.render().release(repo, release)).collect())
 }
 
 fn get(call: &mut Call<'_>) -> ApiResult {
@@ -131,14 +83,8 @@ fn get(call: &mut Call<'_>) -> ApiResult {
 fn latest(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let repo = &call.state.repos[&id];
-    let release = repo
-        .releases
-        .iter()
-        .rev()
-        .find(|release| !release.draft && !release.prerelease);
-    ok(&call
-        .render()
-        .release(repo, release.ok_or_else(ApiError::not_found)?))
+    let release = repo.releases.iter().rev().find(|release| !release.draft && !release.prerelease);
+    ok(&call.render().release(repo, release.ok_or_else(ApiError::not_found)?))
 }
 
 fn by_tag(call: &mut Call<'_>) -> ApiResult {
@@ -156,37 +102,18 @@ fn create(call: &mut Call<'_>) -> ApiResult {
     let (author, now) = (call.doer_id()?, call.now);
     let id = call.state.next_id("release");
     let repo = call.repo(Access::Write)?;
-    if repo
-        .releases
-        .iter()
-        .any(|release| release.tag == option.tag_name)
-    {
-        return Err(ApiError::new(
-            http::StatusCode::CONFLICT,
-            "Release is has no Tag",
-        ));
+    if repo.releases.iter().any(|release| release.tag == option.tag_name) {
+        return Err(ApiError::new(http::StatusCode::CONFLICT, "Release is has no Tag"));
     }
-    let target = if option.target_commitish.is_empty() {
-        repo.default_branch.clone()
-    } else {
-        option.target_commitish
-    };
+    let target = if option.target_commitish.is_empty() { repo.default_branch.clone() } else { option.target_commitish };
     let draft = option.draft.unwrap_or_default();
     if !draft && !repo.git.tags.contains_key(&option.tag_name) {
-        let sha = repo
-            .resolve(&target)
-            .ok_or_else(ApiError::not_found)?
-            .sha
-            .clone();
+        let sha = repo.resolve(&target).ok_or_else(ApiError::not_found)?.sha.clone();
         repo.git.tags.insert(option.tag_name.clone(), sha);
     }
     repo.releases.push(Release {
         id,
-        title: if option.name.is_empty() {
-            option.tag_name.clone()
-        } else {
-            option.name
-        },
+        title: if option.name.is_empty() { option.tag_name.clone() } else { option.name },
         tag: option.tag_name,
         target,
         note: option.body,
@@ -203,11 +130,7 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
     let option: ReleaseOption = call.body()?;
     let id = call.number(2)?;
     let repo = call.repo(Access::Write)?;
-    let release = repo
-        .releases
-        .iter_mut()
-        .find(|release| release.id == id)
-        .ok_or_else(ApiError::not_found)?;
+    let release = repo.releases.iter_mut().find(|release| release.id == id).ok_or_else(ApiError::not_found)?;
     let set = |field: &mut String, value: String| {
         if !value.is_empty() {
             *field = value;
@@ -235,16 +158,9 @@ fn delete_by_tag(call: &mut Call<'_>) -> ApiResult {
 
 fn remove(call: &mut Call<'_>, wanted: impl Fn(&Release) -> bool) -> ApiResult {
     let repo = call.repo(Access::Write)?;
-    let id = repo
-        .releases
-        .iter()
-        .find(|release| wanted(release))
-        .ok_or_else(ApiError::not_found)?
-        .id;
+    let id = repo.releases.iter().find(|release| wanted(release)).ok_or_else(ApiError::not_found)?.id;
     repo.releases.retain(|release| release.id != id);
-    call.state
-        .attachments
-        .retain(|_, asset| asset.place != Place::Release(id));
+    call.state.attachments.retain(|_, asset| asset.place != Place::Release(id));
     done()
 }
 
@@ -257,9 +173,7 @@ fn place(call: &Call<'_>, wanted: Access) -> Result<(i64, Place), ApiError> {
 
 fn assets(call: &mut Call<'_>) -> ApiResult {
     let (repo, place) = place(call, Access::Read)?;
-    ok(&Value::Array(
-        call.render().assets(&call.state.repos[&repo], place),
-    ))
+    ok(&Value::Array(call.render().assets(&call.state.repos[&repo], place)))
 }
 
 /// A file as multipart (`attachment`) or as the body, or a URL elsewhere as the field `external_url`.
@@ -270,9 +184,7 @@ fn add_asset(call: &mut Call<'_>) -> ApiResult {
         Some(parts) => {
             let text = |name: &str| {
                 let part = parts.iter().find(|part| part.name == name)?;
-                String::from_utf8(part.content.to_vec())
-                    .ok()
-                    .filter(|text| !text.is_empty())
+                String::from_utf8(part.content.to_vec()).ok().filter(|text| !text.is_empty())
             };
             match text("external_url") {
                 Some(url) => external(&named, url)?,
@@ -281,16 +193,9 @@ fn add_asset(call: &mut Call<'_>) -> ApiResult {
         }
         None => match call.request.form_value("external_url") {
             "" if call.request.body.is_empty() => {
-                return Err(ApiError::new(
-                    http::StatusCode::BAD_REQUEST,
-                    "no file attached",
-                ));
+                return Err(ApiError::new(http::StatusCode::BAD_REQUEST, "no file attached"));
             }
-            "" => Upload {
-                name: named,
-                content: call.request.body.clone(),
-                external_url: None,
-            },
+            "" => Upload { name: named, content: call.request.body.clone(), external_url: None },
             url => external(&named, url.to_owned())?,
         },
     };
@@ -298,25 +203,11 @@ fn add_asset(call: &mut Call<'_>) -> ApiResult {
 }
 
 fn external(named: &str, url: String) -> Result<Upload, ApiError> {
-    let parsed = url::Url::parse(&url)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"));
-    let parsed = parsed
-        .ok_or_else(|| ApiError::new(http::StatusCode::BAD_REQUEST, "invalid external URL"))?;
-    let last = parsed
-        .path_segments()
-        .and_then(Iterator::last)
-        .unwrap_or_default();
-    let name = if named.is_empty() {
-        last.to_owned()
-    } else {
-        named.to_owned()
-    };
-    Ok(Upload {
-        name,
-        content: Bytes::new(),
-        external_url: Some(url),
-    })
+    let parsed = url::Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let parsed = parsed.ok_or_else(|| ApiError::new(http::StatusCode::BAD_REQUEST, "invalid external URL"))?;
+    let last = parsed.path_segments().and_then(Iterator::last).unwrap_or_default();
+    let name = if named.is_empty() { last.to_owned() } else { named.to_owned() };
+    Ok(Upload { name, content: Bytes::new(), external_url: Some(url) })
 }
 
 fn asset(call: &mut Call<'_>) -> ApiResult {

@@ -27,11 +27,7 @@ pub(crate) struct Render<'a> {
 impl Render<'_> {
     pub(crate) fn user(&self, user: &User) -> Value {
         let is_self = self.doer == Some(user.id);
-        let sees_all = is_self
-            || self
-                .doer
-                .and_then(|id| self.state.users.get(&id))
-                .is_some_and(|doer| doer.admin);
+        let sees_all = is_self || self.doer.and_then(|id| self.state.users.get(&id)).is_some_and(|doer| doer.admin);
         let hidden = format!("{}@noreply.localhost", user.login.to_ascii_lowercase());
         json!({
             "id": user.id,
@@ -97,13 +93,7 @@ impl Render<'_> {
     }
 
     pub(crate) fn team(&self, org: &Org, team: &Team) -> Value {
-        let units = [
-            "repo.code",
-            "repo.issues",
-            "repo.pulls",
-            "repo.releases",
-            "repo.wiki",
-        ];
+        let units = ["repo.code", "repo.issues", "repo.pulls", "repo.releases", "repo.wiki"];
         json!({
             "id": team.id, "name": team.name, "description": team.description, "organization": self.org(org),
             "includes_all_repositories": team.all_repos,
@@ -120,10 +110,8 @@ impl Render<'_> {
         let (issues, pulls) = repo.open_counts();
         let parent = repo.fork_of.and_then(|id| self.state.repos.get(&id));
         let visible = parent.filter(|parent| self.state.access(self.doer, parent) >= Access::Read);
-        let host = url::Url::parse(&self.site.root)
-            .ok()
-            .and_then(|url| url.host_str().map(str::to_owned))
-            .unwrap_or_default();
+        let host =
+            url::Url::parse(&self.site.root).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         json!({
             "id": repo.id, "owner": self.owner(repo.owner), "name": repo.name, "full_name": full_name,
             "description": repo.description, "empty": repo.git.commits.is_empty(), "private": repo.private,
@@ -158,22 +146,13 @@ impl Render<'_> {
     /// URL of the API for a repository.
     pub(crate) fn api(&self, full_name: &str, rest: &str) -> String {
         let slash = if rest.is_empty() { "" } else { "/" };
-        self.site
-            .url(&format!("api/v1/repos/{full_name}{slash}{rest}"))
+        self.site.url(&format!("api/v1/repos/{full_name}{slash}{rest}"))
     }
 
     pub(crate) fn issue(&self, repo: &Repo, issue: &Issue) -> Value {
         let full_name = self.state.full_name(repo);
-        let kind = if issue.pull.is_some() {
-            "pulls"
-        } else {
-            "issues"
-        };
-        let assignees: Vec<Value> = issue
-            .assignees
-            .iter()
-            .map(|id| self.user_by_id(*id))
-            .collect();
+        let kind = if issue.pull.is_some() { "pulls" } else { "issues" };
+        let assignees: Vec<Value> = issue.assignees.iter().map(|id| self.user_by_id(*id)).collect();
         let merged = issue.pull.as_ref().and_then(|pull| pull.merged.as_ref());
         json!({
             "id": issue.id, "url": self.api(&full_name, &format!("issues/{}", issue.number)),
@@ -196,22 +175,13 @@ impl Render<'_> {
     }
 
     pub(crate) fn labels_of(&self, repo: &Repo, issue: &Issue) -> Vec<Value> {
-        let of_org = self
-            .state
-            .orgs
-            .get(&repo.owner)
-            .map_or(&[][..], |org| &org.labels);
+        let of_org = self.state.orgs.get(&repo.owner).map_or(&[][..], |org| &org.labels);
         let all = repo.labels.iter().chain(of_org);
-        all.filter(|label| issue.labels.contains(&label.id))
-            .map(|label| self.label(repo, label))
-            .collect()
+        all.filter(|label| issue.labels.contains(&label.id)).map(|label| self.label(repo, label)).collect()
     }
 
     pub(crate) fn milestone_of(&self, repo: &Repo, issue: &Issue) -> Value {
-        let found = repo
-            .milestones
-            .iter()
-            .find(|milestone| Some(milestone.id) == issue.milestone);
+        let found = repo.milestones.iter().find(|milestone| Some(milestone.id) == issue.milestone);
         found.map_or(Value::Null, |milestone| self.milestone(repo, milestone))
     }
 
@@ -222,14 +192,8 @@ impl Render<'_> {
 
     #[expect(clippy::unused_self, reason = "one way to render every object")]
     pub(crate) fn milestone(&self, repo: &Repo, milestone: &Milestone) -> Value {
-        let of_it = repo
-            .issues
-            .values()
-            .filter(|issue| issue.milestone == Some(milestone.id));
-        let closed = of_it
-            .clone()
-            .filter(|issue| issue.closed_at.is_some())
-            .count();
+        let of_it = repo.issues.values().filter(|issue| issue.milestone == Some(milestone.id));
+        let closed = of_it.clone().filter(|issue| issue.closed_at.is_some()).count();
         json!({
             "id": milestone.id, "title": milestone.title, "description": milestone.description,
             "state": if milestone.closed_at.is_some() { "closed" } else { "open" },
@@ -241,14 +205,8 @@ impl Render<'_> {
 
     pub(crate) fn comment(&self, repo: &Repo, issue: &Issue, comment: &Comment) -> Value {
         let full_name = self.state.full_name(repo);
-        let kind = if issue.pull.is_some() {
-            "pulls"
-        } else {
-            "issues"
-        };
-        let page = self
-            .site
-            .url(&format!("{full_name}/{kind}/{}", issue.number));
+        let kind = if issue.pull.is_some() { "pulls" } else { "issues" };
+        let page = self.site.url(&format!("{full_name}/{kind}/{}", issue.number));
         json!({
             "id": comment.id, "html_url": format!("{page}#issuecomment-{}", comment.id),
             "pull_request_url": if issue.pull.is_some() { &page } else { "" },
@@ -277,12 +235,8 @@ impl Render<'_> {
 
     /// The attachments of a place in a repository.
     pub(crate) fn assets(&self, repo: &Repo, place: crate::model::Place) -> Vec<Value> {
-        let mut found: Vec<&Attachment> = self
-            .state
-            .attachments
-            .values()
-            .filter(|asset| asset.repo == repo.id && asset.place == place)
-            .collect();
+        let mut found: Vec<&Attachment> =
+            self.state.attachments.values().filter(|asset| asset.repo == repo.id && asset.place == place).collect();
         found.sort_by_key(|asset| asset.id);
         found.into_iter().map(|asset| self.asset(asset)).collect()
     }

@@ -26,48 +26,13 @@ pub(crate) const ROUTES: &[Route] = &[
     signed("POST", "admin/users/{name}/repos", ADMIN, create_for),
     open("GET", "repos/{owner}/{repo}/topics", REPO, topics),
     signed("PUT", "repos/{owner}/{repo}/topics", REPO, set_topics),
-    signed(
-        "PUT",
-        "repos/{owner}/{repo}/topics/{topic}",
-        REPO,
-        add_topic,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/topics/{topic}",
-        REPO,
-        remove_topic,
-    ),
-    signed(
-        "GET",
-        "repos/{owner}/{repo}/collaborators",
-        REPO,
-        collaborators,
-    ),
-    signed(
-        "GET",
-        "repos/{owner}/{repo}/collaborators/{name}",
-        REPO,
-        is_collaborator,
-    ),
-    signed(
-        "PUT",
-        "repos/{owner}/{repo}/collaborators/{name}",
-        REPO,
-        add_collaborator,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/collaborators/{name}",
-        REPO,
-        remove_collaborator,
-    ),
-    signed(
-        "GET",
-        "repos/{owner}/{repo}/collaborators/{name}/permission",
-        REPO,
-        permission,
-    ),
+    signed("PUT", "repos/{owner}/{repo}/topics/{topic}", REPO, add_topic),
+    signed("DELETE", "repos/{owner}/{repo}/topics/{topic}", REPO, remove_topic),
+    signed("GET", "repos/{owner}/{repo}/collaborators", REPO, collaborators),
+    signed("GET", "repos/{owner}/{repo}/collaborators/{name}", REPO, is_collaborator),
+    signed("PUT", "repos/{owner}/{repo}/collaborators/{name}", REPO, add_collaborator),
+    signed("DELETE", "repos/{owner}/{repo}/collaborators/{name}", REPO, remove_collaborator),
+    signed("GET", "repos/{owner}/{repo}/collaborators/{name}/permission", REPO, permission),
     signed("GET", "repos/{owner}/{repo}/assignees", REPO, assignees),
     signed("GET", "repos/{owner}/{repo}/reviewers", REPO, assignees),
     open("GET", "repos/{owner}/{repo}/languages", REPO, languages),
@@ -107,11 +72,7 @@ fn get(call: &mut Call<'_>) -> ApiResult {
 
 /// `GET repositories/{id}`.
 pub(crate) fn by_id(call: &mut Call<'_>) -> ApiResult {
-    let repo = call
-        .state
-        .repos
-        .get(&call.number(0)?)
-        .ok_or_else(ApiError::not_found)?;
+    let repo = call.state.repos.get(&call.number(0)?).ok_or_else(ApiError::not_found)?;
     call.check_repo(repo, Access::Read)?;
     ok(&call.render().repo(repo))
 }
@@ -128,10 +89,7 @@ fn create_in_org(call: &mut Call<'_>) -> ApiResult {
 
 fn create_for(call: &mut Call<'_>) -> ApiResult {
     super::admin::demand(call)?;
-    let owner = call
-        .state
-        .owner_id(call.param(0))
-        .ok_or_else(ApiError::not_found)?;
+    let owner = call.state.owner_id(call.param(0)).ok_or_else(ApiError::not_found)?;
     create(call, owner)
 }
 
@@ -143,17 +101,9 @@ fn create(call: &mut Call<'_>, owner: i64) -> ApiResult {
     }
     let owner_name = call.state.owner_name(owner).to_owned();
     if call.state.repo(&owner_name, &option.name).is_some() {
-        return Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "The repository with the same name already exists.",
-        ));
+        return Err(ApiError::new(StatusCode::CONFLICT, "The repository with the same name already exists."));
     }
-    let mut repo = Repo::new(
-        call.state.next_id("repository"),
-        owner,
-        &option.name,
-        call.now,
-    );
+    let mut repo = Repo::new(call.state.next_id("repository"), owner, &option.name, call.now);
     repo.description = option.description;
     repo.private = option.private;
     repo.template = option.template;
@@ -163,19 +113,9 @@ fn create(call: &mut Call<'_>, owner: i64) -> ApiResult {
     if option.auto_init {
         let user = call.doer()?;
         let readme = format!("# {}\n\n{}\n", repo.name, repo.description);
-        let by = Signature {
-            name: &user.login,
-            email: &user.email,
-            time: call.now,
-            message: "Initial commit\n",
-        };
+        let by = Signature { name: &user.login, email: &user.email, time: call.now, message: "Initial commit\n" };
         let branch = repo.default_branch.clone();
-        repo.git.commit(
-            &branch,
-            Tree::from([("README.md".to_owned(), Bytes::from(readme))]),
-            Vec::new(),
-            &by,
-        );
+        repo.git.commit(&branch, Tree::from([("README.md".to_owned(), Bytes::from(readme))]), Vec::new(), &by);
     }
     let body = call.render().repo(&repo);
     call.state.repos.insert(repo.id, repo);
@@ -189,11 +129,7 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
         call.repo_id(Access::Admin)?;
     }
     let now = call.now;
-    let repo = call
-        .state
-        .repos
-        .get_mut(&id)
-        .ok_or_else(ApiError::not_found)?;
+    let repo = call.state.repos.get_mut(&id).ok_or_else(ApiError::not_found)?;
     let set = |field: &mut String, value: Option<String>| {
         if let Some(value) = value {
             *field = value;
@@ -214,9 +150,7 @@ fn delete(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Admin)?;
     call.state.repos.remove(&id);
     call.state.attachments.retain(|_, asset| asset.repo != id);
-    call.state
-        .notifications
-        .retain(|notification| notification.repo != id);
+    call.state.notifications.retain(|notification| notification.repo != id);
     done()
 }
 
@@ -234,17 +168,8 @@ struct ForkOption {
 fn fork(call: &mut Call<'_>) -> ApiResult {
     let option: ForkOption = call.body()?;
     let source = call.repo_id(Access::Read)?;
-    let owner = match option
-        .organization
-        .as_deref()
-        .filter(|name| !name.is_empty())
-    {
-        Some(name) => {
-            call.state
-                .org(name)
-                .ok_or_else(|| ApiError::invalid("organization does not exist"))?
-                .id
-        }
+    let owner = match option.organization.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) => call.state.org(name).ok_or_else(|| ApiError::invalid("organization does not exist"))?.id,
         None => call.doer_id()?,
     };
     let from = &call.state.repos[&source];
@@ -298,50 +223,27 @@ fn add_topic(call: &mut Call<'_>) -> ApiResult {
 
 fn remove_topic(call: &mut Call<'_>) -> ApiResult {
     let topic = call.param(2).to_lowercase();
-    if call.repo(Access::Admin)?.topics.remove(&topic) {
-        done()
-    } else {
-        Err(ApiError::not_found())
-    }
+    if call.repo(Access::Admin)?.topics.remove(&topic) { done() } else { Err(ApiError::not_found()) }
 }
 
 fn is_topic(topic: &str) -> bool {
     !topic.is_empty()
         && topic.len() <= 35
-        && topic
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && topic.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 fn collaborators(call: &mut Call<'_>) -> ApiResult {
-    let ids: Vec<i64> = call
-        .repo(Access::Write)?
-        .collaborators
-        .keys()
-        .copied()
-        .collect();
-    call.page(
-        ids.into_iter()
-            .map(|id| call.render().user_by_id(id))
-            .collect(),
-    )
+    let ids: Vec<i64> = call.repo(Access::Write)?.collaborators.keys().copied().collect();
+    call.page(ids.into_iter().map(|id| call.render().user_by_id(id)).collect())
 }
 
 fn named(call: &Call<'_>) -> Result<i64, ApiError> {
-    Ok(call
-        .state
-        .user(call.param(2))
-        .ok_or_else(|| ApiError::invalid("user does not exist"))?
-        .id)
+    Ok(call.state.user(call.param(2)).ok_or_else(|| ApiError::invalid("user does not exist"))?.id)
 }
 
 fn is_collaborator(call: &mut Call<'_>) -> ApiResult {
     let user = named(call)?;
-    if call.repo(Access::Read)?.collaborators.contains_key(&user) {
-        done()
-    } else {
-        Err(ApiError::not_found())
-    }
+    if call.repo(Access::Read)?.collaborators.contains_key(&user) { done() } else { Err(ApiError::not_found()) }
 }
 
 #[derive(Deserialize)]
@@ -367,11 +269,7 @@ fn remove_collaborator(call: &mut Call<'_>) -> ApiResult {
 fn permission(call: &mut Call<'_>) -> ApiResult {
     let (id, user) = (call.repo_id(Access::Read)?, named(call)?);
     let repo = &call.state.repos[&id];
-    let name = if repo.owner == user {
-        "owner"
-    } else {
-        call.state.access(Some(user), repo).as_str()
-    };
+    let name = if repo.owner == user { "owner" } else { call.state.access(Some(user), repo).as_str() };
     ok(&json!({"permission": name, "role_name": name, "user": call.render().user_by_id(user)}))
 }
 
@@ -381,25 +279,17 @@ fn assignees(call: &mut Call<'_>) -> ApiResult {
     let repo = &call.state.repos[&id];
     let works_here = |user: i64| {
         repo.owner == user || repo.collaborators.contains_key(&user) || {
-            call.state
-                .orgs
-                .get(&repo.owner)
-                .is_some_and(|org| org.has_member(user))
+            call.state.orgs.get(&repo.owner).is_some_and(|org| org.has_member(user))
         }
     };
     let users = call.state.users.values().filter(|user| works_here(user.id));
-    ok(&Value::Array(
-        users.map(|user| call.render().user(user)).collect(),
-    ))
+    ok(&Value::Array(users.map(|user| call.render().user(user)).collect()))
 }
 
 fn languages(call: &mut Call<'_>) -> ApiResult {
     let repo = call.repo(Access::Read)?;
     let mut sizes = serde_json::Map::new();
-    let tree = repo
-        .resolve(&repo.default_branch)
-        .map(|commit| commit.tree.clone())
-        .unwrap_or_default();
+    let tree = repo.resolve(&repo.default_branch).map(|commit| commit.tree.clone()).unwrap_or_default();
     for (path, content) in tree.iter() {
         let language = match path.rsplit_once('.').map(|(_, ending)| ending) {
             Some("rs") => "Rust",
@@ -408,11 +298,7 @@ fn languages(call: &mut Call<'_>) -> ApiResult {
             Some("sh") => "Shell",
             _ => continue,
         };
-        let size = sizes
-            .get(language)
-            .and_then(Value::as_u64)
-            .unwrap_or_default()
-            + content.len() as u64;
+        let size = sizes.get(language).and_then(Value::as_u64).unwrap_or_default() + content.len() as u64;
         sizes.insert(language.to_owned(), json!(size));
     }
     ok(&Value::Object(sizes))
@@ -420,10 +306,6 @@ fn languages(call: &mut Call<'_>) -> ApiResult {
 
 fn stargazers(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
-    let users = call
-        .state
-        .users
-        .values()
-        .filter(|user| user.starred.contains(&id));
+    let users = call.state.users.values().filter(|user| user.starred.contains(&id));
     call.page(users.map(|user| call.render().user(user)).collect())
 }

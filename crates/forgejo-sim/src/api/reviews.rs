@@ -19,66 +19,16 @@ use super::{
 };
 
 pub(crate) const ROUTES: &[Route] = &[
-    open(
-        "GET",
-        "repos/{owner}/{repo}/pulls/{index}/reviews",
-        REPO,
-        list,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/pulls/{index}/reviews",
-        REPO,
-        create,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/pulls/{index}/reviews/{id}",
-        REPO,
-        get,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/pulls/{index}/reviews/{id}",
-        REPO,
-        submit,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/pulls/{index}/reviews/{id}",
-        REPO,
-        delete,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/pulls/{index}/reviews/{id}/comments",
-        REPO,
-        comments,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/pulls/{index}/reviews/{id}/dismissals",
-        REPO,
-        dismiss,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/pulls/{index}/reviews/{id}/undismissals",
-        REPO,
-        undismiss,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/pulls/{index}/requested_reviewers",
-        REPO,
-        request,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/pulls/{index}/requested_reviewers",
-        REPO,
-        unrequest,
-    ),
+    open("GET", "repos/{owner}/{repo}/pulls/{index}/reviews", REPO, list),
+    signed("POST", "repos/{owner}/{repo}/pulls/{index}/reviews", REPO, create),
+    open("GET", "repos/{owner}/{repo}/pulls/{index}/reviews/{id}", REPO, get),
+    signed("POST", "repos/{owner}/{repo}/pulls/{index}/reviews/{id}", REPO, submit),
+    signed("DELETE", "repos/{owner}/{repo}/pulls/{index}/reviews/{id}", REPO, delete),
+    open("GET", "repos/{owner}/{repo}/pulls/{index}/reviews/{id}/comments", REPO, comments),
+    signed("POST", "repos/{owner}/{repo}/pulls/{index}/reviews/{id}/dismissals", REPO, dismiss),
+    signed("POST", "repos/{owner}/{repo}/pulls/{index}/reviews/{id}/undismissals", REPO, undismiss),
+    signed("POST", "repos/{owner}/{repo}/pulls/{index}/requested_reviewers", REPO, request),
+    signed("DELETE", "repos/{owner}/{repo}/pulls/{index}/requested_reviewers", REPO, unrequest),
 ];
 
 #[derive(Deserialize)]
@@ -112,17 +62,11 @@ fn pull<'a>(call: &'a mut Call<'_>) -> Result<&'a mut Pull, ApiError> {
 
 fn review<'a>(call: &'a mut Call<'_>) -> Result<&'a mut Review, ApiError> {
     let id = call.number(3)?;
-    pull(call)?
-        .reviews
-        .iter_mut()
-        .find(|review| review.id == id)
-        .ok_or_else(ApiError::not_found)
+    pull(call)?.reviews.iter_mut().find(|review| review.id == id).ok_or_else(ApiError::not_found)
 }
 
 fn json_of(call: &Call<'_>, repo: &Repo, number: i64, review: &Review) -> Value {
-    let page = call
-        .site
-        .url(&format!("{}/pulls/{number}", call.state.full_name(repo)));
+    let page = call.site.url(&format!("{}/pulls/{number}", call.state.full_name(repo)));
     json!({
         "id": review.id, "user": call.render().user_by_id(review.user), "team": null, "state": review.state, "body": review.body,
         "commit_id": review.commit, "stale": false, "official": false, "dismissed": review.dismissed,
@@ -135,26 +79,16 @@ fn show(call: &Call<'_>, id: i64) -> Result<Value, ApiError> {
     let (repo, number) = pulls::place(call)?;
     let repo = &call.state.repos[&repo];
     let reviews = repo.issues[&number].pull.as_ref().map(|pull| &pull.reviews);
-    let review = reviews
-        .and_then(|list| list.iter().find(|review| review.id == id))
-        .ok_or_else(ApiError::not_found)?;
+    let review = reviews.and_then(|list| list.iter().find(|review| review.id == id)).ok_or_else(ApiError::not_found)?;
     Ok(json_of(call, repo, number, review))
 }
 
 fn list(call: &mut Call<'_>) -> ApiResult {
     let (repo, number) = pulls::place(call)?;
     let repo = &call.state.repos[&repo];
-    let reviews = repo.issues[&number]
-        .pull
-        .iter()
-        .flat_map(|pull| &pull.reviews);
-    let visible =
-        reviews.filter(|review| review.state != "PENDING" || Some(review.user) == call.doer);
-    call.page(
-        visible
-            .map(|review| json_of(call, repo, number, review))
-            .collect(),
-    )
+    let reviews = repo.issues[&number].pull.iter().flat_map(|pull| &pull.reviews);
+    let visible = reviews.filter(|review| review.state != "PENDING" || Some(review.user) == call.doer);
+    call.page(visible.map(|review| json_of(call, repo, number, review)).collect())
 }
 
 fn get(call: &mut Call<'_>) -> ApiResult {
@@ -179,19 +113,11 @@ fn create(call: &mut Call<'_>) -> ApiResult {
     let (_, number) = pulls::place(call)?;
     let poster = call.issue()?.poster;
     if poster == user && matches!(state, "APPROVED" | "REQUEST_CHANGES") {
-        let what = if state == "APPROVED" {
-            "approve"
-        } else {
-            "reject"
-        };
-        return Err(ApiError::invalid(format!(
-            "{what} your own pull is not allowed"
-        )));
+        let what = if state == "APPROVED" { "approve" } else { "reject" };
+        return Err(ApiError::invalid(format!("{what} your own pull is not allowed")));
     }
     if state == "COMMENT" && option.body.is_empty() && option.comments.is_empty() {
-        return Err(ApiError::invalid(format!(
-            "review event COMMENT requires a body or a comment [pull: {number}]"
-        )));
+        return Err(ApiError::invalid(format!("review event COMMENT requires a body or a comment [pull: {number}]")));
     }
     let id = call.state.next_id("review");
     let review = Review {
@@ -202,11 +128,7 @@ fn create(call: &mut Call<'_>) -> ApiResult {
         commit: option.commit_id,
         submitted: now,
         dismissed: false,
-        remarks: option
-            .comments
-            .into_iter()
-            .map(|r| (r.path, r.new_position.max(r.old_position), r.body))
-            .collect(),
+        remarks: option.comments.into_iter().map(|r| (r.path, r.new_position.max(r.old_position), r.body)).collect(),
     };
     let pull = pull(call)?;
     pull.reviewers.remove(&user);
@@ -247,12 +169,9 @@ fn comments(call: &mut Call<'_>) -> ApiResult {
     let (repo, number) = pulls::place(call)?;
     let repo = &call.state.repos[&repo];
     let pull = repo.issues[&number].pull.as_ref();
-    let review = pull
-        .and_then(|pull| pull.reviews.iter().find(|review| review.id == id))
-        .ok_or_else(ApiError::not_found)?;
-    let page = call
-        .site
-        .url(&format!("{}/pulls/{number}", call.state.full_name(repo)));
+    let review =
+        pull.and_then(|pull| pull.reviews.iter().find(|review| review.id == id)).ok_or_else(ApiError::not_found)?;
+    let page = call.site.url(&format!("{}/pulls/{number}", call.state.full_name(repo)));
     let remarks = review.remarks.iter().enumerate().map(|(at, (path, line, body))| {
         json!({
             "id": review.id * 1000 + i64::try_from(at).unwrap_or_default(), "body": body, "user": call.render().user_by_id(review.user),

@@ -36,11 +36,9 @@ pub(crate) const ISSUE: &[&[Category]] = &[&[Category::Issue]];
 pub(crate) const ORG: &[&[Category]] = &[&[Category::Organization]];
 pub(crate) const ORG_REPO: &[&[Category]] = &[&[Category::Organization, Category::Repository]];
 pub(crate) const USER_ORG: &[&[Category]] = &[&[Category::User, Category::Organization]];
-pub(crate) const USER_REPO: &[&[Category]] =
-    &[&[Category::User], &[Category::User, Category::Repository]];
+pub(crate) const USER_REPO: &[&[Category]] = &[&[Category::User], &[Category::User, Category::Repository]];
 pub(crate) const NOTIFICATION: &[&[Category]] = &[&[Category::Notification]];
-pub(crate) const REPO_NOTIFICATION: &[&[Category]] =
-    &[&[Category::Repository], &[Category::Notification]];
+pub(crate) const REPO_NOTIFICATION: &[&[Category]] = &[&[Category::Repository], &[Category::Notification]];
 pub(crate) const ADMIN: &[&[Category]] = &[&[Category::Admin]];
 
 /// A route that anyone may call.
@@ -50,13 +48,7 @@ pub(crate) const fn open(
     scopes: &'static [&'static [Category]],
     handler: Handler,
 ) -> Route {
-    Route {
-        method,
-        path,
-        scopes,
-        signed_in: false,
-        handler,
-    }
+    Route { method, path, scopes, signed_in: false, handler }
 }
 
 /// A route that demands a credential.
@@ -66,13 +58,7 @@ pub(crate) const fn signed(
     scopes: &'static [&'static [Category]],
     handler: Handler,
 ) -> Route {
-    Route {
-        method,
-        path,
-        scopes,
-        signed_in: true,
-        handler,
-    }
+    Route { method, path, scopes, signed_in: true, handler }
 }
 
 /// All areas' tables.
@@ -109,11 +95,7 @@ const AREAS: &[&[Route]] = &[
 
 /// The most literal route that fits; HEAD is served by GET.
 pub(crate) fn find(method: &Method, segments: &[String]) -> Found {
-    let method = if *method == Method::HEAD {
-        "GET"
-    } else {
-        method.as_str()
-    };
+    let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
     let (mut best, mut other) = (None, false);
     for route in AREAS.iter().copied().flatten() {
         let Some((params, literal)) = fit(route.path, segments) else {
@@ -165,39 +147,21 @@ mod tests {
 
     #[test]
     fn the_more_literal_route_wins() {
-        let Found::Route(route, params) = find(&Method::GET, &path("repos/issues/search")) else {
-            panic!("not found")
-        };
+        let Found::Route(route, params) = find(&Method::GET, &path("repos/issues/search")) else { panic!("not found") };
         assert_eq!((route.path, params.len()), ("repos/issues/search", 0));
-        let Found::Route(route, params) =
-            find(&Method::GET, &path("repos/alice/hello/contents/a/b"))
-        else {
+        let Found::Route(route, params) = find(&Method::GET, &path("repos/alice/hello/contents/a/b")) else {
             panic!("not found")
         };
-        assert_eq!(
-            (route.path, params[2].as_str()),
-            ("repos/{owner}/{repo}/contents/*", "a/b")
-        );
-        assert!(matches!(
-            find(&Method::POST, &path("version")),
-            Found::OtherMethods
-        ));
-        assert!(matches!(
-            find(&Method::GET, &path("nothing/here/at/all")),
-            Found::Nothing
-        ));
+        assert_eq!((route.path, params[2].as_str()), ("repos/{owner}/{repo}/contents/*", "a/b"));
+        assert!(matches!(find(&Method::POST, &path("version")), Found::OtherMethods));
+        assert!(matches!(find(&Method::GET, &path("nothing/here/at/all")), Found::Nothing));
     }
 
     #[test]
     fn no_route_is_written_twice() {
         let mut seen = std::collections::BTreeSet::new();
         for route in AREAS.iter().copied().flatten() {
-            assert!(
-                seen.insert((route.method, route.path)),
-                "{} {}",
-                route.method,
-                route.path
-            );
+            assert!(seen.insert((route.method, route.path)), "{} {}", route.method, route.path);
         }
     }
 }

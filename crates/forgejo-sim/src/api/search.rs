@@ -24,16 +24,10 @@ fn repos(call: &mut Call<'_>) -> ApiResult {
         _ => Some(call.query_flag("private")),
     };
     let mut found = call.repos_where(|repo| {
-        let named = repo.name.to_lowercase().contains(&wanted)
-            || call.state.full_name(repo).to_lowercase().contains(&wanted);
+        let named =
+            repo.name.to_lowercase().contains(&wanted) || call.state.full_name(repo).to_lowercase().contains(&wanted);
         let described = in_description && repo.description.to_lowercase().contains(&wanted);
-        let tagged = repo.topics.iter().any(|topic| {
-            if by_topic {
-                *topic == wanted
-            } else {
-                topic.contains(&wanted)
-            }
-        });
+        let tagged = repo.topics.iter().any(|topic| if by_topic { *topic == wanted } else { topic.contains(&wanted) });
         (wanted.is_empty() || (!by_topic && (named || described)) || tagged)
             && (owner == 0 || repo.owner == owner)
             && private.is_none_or(|private| repo.private == private)
@@ -41,11 +35,7 @@ fn repos(call: &mut Call<'_>) -> ApiResult {
     sort(&mut found, call.query("sort"), call.query("order"));
     let (page, limit) = call.page_and_limit();
     let total = found.len();
-    let data: Vec<Value> = found
-        .into_iter()
-        .skip((page - 1) * limit)
-        .take(limit)
-        .collect();
+    let data: Vec<Value> = found.into_iter().skip((page - 1) * limit).take(limit).collect();
     call.counted(&json!({"ok": true, "data": data}), total)
 }
 
@@ -68,37 +58,21 @@ fn issues(call: &mut Call<'_>) -> ApiResult {
     let mut found = Vec::new();
     for repo in call.state.repos.values().filter(|repo| call.may_see(repo)) {
         if !call.query("owner").is_empty()
-            && !call
-                .state
-                .owner_name(repo.owner)
-                .eq_ignore_ascii_case(call.query("owner"))
+            && !call.state.owner_name(repo.owner).eq_ignore_ascii_case(call.query("owner"))
         {
             continue;
         }
-        found.extend(
-            repo.issues
-                .values()
-                .filter(|issue| filter.lets(repo, issue))
-                .map(|issue| (repo, issue)),
-        );
+        found.extend(repo.issues.values().filter(|issue| filter.lets(repo, issue)).map(|issue| (repo, issue)));
     }
     found.sort_by_key(|(_, issue)| std::cmp::Reverse((issue.created, issue.id)));
-    call.page(
-        found
-            .into_iter()
-            .map(|(repo, issue)| call.render().issue(repo, issue))
-            .collect(),
-    )
+    call.page(found.into_iter().map(|(repo, issue)| call.render().issue(repo, issue)).collect())
 }
 
 fn topics(call: &mut Call<'_>) -> ApiResult {
     let wanted = call.query("q").to_lowercase();
     let visible = call.state.repos.values().filter(|repo| call.may_see(repo));
     let mut counts = std::collections::BTreeMap::<&str, usize>::new();
-    for topic in visible
-        .flat_map(|repo| &repo.topics)
-        .filter(|topic| topic.contains(&wanted))
-    {
+    for topic in visible.flat_map(|repo| &repo.topics).filter(|topic| topic.contains(&wanted)) {
         *counts.entry(topic).or_default() += 1;
     }
     let found: Vec<Value> = counts

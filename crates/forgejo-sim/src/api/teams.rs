@@ -23,12 +23,7 @@ pub(crate) const ROUTES: &[Route] = &[
     signed("DELETE", "teams/{id}/members/{name}", ORG, remove_member),
     signed("GET", "teams/{id}/repos", ORG, repos),
     signed("PUT", "teams/{id}/repos/{owner}/{repo}", ORG, add_repo),
-    signed(
-        "DELETE",
-        "teams/{id}/repos/{owner}/{repo}",
-        ORG,
-        remove_repo,
-    ),
+    signed("DELETE", "teams/{id}/repos/{owner}/{repo}", ORG, remove_repo),
 ];
 
 /// `GET user/teams`.
@@ -37,10 +32,7 @@ pub(crate) fn mine(call: &mut Call<'_>) -> ApiResult {
     let orgs = call.state.orgs.values();
     let teams = orgs.flat_map(|org| org.teams.iter().map(move |team| (org, team)));
     let mine = teams.filter(|(_, team)| team.members.contains(&doer));
-    call.page(
-        mine.map(|(org, team)| call.render().team(org, team))
-            .collect(),
-    )
+    call.page(mine.map(|(org, team)| call.render().team(org, team)).collect())
 }
 
 /// The organisation's teams, for its members.
@@ -50,10 +42,7 @@ fn teams_of(call: &Call<'_>) -> Result<Vec<Value>, ApiError> {
         return Err(ApiError::forbidden("Must be an organization member"));
     }
     let wanted = call.query("q").to_lowercase();
-    let named = org
-        .teams
-        .iter()
-        .filter(|team| team.name.to_lowercase().contains(&wanted));
+    let named = org.teams.iter().filter(|team| team.name.to_lowercase().contains(&wanted));
     Ok(named.map(|team| call.render().team(org, team)).collect())
 }
 
@@ -103,10 +92,7 @@ fn create(call: &mut Call<'_>) -> ApiResult {
 /// The team that the first variable names, for members of its organisation or, to write, for its owners.
 fn team_id(call: &Call<'_>, writes: bool) -> Result<i64, ApiError> {
     let doer = call.doer_id()?;
-    let (org, team) = call
-        .state
-        .team(call.number(0)?)
-        .ok_or_else(ApiError::not_found)?;
+    let (org, team) = call.state.team(call.number(0)?).ok_or_else(ApiError::not_found)?;
     if call.is_admin() || org.is_owner(doer) || (!writes && org.has_member(doer)) {
         Ok(team.id)
     } else if writes && org.has_member(doer) {
@@ -137,30 +123,17 @@ fn delete(call: &mut Call<'_>) -> ApiResult {
 
 fn members(call: &mut Call<'_>) -> ApiResult {
     let members = team(call, false)?.members.clone();
-    call.page(
-        members
-            .into_iter()
-            .map(|id| call.render().user_by_id(id))
-            .collect(),
-    )
+    call.page(members.into_iter().map(|id| call.render().user_by_id(id)).collect())
 }
 
 fn add_member(call: &mut Call<'_>) -> ApiResult {
-    let user = call
-        .state
-        .user(call.param(1))
-        .ok_or_else(ApiError::not_found)?
-        .id;
+    let user = call.state.user(call.param(1)).ok_or_else(ApiError::not_found)?.id;
     team(call, true)?.members.insert(user);
     done()
 }
 
 fn remove_member(call: &mut Call<'_>) -> ApiResult {
-    let user = call
-        .state
-        .user(call.param(1))
-        .ok_or_else(ApiError::not_found)?
-        .id;
+    let user = call.state.user(call.param(1)).ok_or_else(ApiError::not_found)?.id;
     team(call, true)?.members.remove(&user);
     done()
 }
@@ -172,11 +145,7 @@ fn repos(call: &mut Call<'_>) -> ApiResult {
 }
 
 fn named_repo(call: &Call<'_>) -> Result<i64, ApiError> {
-    Ok(call
-        .state
-        .repo(call.param(1), call.param(2))
-        .ok_or_else(ApiError::not_found)?
-        .id)
+    Ok(call.state.repo(call.param(1), call.param(2)).ok_or_else(ApiError::not_found)?.id)
 }
 
 fn add_repo(call: &mut Call<'_>) -> ApiResult {

@@ -17,51 +17,16 @@ use super::{
 };
 
 pub(crate) const ROUTES: &[Route] = &[
-    signed(
-        "GET",
-        "repos/{owner}/{repo}/issues/{index}/times",
-        ISSUE,
-        of_issue,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/issues/{index}/times",
-        ISSUE,
-        add,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/issues/{index}/times",
-        ISSUE,
-        reset,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/issues/{index}/times/{id}",
-        ISSUE,
-        delete,
-    ),
+    signed("GET", "repos/{owner}/{repo}/issues/{index}/times", ISSUE, of_issue),
+    signed("POST", "repos/{owner}/{repo}/issues/{index}/times", ISSUE, add),
+    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/times", ISSUE, reset),
+    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/times/{id}", ISSUE, delete),
     signed("GET", "repos/{owner}/{repo}/times", REPO, of_repo),
     signed("GET", "user/times", USER, mine),
     signed("GET", "user/stopwatches", USER, stopwatches),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/issues/{index}/stopwatch/start",
-        ISSUE,
-        start,
-    ),
-    signed(
-        "POST",
-        "repos/{owner}/{repo}/issues/{index}/stopwatch/stop",
-        ISSUE,
-        stop,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/issues/{index}/stopwatch/delete",
-        ISSUE,
-        cancel,
-    ),
+    signed("POST", "repos/{owner}/{repo}/issues/{index}/stopwatch/start", ISSUE, start),
+    signed("POST", "repos/{owner}/{repo}/issues/{index}/stopwatch/stop", ISSUE, stop),
+    signed("DELETE", "repos/{owner}/{repo}/issues/{index}/stopwatch/delete", ISSUE, cancel),
 ];
 
 fn json_of(call: &Call<'_>, repo: &Repo, issue: &Issue, time: &Time) -> Value {
@@ -84,17 +49,13 @@ fn list(call: &Call<'_>, wanted: impl Fn(&Repo, &Issue, &Time) -> bool) -> ApiRe
 
 fn of_issue(call: &mut Call<'_>) -> ApiResult {
     let (id, number) = call.issue_place()?;
-    list(call, |repo, issue, _| {
-        repo.id == id && issue.number == number
-    })
+    list(call, |repo, issue, _| repo.id == id && issue.number == number)
 }
 
 fn of_repo(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Read)?;
     let user = call.query("user");
-    list(call, |repo, _, time| {
-        repo.id == id && (user.is_empty() || call.state.login(time.user) == user)
-    })
+    list(call, |repo, _, time| repo.id == id && (user.is_empty() || call.state.login(time.user) == user))
 }
 
 fn mine(call: &mut Call<'_>) -> ApiResult {
@@ -116,12 +77,7 @@ fn add(call: &mut Call<'_>) -> ApiResult {
         Some(name) => call.state.user(name).ok_or_else(ApiError::not_found)?.id,
         None => call.doer_id()?,
     };
-    let time = Time {
-        id: call.state.next_id("time"),
-        user,
-        seconds: option.time,
-        created: call.now,
-    };
+    let time = Time { id: call.state.next_id("time"), user, seconds: option.time, created: call.now };
     call.issue()?.times.push(time.clone());
     let repo = &call.state.repos[&repo_id];
     ok(&json_of(call, repo, &repo.issues[&number], &time))
@@ -136,11 +92,7 @@ fn reset(call: &mut Call<'_>) -> ApiResult {
 fn delete(call: &mut Call<'_>) -> ApiResult {
     let (doer, id, is_admin) = (call.doer_id()?, call.number(3)?, call.is_admin());
     let issue = call.issue()?;
-    let time = issue
-        .times
-        .iter()
-        .find(|time| time.id == id)
-        .ok_or_else(ApiError::not_found)?;
+    let time = issue.times.iter().find(|time| time.id == id).ok_or_else(ApiError::not_found)?;
     if time.user != doer && !is_admin {
         return Err(ApiError::forbidden("not the user's time"));
     }
@@ -171,10 +123,7 @@ fn start(call: &mut Call<'_>) -> ApiResult {
     call.repo_id(Access::Write)?;
     let issue = call.issue()?;
     if issue.stopwatches.contains_key(&doer) {
-        return Err(ApiError::new(
-            http::StatusCode::CONFLICT,
-            "cannot start a stopwatch again if it already exists",
-        ));
+        return Err(ApiError::new(http::StatusCode::CONFLICT, "cannot start a stopwatch again if it already exists"));
     }
     issue.stopwatches.insert(doer, now);
     created(&Value::Null)
@@ -185,12 +134,7 @@ fn stop(call: &mut Call<'_>) -> ApiResult {
     let id = call.state.next_id("time");
     let issue = call.issue()?;
     let since = take_watch(issue, doer)?;
-    issue.times.push(Time {
-        id,
-        user: doer,
-        seconds: now - since,
-        created: now,
-    });
+    issue.times.push(Time { id, user: doer, seconds: now - since, created: now });
     created(&Value::Null)
 }
 
@@ -201,11 +145,6 @@ fn cancel(call: &mut Call<'_>) -> ApiResult {
 }
 
 fn take_watch(issue: &mut Issue, user: i64) -> Result<i64, ApiError> {
-    let missing = || {
-        ApiError::new(
-            http::StatusCode::CONFLICT,
-            "cannot stop a non-existing stopwatch",
-        )
-    };
+    let missing = || ApiError::new(http::StatusCode::CONFLICT, "cannot stop a non-existing stopwatch");
     issue.stopwatches.remove(&user).ok_or_else(missing)
 }

@@ -46,37 +46,23 @@ pub(crate) const ROUTES: &[Route] = &[
 
 impl Call<'_> {
     pub(crate) fn render(&self) -> Render<'_> {
-        Render {
-            site: self.site,
-            state: self.state,
-            doer: self.doer,
-        }
+        Render { site: self.site, state: self.state, doer: self.doer }
     }
 
     /// Those of the given repositories that the caller may see, rendered.
     pub(crate) fn repos_where(&self, wanted: impl Fn(&Repo) -> bool) -> Vec<Value> {
-        let repos = self
-            .state
-            .repos
-            .values()
-            .filter(|repo| wanted(repo) && self.may_see(repo));
+        let repos = self.state.repos.values().filter(|repo| wanted(repo) && self.may_see(repo));
         repos.map(|repo| self.render().repo(repo)).collect()
     }
 
     fn named_user(&self) -> Result<i64, ApiError> {
-        let user = self
-            .state
-            .user(self.param(0))
-            .ok_or_else(|| unknown(self.param(0)))?;
+        let user = self.state.user(self.param(0)).ok_or_else(|| unknown(self.param(0)))?;
         Ok(user.id)
     }
 }
 
 fn unknown(name: &str) -> ApiError {
-    ApiError::new(
-        StatusCode::NOT_FOUND,
-        format!("user redirect does not exist [name: {name}]"),
-    )
+    ApiError::new(StatusCode::NOT_FOUND, format!("user redirect does not exist [name: {name}]"))
 }
 
 fn me(call: &mut Call<'_>) -> ApiResult {
@@ -95,44 +81,31 @@ fn search(call: &mut Call<'_>) -> ApiResult {
     let wanted = call.query("q").to_lowercase();
     let id: i64 = call.query("uid").parse().unwrap_or_default();
     let fits = |text: &str| text.to_lowercase().contains(&wanted);
-    let users = call.state.users.values().filter(|user| {
-        if id > 0 {
-            user.id == id
-        } else {
-            fits(&user.login) || fits(&user.full_name)
-        }
-    });
+    let users = call
+        .state
+        .users
+        .values()
+        .filter(|user| if id > 0 { user.id == id } else { fits(&user.login) || fits(&user.full_name) });
     let found: Vec<Value> = users.map(|user| call.render().user(user)).collect();
     let (page, limit) = call.page_and_limit();
     let total = found.len();
-    let data: Vec<Value> = found
-        .into_iter()
-        .skip((page - 1) * limit)
-        .take(limit)
-        .collect();
+    let data: Vec<Value> = found.into_iter().skip((page - 1) * limit).take(limit).collect();
     call.counted(&json!({"ok": true, "data": data}), total)
 }
 
 /// Repositories that the caller owns or works in.
 fn my_repos(call: &mut Call<'_>) -> ApiResult {
     let doer = call.doer_id()?;
-    let orgs = call
-        .state
-        .orgs
-        .values()
-        .filter(|org| org.has_member(doer))
-        .map(|org| org.id)
-        .collect::<Vec<_>>();
-    call.page(call.repos_where(|repo| {
-        repo.owner == doer || repo.collaborators.contains_key(&doer) || orgs.contains(&repo.owner)
-    }))
+    let orgs = call.state.orgs.values().filter(|org| org.has_member(doer)).map(|org| org.id).collect::<Vec<_>>();
+    call.page(
+        call.repos_where(|repo| {
+            repo.owner == doer || repo.collaborators.contains_key(&doer) || orgs.contains(&repo.owner)
+        }),
+    )
 }
 
 fn repos(call: &mut Call<'_>) -> ApiResult {
-    let owner = call
-        .state
-        .owner_id(call.param(0))
-        .ok_or_else(|| unknown(call.param(0)))?;
+    let owner = call.state.owner_id(call.param(0)).ok_or_else(|| unknown(call.param(0)))?;
     call.page(call.repos_where(|repo| repo.owner == owner))
 }
 
@@ -144,11 +117,7 @@ fn my_orgs(call: &mut Call<'_>) -> ApiResult {
 
 fn orgs(call: &mut Call<'_>) -> ApiResult {
     let user = call.named_user()?;
-    let orgs = call
-        .state
-        .orgs
-        .values()
-        .filter(|org| org.has_member(user) && org.visibility == "public");
+    let orgs = call.state.orgs.values().filter(|org| org.has_member(user) && org.visibility == "public");
     call.page(orgs.map(|org| call.render().org(org)).collect())
 }
 
@@ -162,10 +131,8 @@ fn my_emails(call: &mut Call<'_>) -> ApiResult {
 
 fn my_settings(call: &mut Call<'_>) -> ApiResult {
     let user = call.doer()?;
-    ok(
-        &json!({"full_name": user.full_name, "website": "", "description": "", "location": "", "language": "en-US",
-        "theme": "forgejo-auto", "diff_view_style": "", "hide_email": false, "hide_activity": false}),
-    )
+    ok(&json!({"full_name": user.full_name, "website": "", "description": "", "location": "", "language": "en-US",
+        "theme": "forgejo-auto", "diff_view_style": "", "hide_email": false, "hide_activity": false}))
 }
 
 fn nobody(call: &mut Call<'_>) -> ApiResult {
@@ -184,10 +151,7 @@ fn starred(call: &mut Call<'_>) -> ApiResult {
 }
 
 fn star(call: &mut Call<'_>) -> ApiResult {
-    let (doer, repo) = (
-        call.doer_id()?,
-        call.repo_id(crate::model::repo::Access::Read)?,
-    );
+    let (doer, repo) = (call.doer_id()?, call.repo_id(crate::model::repo::Access::Read)?);
     if let Some(user) = call.state.users.get_mut(&doer) {
         user.starred.insert(repo);
     }
@@ -195,10 +159,7 @@ fn star(call: &mut Call<'_>) -> ApiResult {
 }
 
 fn unstar(call: &mut Call<'_>) -> ApiResult {
-    let (doer, repo) = (
-        call.doer_id()?,
-        call.repo_id(crate::model::repo::Access::Read)?,
-    );
+    let (doer, repo) = (call.doer_id()?, call.repo_id(crate::model::repo::Access::Read)?);
     if let Some(user) = call.state.users.get_mut(&doer) {
         user.starred.remove(&repo);
     }
@@ -216,22 +177,14 @@ struct CreateToken {
 fn with_password(call: &Call<'_>) -> Result<i64, ApiError> {
     let user = call.named_user()?;
     if call.scope.is_some() || (call.doer != Some(user) && !call.is_admin()) {
-        return Err(ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            "auth method not allowed",
-        ));
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "auth method not allowed"));
     }
     Ok(user)
 }
 
 fn tokens(call: &mut Call<'_>) -> ApiResult {
     let user = with_password(call)?;
-    let tokens = call
-        .state
-        .credentials
-        .personal_tokens
-        .iter()
-        .filter(|token| token.user == user);
+    let tokens = call.state.credentials.personal_tokens.iter().filter(|token| token.user == user);
     call.page(tokens.map(|token| token_json(token, "")).collect())
 }
 
@@ -239,20 +192,11 @@ fn create_token(call: &mut Call<'_>) -> ApiResult {
     let user = with_password(call)?;
     let option: CreateToken = call.body()?;
     if option.scopes.is_empty() {
-        return Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "access token must have a scope",
-        ));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "access token must have a scope"));
     }
     let id = call.state.next_id("personal token");
     let value = call.site.issue(SecretKind::PersonalToken, secret::hex40());
-    let token = PersonalToken {
-        id,
-        user,
-        name: option.name,
-        value: value.clone(),
-        scope: option.scopes.join(","),
-    };
+    let token = PersonalToken { id, user, name: option.name, value: value.clone(), scope: option.scopes.join(",") };
     let body = token_json(&token, &value);
     call.state.credentials.personal_tokens.push(token);
     created(&body)
@@ -262,14 +206,11 @@ fn delete_token(call: &mut Call<'_>) -> ApiResult {
     let user = with_password(call)?;
     let wanted = call.param(1).to_owned();
     let before = call.state.credentials.personal_tokens.len();
-    call.state.credentials.personal_tokens.retain(|token| {
-        token.user != user || (token.name != wanted && token.id.to_string() != wanted)
-    });
-    if call.state.credentials.personal_tokens.len() == before {
-        Err(ApiError::not_found())
-    } else {
-        done()
-    }
+    call.state
+        .credentials
+        .personal_tokens
+        .retain(|token| token.user != user || (token.name != wanted && token.id.to_string() != wanted));
+    if call.state.credentials.personal_tokens.len() == before { Err(ApiError::not_found()) } else { done() }
 }
 
 fn token_json(token: &PersonalToken, value: &str) -> Value {

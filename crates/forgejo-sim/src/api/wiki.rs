@@ -21,24 +21,9 @@ pub(crate) const ROUTES: &[Route] = &[
     open("GET", "repos/{owner}/{repo}/wiki/pages", REPO, list),
     signed("POST", "repos/{owner}/{repo}/wiki/new", REPO, create),
     open("GET", "repos/{owner}/{repo}/wiki/page/{title}", REPO, get),
-    signed(
-        "PATCH",
-        "repos/{owner}/{repo}/wiki/page/{title}",
-        REPO,
-        edit,
-    ),
-    signed(
-        "DELETE",
-        "repos/{owner}/{repo}/wiki/page/{title}",
-        REPO,
-        delete,
-    ),
-    open(
-        "GET",
-        "repos/{owner}/{repo}/wiki/revisions/{title}",
-        REPO,
-        revisions,
-    ),
+    signed("PATCH", "repos/{owner}/{repo}/wiki/page/{title}", REPO, edit),
+    signed("DELETE", "repos/{owner}/{repo}/wiki/page/{title}", REPO, delete),
+    open("GET", "repos/{owner}/{repo}/wiki/revisions/{title}", REPO, revisions),
 ];
 
 #[derive(Deserialize)]
@@ -60,11 +45,7 @@ fn sub_url(title: &str) -> String {
 fn find(call: &Call<'_>, repo: &Repo) -> Result<String, ApiError> {
     let wanted = call.param(2);
     let is_it = |title: &&String| *title == wanted || sub_url(title) == sub_url(wanted);
-    repo.wiki
-        .keys()
-        .find(is_it)
-        .cloned()
-        .ok_or_else(ApiError::not_found)
+    repo.wiki.keys().find(is_it).cloned().ok_or_else(ApiError::not_found)
 }
 
 fn meta(call: &Call<'_>, repo: &Repo, title: &str, page: &WikiPage) -> Value {
@@ -97,12 +78,7 @@ fn list(call: &mut Call<'_>) -> ApiResult {
     if repo.wiki.is_empty() {
         return Err(ApiError::not_found());
     }
-    call.page(
-        repo.wiki
-            .iter()
-            .map(|(title, page)| meta(call, repo, title, page))
-            .collect(),
-    )
+    call.page(repo.wiki.iter().map(|(title, page)| meta(call, repo, title, page)).collect())
 }
 
 fn get(call: &mut Call<'_>) -> ApiResult {
@@ -111,34 +87,13 @@ fn get(call: &mut Call<'_>) -> ApiResult {
     ok(&show(call, id, &title)?)
 }
 
-fn write(
-    call: &mut Call<'_>,
-    title: &str,
-    option: &PageOption,
-    revisions: i64,
-) -> Result<i64, ApiError> {
-    let bytes = STANDARD
-        .decode(&option.content_base64)
-        .map_err(|error| ApiError::invalid(error.to_string()))?;
-    let content =
-        String::from_utf8(bytes).map_err(|_| ApiError::invalid("the content is not UTF-8"))?;
+fn write(call: &mut Call<'_>, title: &str, option: &PageOption, revisions: i64) -> Result<i64, ApiError> {
+    let bytes = STANDARD.decode(&option.content_base64).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let content = String::from_utf8(bytes).map_err(|_| ApiError::invalid("the content is not UTF-8"))?;
     let (author, updated) = (call.doer_id()?, call.now);
-    let message = if option.message.is_empty() {
-        format!("Update {title}")
-    } else {
-        option.message.clone()
-    };
+    let message = if option.message.is_empty() { format!("Update {title}") } else { option.message.clone() };
     let repo = call.repo(Access::Write)?;
-    repo.wiki.insert(
-        title.to_owned(),
-        WikiPage {
-            content,
-            message,
-            author,
-            updated,
-            revisions,
-        },
-    );
+    repo.wiki.insert(title.to_owned(), WikiPage { content, message, author, updated, revisions });
     Ok(repo.id)
 }
 
@@ -162,17 +117,8 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
     let id = call.repo_id(Access::Write)?;
     let old = find(call, &call.state.repos[&id])?;
     let page = call.repo(Access::Write)?.wiki.remove(&old);
-    let title = if option.title.is_empty() {
-        old
-    } else {
-        option.title.clone()
-    };
-    let id = write(
-        call,
-        &title,
-        &option,
-        page.map_or(1, |page| page.revisions + 1),
-    )?;
+    let title = if option.title.is_empty() { old } else { option.title.clone() };
+    let id = write(call, &title, &option, page.map_or(1, |page| page.revisions + 1))?;
     ok(&show(call, id, &title)?)
 }
 

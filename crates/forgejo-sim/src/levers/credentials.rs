@@ -63,12 +63,7 @@ impl NewApp {
     /// A confidential application with one redirect URI, owned by nobody.
     #[must_use]
     pub fn new(name: impl Into<String>, redirect_uri: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            redirect_uris: vec![redirect_uri.into()],
-            confidential: true,
-            owner: None,
-        }
+        Self { name: name.into(), redirect_uris: vec![redirect_uri.into()], confidential: true, owner: None }
     }
 
     /// With one more redirect URI.
@@ -95,10 +90,7 @@ impl NewApp {
 
 // === impl RunningSim ===
 
-#[expect(
-    clippy::must_use_candidate,
-    reason = "a lever is pulled for its effect"
-)]
+#[expect(clippy::must_use_candidate, reason = "a lever is pulled for its effect")]
 impl RunningSim {
     /// Makes an OAuth2 application.
     pub fn create_app(&self, new: NewApp) -> OauthApp {
@@ -109,9 +101,7 @@ impl RunningSim {
             owner,
             name: new.name,
             client_id: secret::uuid(),
-            client_secret: self
-                .site
-                .issue(SecretKind::ClientSecret, secret::base32("gto_")),
+            client_secret: self.site.issue(SecretKind::ClientSecret, secret::base32("gto_")),
             confidential: new.confidential,
             redirect_uris: new.redirect_uris,
             created: self.site.now(),
@@ -124,12 +114,7 @@ impl RunningSim {
     /// An application by its client id.
     #[must_use]
     pub fn app(&self, client_id: &str) -> Option<OauthApp> {
-        self.site
-            .state
-            .lock()
-            .credentials
-            .app(client_id)
-            .map(OauthApp::of)
+        self.site.state.lock().credentials.app(client_id).map(OauthApp::of)
     }
 
     /// Deletes an application with all its grants.
@@ -143,15 +128,8 @@ impl RunningSim {
     pub fn rotate_client_secret(&self, client_id: &str) -> Option<String> {
         let mut state = self.site.state.lock();
         let id = state.credentials.app(client_id)?.id;
-        let secret = self
-            .site
-            .issue(SecretKind::ClientSecret, secret::base32("gto_"));
-        state
-            .credentials
-            .apps
-            .get_mut(&id)?
-            .client_secret
-            .clone_from(&secret);
+        let secret = self.site.issue(SecretKind::ClientSecret, secret::base32("gto_"));
+        state.credentials.apps.get_mut(&id)?.client_secret.clone_from(&secret);
         Some(secret)
     }
 
@@ -173,13 +151,8 @@ impl RunningSim {
     /// Revokes a grant, as the user does in his settings.
     pub fn revoke_grant(&self, login: &str, client_id: &str) -> bool {
         let mut state = self.site.state.lock();
-        let place = state
-            .user(login)
-            .map(|user| user.id)
-            .zip(state.credentials.app(client_id).map(|app| app.id));
-        let grant = place
-            .and_then(|(user, app)| state.credentials.grant_of(user, app))
-            .map(|grant| grant.id);
+        let place = state.user(login).map(|user| user.id).zip(state.credentials.app(client_id).map(|app| app.id));
+        let grant = place.and_then(|(user, app)| state.credentials.grant_of(user, app)).map(|grant| grant.id);
         grant.is_some_and(|id| state.credentials.remove_grant(id))
     }
 
@@ -204,10 +177,7 @@ impl RunningSim {
             id
         });
         let (access_token, refresh_token) = oauth::token::mint(&self.site, &mut state, id)?;
-        Some(TokenPair {
-            access_token,
-            refresh_token,
-        })
+        Some(TokenPair { access_token, refresh_token })
     }
 
     /// Makes a personal access token with scopes such as `read:user` or `all`.
@@ -216,13 +186,8 @@ impl RunningSim {
         let user = state.user(login)?.id;
         let id = state.next_id("personal token");
         let value = self.site.issue(SecretKind::PersonalToken, secret::hex40());
-        let token = PersonalToken {
-            id,
-            user,
-            name: format!("token-{id}"),
-            value: value.clone(),
-            scope: scopes.join(","),
-        };
+        let token =
+            PersonalToken { id, user, name: format!("token-{id}"), value: value.clone(), scope: scopes.join(",") };
         state.credentials.personal_tokens.push(token);
         Some(value)
     }
@@ -245,10 +210,7 @@ impl OauthApp {
 
 impl std::fmt::Debug for OauthApp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OauthApp")
-            .field("client_id", &self.client_id)
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("OauthApp").field("client_id", &self.client_id).field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -40,10 +40,7 @@ pub struct Account {
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Account")
-            .field("id", &self.id)
-            .field("login", &self.login)
-            .finish_non_exhaustive()
+        f.debug_struct("Account").field("id", &self.id).field("login", &self.login).finish_non_exhaustive()
     }
 }
 
@@ -94,10 +91,7 @@ impl NewUser {
 
 // === impl RunningSim ===
 
-#[expect(
-    clippy::must_use_candidate,
-    reason = "a lever is pulled for its effect"
-)]
+#[expect(clippy::must_use_candidate, reason = "a lever is pulled for its effect")]
 impl RunningSim {
     /// All users with their passwords.
     #[must_use]
@@ -117,9 +111,7 @@ impl RunningSim {
         let mut state = self.site.state.lock();
         let id = user.id.unwrap_or_else(|| state.next_id("owner"));
         state.reserve_id("owner", id);
-        let email = user
-            .email
-            .unwrap_or_else(|| format!("{}@example.org", user.login));
+        let email = user.email.unwrap_or_else(|| format!("{}@example.org", user.login));
         let row = User {
             id,
             login: user.login,
@@ -180,11 +172,7 @@ impl RunningSim {
         let user = state.user(login)?.id;
         let new_id = state.next_id("team");
         let org = state.org_mut(org)?;
-        if let Some(team) = org
-            .teams
-            .iter_mut()
-            .find(|known| known.name.eq_ignore_ascii_case(team))
-        {
+        if let Some(team) = org.teams.iter_mut().find(|known| known.name.eq_ignore_ascii_case(team)) {
             team.members.insert(user);
             return Some(team.id);
         }

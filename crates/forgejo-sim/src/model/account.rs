@@ -109,16 +109,13 @@ impl Org {
     }
 
     pub(crate) fn is_owner(&self, user: i64) -> bool {
-        self.teams.iter().any(|team| {
-            team.access == Access::Admin && team.name == "Owners" && team.members.contains(&user)
-        })
+        self.teams
+            .iter()
+            .any(|team| team.access == Access::Admin && team.name == "Owners" && team.members.contains(&user))
     }
 
     pub(crate) fn members(&self) -> BTreeSet<i64> {
-        self.teams
-            .iter()
-            .flat_map(|team| team.members.iter().copied())
-            .collect()
+        self.teams.iter().flat_map(|team| team.members.iter().copied()).collect()
     }
 }
 

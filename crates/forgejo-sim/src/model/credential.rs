@@ -84,9 +84,7 @@ impl Credentials {
     }
 
     pub(crate) fn grant_of(&self, user: i64, app: i64) -> Option<&Grant> {
-        self.grants
-            .values()
-            .find(|grant| grant.user == user && grant.app == app)
+        self.grants.values().find(|grant| grant.user == user && grant.app == app)
     }
 
     pub(crate) fn remove_grant(&mut self, id: i64) -> bool {
@@ -95,12 +93,7 @@ impl Credentials {
     }
 
     pub(crate) fn remove_app(&mut self, id: i64) -> bool {
-        let grants: Vec<i64> = self
-            .grants
-            .values()
-            .filter(|grant| grant.app == id)
-            .map(|grant| grant.id)
-            .collect();
+        let grants: Vec<i64> = self.grants.values().filter(|grant| grant.app == id).map(|grant| grant.id).collect();
         for grant in grants {
             self.remove_grant(grant);
         }
@@ -108,26 +101,15 @@ impl Credentials {
     }
 
     pub(crate) fn forget_user(&mut self, user: i64) {
-        let apps: Vec<i64> = self
-            .apps
-            .values()
-            .filter(|app| app.owner == Some(user))
-            .map(|app| app.id)
-            .collect();
+        let apps: Vec<i64> = self.apps.values().filter(|app| app.owner == Some(user)).map(|app| app.id).collect();
         for app in apps {
             self.remove_app(app);
         }
-        let grants: Vec<i64> = self
-            .grants
-            .values()
-            .filter(|grant| grant.user == user)
-            .map(|grant| grant.id)
-            .collect();
+        let grants: Vec<i64> = self.grants.values().filter(|grant| grant.user == user).map(|grant| grant.id).collect();
         for grant in grants {
             self.remove_grant(grant);
         }
-        self.sessions
-            .retain(|_, session| session.user != Some(user));
+        self.sessions.retain(|_, session| session.user != Some(user));
         self.personal_tokens.retain(|token| token.user != user);
     }
 }
@@ -138,11 +120,7 @@ impl App {
     /// Forgejo's rule: exact, ASCII case and one trailing slash ignored; a public client's `http` URI with a loopback
     /// IP address matches with its port stripped.
     pub(crate) fn accepts_redirect(&self, uri: &str) -> bool {
-        let contains = |candidate: &str| {
-            self.redirect_uris
-                .iter()
-                .any(|known| plain(known) == plain(candidate))
-        };
+        let contains = |candidate: &str| self.redirect_uris.iter().any(|known| plain(known) == plain(candidate));
         if !self.confidential
             && let Ok(mut parsed) = url::Url::parse(uri)
             && parsed.scheme() == "http"
@@ -200,10 +178,7 @@ mod tests {
         assert!(!confidential.accepts_redirect("https://a.example/cb?x=1"));
         assert!(!confidential.accepts_redirect("http://127.0.0.1:9001/cb"));
         // KELVIN SIGN lower-cases to k outside ASCII.
-        assert!(
-            !app(true, &["https://kiosk.example/"])
-                .accepts_redirect("https://\u{212a}iosk.example/")
-        );
+        assert!(!app(true, &["https://kiosk.example/"]).accepts_redirect("https://\u{212a}iosk.example/"));
 
         let public = app(false, &["http://127.0.0.1/cb", "http://localhost/cb"]);
         assert!(public.accepts_redirect("http://127.0.0.1:49152/cb"));

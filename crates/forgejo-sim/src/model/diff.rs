@@ -35,21 +35,11 @@ impl Change {
     pub(crate) fn diff(&self) -> String {
         let path = &self.path;
         let mut out = format!("diff --git a/{path} b/{path}\n");
-        let id = |content: Option<&Bytes>| {
-            content.map_or_else(|| "0".repeat(40), |bytes| blob_id(bytes))
-        };
+        let id = |content: Option<&Bytes>| content.map_or_else(|| "0".repeat(40), |bytes| blob_id(bytes));
         let (from, to) = (id(self.before.as_ref()), id(self.after.as_ref()));
         let (mode, old_name, new_name) = match (&self.before, &self.after) {
-            (None, _) => (
-                "new file mode 100644\n",
-                "/dev/null".to_owned(),
-                format!("b/{path}"),
-            ),
-            (_, None) => (
-                "deleted file mode 100644\n",
-                format!("a/{path}"),
-                "/dev/null".to_owned(),
-            ),
+            (None, _) => ("new file mode 100644\n", "/dev/null".to_owned(), format!("b/{path}")),
+            (_, None) => ("deleted file mode 100644\n", format!("a/{path}"), "/dev/null".to_owned()),
             _ => ("", format!("a/{path}"), format!("b/{path}")),
         };
         let kept_mode = if mode.is_empty() { " 100644" } else { "" };
@@ -67,22 +57,14 @@ impl Change {
         let (old_end, new_end) = (old.len() - tail, new.len() - tail);
         let (old_count, new_count) = (old_end + end_kept - start, new_end + end_kept - start);
         let at = |count: usize| if count == 0 { 0 } else { start + 1 };
-        let _ = writeln!(
-            out,
-            "@@ -{},{old_count} +{},{new_count} @@",
-            at(old_count),
-            at(new_count)
-        );
+        let _ = writeln!(out, "@@ -{},{old_count} +{},{new_count} @@", at(old_count), at(new_count));
         let parts = [
             (" ", &old[start..head]),
             ("-", &old[head..old_end]),
             ("+", &new[head..new_end]),
             (" ", &old[old_end..old_end + end_kept]),
         ];
-        for (mark, line) in parts
-            .iter()
-            .flat_map(|(mark, list)| list.iter().map(move |line| (mark, line)))
-        {
+        for (mark, line) in parts.iter().flat_map(|(mark, list)| list.iter().map(move |line| (mark, line))) {
             let _ = writeln!(out, "{mark}{line}");
         }
     }
@@ -106,39 +88,20 @@ mod tests {
     use super::*;
 
     fn change(before: Option<&'static str>, after: Option<&'static str>) -> Change {
-        let bytes =
-            |text: Option<&'static str>| text.map(|text| Bytes::from_static(text.as_bytes()));
-        Change {
-            path: "f".to_owned(),
-            before: bytes(before),
-            after: bytes(after),
-        }
+        let bytes = |text: Option<&'static str>| text.map(|text| Bytes::from_static(text.as_bytes()));
+        Change { path: "f".to_owned(), before: bytes(before), after: bytes(after) }
     }
 
     #[test]
     fn a_diff_shows_the_changed_lines_between_their_neighbours() {
         let changed = change(Some("a\nb\nc\n"), Some("a\nB\nc\n"));
         assert_eq!(changed.counts(), (1, 1));
-        assert!(
-            changed
-                .diff()
-                .ends_with("--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"),
-            "{}",
-            changed.diff()
-        );
+        assert!(changed.diff().ends_with("--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"), "{}", changed.diff());
     }
 
     #[test]
     fn a_new_file_comes_from_nothing_and_a_deleted_one_goes_there() {
-        assert!(
-            change(None, Some("a\n"))
-                .diff()
-                .ends_with("--- /dev/null\n+++ b/f\n@@ -0,0 +1,1 @@\n+a\n")
-        );
-        assert!(
-            change(Some("a\n"), None)
-                .diff()
-                .ends_with("--- a/f\n+++ /dev/null\n@@ -1,1 +0,0 @@\n-a\n")
-        );
+        assert!(change(None, Some("a\n")).diff().ends_with("--- /dev/null\n+++ b/f\n@@ -0,0 +1,1 @@\n+a\n"));
+        assert!(change(Some("a\n"), None).diff().ends_with("--- a/f\n+++ /dev/null\n@@ -1,1 +0,0 @@\n-a\n"));
     }
 }

@@ -47,38 +47,23 @@ pub(crate) struct Signature<'a> {
 impl Git {
     /// The commit that a branch, tag or commit id (7 digits or more) names.
     pub(crate) fn resolve(&self, name: &str) -> Option<&Commit> {
-        let named = name
-            .strip_prefix("refs/heads/")
-            .or_else(|| name.strip_prefix("refs/tags/"))
-            .unwrap_or(name);
+        let named = name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/")).unwrap_or(name);
         if let Some(sha) = self.branches.get(named).or_else(|| self.tags.get(named)) {
             return self.commits.get(sha);
         }
         if named.len() < 7 || !named.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
-        self.commits
-            .values()
-            .find(|commit| commit.sha.starts_with(named))
+        self.commits.values().find(|commit| commit.sha.starts_with(named))
     }
 
     /// Adds a commit with the given tree on top of a branch, which is made if it is not there.
-    pub(crate) fn commit(
-        &mut self,
-        branch: &str,
-        tree: Tree,
-        parents: Vec<String>,
-        by: &Signature<'_>,
-    ) -> String {
+    pub(crate) fn commit(&mut self, branch: &str, tree: Tree, parents: Vec<String>, by: &Signature<'_>) -> String {
         let mut seed = format!("tree {}\n", tree_id(&tree, ""));
         for parent in &parents {
             let _ = writeln!(seed, "parent {parent}");
         }
-        let _ = write!(
-            seed,
-            "author {} <{}> {}\n\n{}",
-            by.name, by.email, by.time, by.message
-        );
+        let _ = write!(seed, "author {} <{}> {}\n\n{}", by.name, by.email, by.time, by.message);
         let sha = object_id("commit", seed.as_bytes());
         let commit = Commit {
             sha: sha.clone(),
@@ -115,16 +100,8 @@ impl Git {
 
     fn touches(&self, commit: &Commit, path: &str) -> bool {
         let before = commit.parents.first().and_then(|sha| self.commits.get(sha));
-        let inside = |name: &str| {
-            name == path
-                || name
-                    .strip_prefix(path)
-                    .is_some_and(|rest| rest.starts_with('/'))
-        };
-        commit
-            .changes_since(before)
-            .iter()
-            .any(|change| inside(&change.path))
+        let inside = |name: &str| name == path || name.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        commit.changes_since(before).iter().any(|change| inside(&change.path))
     }
 }
 
@@ -139,20 +116,12 @@ impl Commit {
         for (path, content) in self.tree.iter() {
             let was = old.get(path);
             if was != Some(content) {
-                out.push(Change {
-                    path: path.clone(),
-                    before: was.cloned(),
-                    after: Some(content.clone()),
-                });
+                out.push(Change { path: path.clone(), before: was.cloned(), after: Some(content.clone()) });
             }
         }
         for (path, was) in old {
             if !self.tree.contains_key(path) {
-                out.push(Change {
-                    path: path.clone(),
-                    before: Some(was.clone()),
-                    after: None,
-                });
+                out.push(Change { path: path.clone(), before: Some(was.clone()), after: None });
             }
         }
         out.sort_by(|a, b| a.path.cmp(&b.path));
@@ -185,28 +154,18 @@ mod tests {
     use super::*;
 
     fn by(time: i64) -> Signature<'static> {
-        Signature {
-            name: "a",
-            email: "a@example.org",
-            time,
-            message: "m",
-        }
+        Signature { name: "a", email: "a@example.org", time, message: "m" }
     }
 
     #[test]
     fn a_blob_has_gits_own_id() {
-        assert_eq!(
-            blob_id(b"hello\n"),
-            "ce013625030ba8dba906f756967f9e9ca394464a"
-        );
+        assert_eq!(blob_id(b"hello\n"), "ce013625030ba8dba906f756967f9e9ca394464a");
     }
 
     #[test]
     fn a_commit_knows_what_it_changed() {
         let mut git = Git::default();
-        let tree = |text: &'static str| {
-            Tree::from([("f".to_owned(), Bytes::from_static(text.as_bytes()))])
-        };
+        let tree = |text: &'static str| Tree::from([("f".to_owned(), Bytes::from_static(text.as_bytes()))]);
         let one = git.commit("main", tree("a\n"), vec![], &by(1));
         let two = git.commit("main", tree("b\n"), vec![one.clone()], &by(2));
         let changes = git.resolve(&two).unwrap().changes_since(git.resolve(&one));

@@ -104,11 +104,7 @@ pub(crate) struct Milestone {
 
 impl Issue {
     pub(crate) const fn state(&self) -> &'static str {
-        if self.closed_at.is_some() {
-            "closed"
-        } else {
-            "open"
-        }
+        if self.closed_at.is_some() { "closed" } else { "open" }
     }
 
     /// Whether a list's `state` parameter (`open` by default, `closed`, `all`) lets it through.

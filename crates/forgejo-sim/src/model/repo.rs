@@ -115,11 +115,7 @@ impl Repo {
 
     /// The commit that a name stands for: branch, tag, commit id or `HEAD`.
     pub(crate) fn resolve(&self, name: &str) -> Option<&Commit> {
-        self.git.resolve(if name == "HEAD" {
-            &self.default_branch
-        } else {
-            name
-        })
+        self.git.resolve(if name == "HEAD" { &self.default_branch } else { name })
     }
 
     /// The next number, shared by issues and pull requests.
@@ -129,10 +125,7 @@ impl Repo {
 
     /// Open issues and open pull requests.
     pub(crate) fn open_counts(&self) -> (usize, usize) {
-        let open = self
-            .issues
-            .values()
-            .filter(|issue| issue.closed_at.is_none());
+        let open = self.issues.values().filter(|issue| issue.closed_at.is_none());
         let pulls = open.clone().filter(|issue| issue.pull.is_some()).count();
         (open.count() - pulls, pulls)
     }

@@ -48,35 +48,20 @@ fn authorize(site: &Site, state: &mut State, browser: &Browser, request: &Reques
         return bad_request(site, "Unregistered Redirect URI");
     }
     if request.form_value("response_type") != "code" {
-        return error(
-            &asked,
-            "unsupported_response_type",
-            "Only code response type is supported.",
-        );
+        return error(&asked, "unsupported_response_type", "Only code response type is supported.");
     }
     match asked.method.as_str() {
         "S256" | "plain" => {}
         "" if app.confidential => {}
         "" => {
-            return error(
-                &asked,
-                "invalid_request",
-                "PKCE is required for public clients",
-            );
+            return error(&asked, "invalid_request", "PKCE is required for public clients");
         }
         _ => {
-            return error(
-                &asked,
-                "invalid_request",
-                "unsupported code challenge method",
-            );
+            return error(&asked, "invalid_request", "unsupported code challenge method");
         }
     }
     let (scope, nonce) = (field("scope"), field("nonce"));
-    let granted = state
-        .credentials
-        .grant_of(user, app.id)
-        .map(|grant| grant.id);
+    let granted = state.credentials.grant_of(user, app.id).map(|grant| grant.id);
     if let Some(grant) = granted
         && app.confidential
     {
@@ -118,13 +103,7 @@ fn consent_page(
 }
 
 /// Makes a code for a grant and sends the browser back with it.
-pub(crate) fn grant_code(
-    site: &Site,
-    state: &mut State,
-    grant: i64,
-    nonce: &str,
-    asked: &Pending,
-) -> Response {
+pub(crate) fn grant_code(site: &Site, state: &mut State, grant: i64, nonce: &str, asked: &Pending) -> Response {
     if !nonce.is_empty()
         && let Some(row) = state.credentials.grants.get_mut(&grant)
     {
@@ -144,10 +123,7 @@ pub(crate) fn grant_code(
 
 /// An error for the application: a redirect with `error`, `error_description` and `state`.
 pub(crate) fn error(asked: &Pending, error: &str, description: &str) -> Response {
-    redirect(
-        asked,
-        &[("error", error), ("error_description", description)],
-    )
+    redirect(asked, &[("error", error), ("error_description", description)])
 }
 
 fn redirect(asked: &Pending, parameters: &[(&str, &str)]) -> Response {
@@ -165,8 +141,5 @@ fn redirect(asked: &Pending, parameters: &[(&str, &str)]) -> Response {
 }
 
 pub(crate) fn bad_request(site: &Site, text: &str) -> Response {
-    wire::html(
-        StatusCode::BAD_REQUEST,
-        page::message(site, "Authorization failed", text),
-    )
+    wire::html(StatusCode::BAD_REQUEST, page::message(site, "Authorization failed", text))
 }

@@ -28,9 +28,7 @@ fn decide(site: &Site, state: &mut State, browser: &Browser, request: &Request) 
     }
     let field = |name: &str| request.form_value(name);
     // One request is kept per login session: the page that was opened first no longer fits.
-    let pending = browser
-        .session(state)
-        .and_then(|session| session.pending.clone());
+    let pending = browser.session(state).and_then(|session| session.pending.clone());
     let fits = |pending: &crate::model::credential::Pending| {
         pending.client_id == field("client_id")
             && pending.state == field("state")
@@ -48,25 +46,13 @@ fn decide(site: &Site, state: &mut State, browser: &Browser, request: &Request) 
     let scope = field("scope");
     let grant = match state.credentials.grant_of(user, app) {
         Some(grant) if grant.scope != scope => {
-            return authorize::error(
-                &asked,
-                "server_error",
-                "a grant exists with different scope",
-            );
+            return authorize::error(&asked, "server_error", "a grant exists with different scope");
         }
         Some(grant) => grant.id,
         None => {
             let id = state.next_id("grant");
             let scope = scope.to_owned();
-            let grant = Grant {
-                id,
-                user,
-                app,
-                scope,
-                nonce: String::new(),
-                counter: 0,
-                created: site.now(),
-            };
+            let grant = Grant { id, user, app, scope, nonce: String::new(), counter: 0, created: site.now() };
             state.credentials.grants.insert(id, grant);
             id
         }

@@ -17,11 +17,7 @@ pub(crate) fn post(site: &Site, request: &Request) -> Response {
     });
     if client.is_none() {
         let mut response = wire::text(StatusCode::UNAUTHORIZED, "no valid authorization\n");
-        let realm = if site.profile() == Profile::Gitea {
-            "Basic realm=\"Gitea OAuth2\""
-        } else {
-            "Basic realm=\"\""
-        };
+        let realm = if site.profile() == Profile::Gitea { "Basic realm=\"Gitea OAuth2\"" } else { "Basic realm=\"\"" };
         wire::set_header(&mut response, "www-authenticate", realm);
         return response;
     }
@@ -30,9 +26,7 @@ pub(crate) fn post(site: &Site, request: &Request) -> Response {
         return inactive();
     };
     let grant = state.credentials.grants.get(&claims.gnt);
-    let Some((grant, app)) =
-        grant.and_then(|grant| Some((grant, state.credentials.apps.get(&grant.app)?)))
-    else {
+    let Some((grant, app)) = grant.and_then(|grant| Some((grant, state.credentials.apps.get(&grant.app)?))) else {
         return inactive();
     };
     let body = json!({

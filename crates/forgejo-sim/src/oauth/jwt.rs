@@ -8,9 +8,7 @@ use aws_lc_rs::{
     digest::{SHA256, digest},
     rand::SystemRandom,
     rsa,
-    signature::{
-        KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
-    },
+    signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -47,10 +45,7 @@ pub(crate) enum BadToken {
 #[error("could not make an RSA key for signing tokens")]
 pub struct KeyError;
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(count: &i64) -> bool {
     *count == 0
 }
@@ -60,15 +55,12 @@ const fn is_zero(count: &i64) -> bool {
 impl Signer {
     /// The process's key of this size, made at first use.
     pub(crate) fn shared(size: KeySize) -> Result<Arc<Self>, KeyError> {
-        static KEYS: [OnceLock<Result<Arc<Signer>, KeyError>>; 2] =
-            [OnceLock::new(), OnceLock::new()];
+        static KEYS: [OnceLock<Result<Arc<Signer>, KeyError>>; 2] = [OnceLock::new(), OnceLock::new()];
         let (slot, bits) = match size {
             KeySize::Rsa2048 => (0, rsa::KeySize::Rsa2048),
             KeySize::Rsa4096 => (1, rsa::KeySize::Rsa4096),
         };
-        KEYS[slot]
-            .get_or_init(|| Self::generate(bits).map(Arc::new))
-            .clone()
+        KEYS[slot].get_or_init(|| Self::generate(bits).map(Arc::new)).clone()
     }
 
     fn generate(size: rsa::KeySize) -> Result<Self, KeyError> {
@@ -81,23 +73,11 @@ impl Signer {
     pub(crate) fn sign(&self, claims: &impl Serialize) -> String {
         let header = json!({"alg": "RS256", "kid": self.kid, "typ": "JWT"}).to_string();
         let payload = serde_json::to_vec(claims).unwrap_or_default();
-        let mut token = format!(
-            "{}.{}",
-            URL_SAFE_NO_PAD.encode(header),
-            URL_SAFE_NO_PAD.encode(payload)
-        );
+        let mut token = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        #[expect(
-            clippy::expect_used,
-            reason = "the buffer has the key's length, the only thing that can be wrong"
-        )]
+        #[expect(clippy::expect_used, reason = "the buffer has the key's length, the only thing that can be wrong")]
         self.pair
-            .sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                token.as_bytes(),
-                &mut signature,
-            )
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
             .expect("the signature fits its buffer");
         token.push('.');
         token.push_str(&URL_SAFE_NO_PAD.encode(signature));
@@ -108,21 +88,12 @@ impl Signer {
     pub(crate) fn read(&self, token: &str, now: i64) -> Result<Claims, BadToken> {
         let (signed, signature) = token.rsplit_once('.').ok_or(BadToken::Malformed)?;
         let (_, payload) = signed.split_once('.').ok_or(BadToken::Malformed)?;
-        let decode = |text: &str| {
-            URL_SAFE_NO_PAD
-                .decode(text)
-                .map_err(|_| BadToken::Malformed)
-        };
+        let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| BadToken::Malformed);
         UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref())
             .verify(signed.as_bytes(), &decode(signature)?)
             .map_err(|_| BadToken::Malformed)?;
-        let claims: Claims =
-            serde_json::from_slice(&decode(payload)?).map_err(|_| BadToken::Malformed)?;
-        if claims.exp <= now {
-            Err(BadToken::Expired)
-        } else {
-            Ok(claims)
-        }
+        let claims: Claims = serde_json::from_slice(&decode(payload)?).map_err(|_| BadToken::Malformed)?;
+        if claims.exp <= now { Err(BadToken::Expired) } else { Ok(claims) }
     }
 
     /// The key set of `login/oauth/keys`.

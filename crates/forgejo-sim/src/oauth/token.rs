@@ -72,10 +72,7 @@ async fn exchange(site: &Site, request: &Request) -> Result<Value, Refusal> {
             site.races.code.wait().await;
             commit(site, &mut site.state.lock(), &ticket)
         }
-        _ => refuse(
-            "unsupported_grant_type",
-            "Only refresh_token or authorization_code grant type is supported",
-        ),
+        _ => refuse("unsupported_grant_type", "Only refresh_token or authorization_code grant type is supported"),
     }
 }
 
@@ -85,11 +82,7 @@ fn read_form(site: &Site, request: &Request) -> Result<TokenForm, Refusal> {
             return refuse("invalid_request", "cannot read the JSON body");
         };
         let text = |value: Value| value.as_str().map(str::to_owned).unwrap_or_default();
-        Params::from(
-            map.into_iter()
-                .map(|(name, value)| (name, text(value)))
-                .collect::<Vec<_>>(),
-        )
+        Params::from(map.into_iter().map(|(name, value)| (name, text(value))).collect::<Vec<_>>())
     } else {
         request.form.clone()
     };
@@ -98,31 +91,18 @@ fn read_form(site: &Site, request: &Request) -> Result<TokenForm, Refusal> {
     let header = request.header("authorization");
     if let Some((name, password)) = request.basic() {
         if !client_id.is_empty() && client_id != name {
-            return refuse(
-                "invalid_request",
-                "client_id in request body inconsistent with Authorization header",
-            );
+            return refuse("invalid_request", "client_id in request body inconsistent with Authorization header");
         }
         if !client_secret.is_empty() && client_secret != password {
-            return refuse(
-                "invalid_request",
-                "client_secret in request body inconsistent with Authorization header",
-            );
+            return refuse("invalid_request", "client_secret in request body inconsistent with Authorization header");
         }
         (client_id, client_secret) = (name, password);
-    } else if header
-        .get(..6)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic "))
-    {
+    } else if header.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic ")) {
         return refuse("invalid_request", "cannot parse basic auth header");
     } else if !header.is_empty() && site.profile() == Profile::Gitea {
         return refuse("invalid_request", "invalid authorization header");
     }
-    Ok(TokenForm {
-        fields,
-        client_id,
-        client_secret,
-    })
+    Ok(TokenForm { fields, client_id, client_secret })
 }
 
 fn check_refresh(site: &Site, state: &State, form: &TokenForm) -> Result<Ticket, Refusal> {
@@ -130,10 +110,7 @@ fn check_refresh(site: &Site, state: &State, form: &TokenForm) -> Result<Ticket,
     if app.confidential && !app.accepts_secret(&form.client_secret) {
         return refuse("invalid_client", wrong_secret(&form.client_secret));
     }
-    let Ok(claims) = site
-        .signer
-        .read(form.fields.value("refresh_token"), site.now())
-    else {
+    let Ok(claims) = site.signer.read(form.fields.value("refresh_token"), site.now()) else {
         return refuse("unauthorized_client", "unable to parse refresh token");
     };
     if claims.tt != 1 && matches!(site.profile(), Profile::V15 | Profile::Main) {
@@ -145,24 +122,12 @@ fn check_refresh(site: &Site, state: &State, form: &TokenForm) -> Result<Ticket,
     if grant.app != app.id {
         let theirs = "refresh token belongs to a different client";
         let ours = "refresh token was not issued to this client";
-        return refuse(
-            "invalid_grant",
-            if site.profile() == Profile::Gitea {
-                theirs
-            } else {
-                ours
-            },
-        );
+        return refuse("invalid_grant", if site.profile() == Profile::Gitea { theirs } else { ours });
     }
     if site.invalidates_refresh_tokens() && (claims.cnt != grant.counter || claims.cnt == 0) {
         return refuse("unauthorized_client", "token was already used");
     }
-    Ok(Ticket {
-        grant: grant.id,
-        counter: grant.counter,
-        code: None,
-        client_id: app.client_id.clone(),
-    })
+    Ok(Ticket { grant: grant.id, counter: grant.counter, code: None, client_id: app.client_id.clone() })
 }
 
 fn check_code(site: &Site, state: &State, form: &TokenForm) -> Result<Ticket, Refusal> {
@@ -177,14 +142,7 @@ fn check_code(site: &Site, state: &State, form: &TokenForm) -> Result<Ticket, Re
     }
     let name = form.fields.value("code");
     let Some(code) = state.credentials.codes.get(name) else {
-        return refuse(
-            if gitea {
-                "invalid_grant"
-            } else {
-                "unauthorized_client"
-            },
-            "client is not authorized",
-        );
+        return refuse(if gitea { "invalid_grant" } else { "unauthorized_client" }, "client is not authorized");
     };
     let default_life = gitea.then(|| std::time::Duration::from_mins(10));
     if let Some(life) = site.config.code_life.or(default_life)
@@ -192,25 +150,14 @@ fn check_code(site: &Site, state: &State, form: &TokenForm) -> Result<Ticket, Re
     {
         return refuse("invalid_grant", "authorization code expired");
     }
-    if !verifies(
-        site,
-        &code.method,
-        &code.challenge,
-        form.fields.value("code_verifier"),
-    ) {
+    if !verifies(site, &code.method, &code.challenge, form.fields.value("code_verifier")) {
         return refuse("unauthorized_client", "failed PKCE code challenge");
     }
     if code.redirect_uri != redirect_uri {
         return if gitea {
-            refuse(
-                "invalid_grant",
-                "redirect_uri differs from the original authorization request",
-            )
+            refuse("invalid_grant", "redirect_uri differs from the original authorization request")
         } else {
-            refuse(
-                "unauthorized_client",
-                "redirect_uri does not match the authorization request",
-            )
+            refuse("unauthorized_client", "redirect_uri does not match the authorization request")
         };
     }
     match state.credentials.grants.get(&code.grant) {
@@ -266,27 +213,15 @@ fn tokens(site: &Site, state: &State, grant: &Grant, client_id: &str) -> Value {
     });
     if has_scope(grant, "openid") {
         let claims = id_claims(site, state, grant, client_id, site.now() + life);
-        body["id_token"] =
-            Value::String(site.issue(SecretKind::IdToken, site.signer.sign(&claims)));
+        body["id_token"] = Value::String(site.issue(SecretKind::IdToken, site.signer.sign(&claims)));
     }
     body
 }
 
 fn pair(site: &Site, grant: &Grant) -> (String, String) {
     let now = site.now();
-    let access = Claims {
-        gnt: grant.id,
-        tt: 0,
-        cnt: 0,
-        exp: now + seconds(site.config.access_token_life),
-        iat: now,
-    };
-    let refresh = Claims {
-        tt: 1,
-        cnt: grant.counter,
-        exp: now + seconds(site.config.refresh_token_life),
-        ..access
-    };
+    let access = Claims { gnt: grant.id, tt: 0, cnt: 0, exp: now + seconds(site.config.access_token_life), iat: now };
+    let refresh = Claims { tt: 1, cnt: grant.counter, exp: now + seconds(site.config.refresh_token_life), ..access };
     (
         site.issue(SecretKind::AccessToken, site.signer.sign(&access)),
         site.issue(SecretKind::RefreshToken, site.signer.sign(&refresh)),
@@ -317,11 +252,7 @@ fn id_claims(site: &Site, state: &State, grant: &Grant, client_id: &str, exp: i6
         return claims;
     };
     if has_scope(grant, "profile") {
-        let name = if user.full_name.is_empty() {
-            &user.login
-        } else {
-            &user.full_name
-        };
+        let name = if user.full_name.is_empty() { &user.login } else { &user.full_name };
         claims["name"] = json!(name);
         claims["preferred_username"] = json!(user.login);
         claims["profile"] = json!(site.url(&user.login));
@@ -354,21 +285,14 @@ fn find_app<'a>(state: &'a State, client_id: &str) -> Result<&'a App, Refusal> {
 
 fn verifies(site: &Site, method: &str, challenge: &str, verifier: &str) -> bool {
     match method {
-        "S256" => {
-            !site.config.check_s256
-                || URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())) == challenge
-        }
+        "S256" => !site.config.check_s256 || URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())) == challenge,
         "plain" => verifier == challenge,
         _ => challenge.is_empty(),
     }
 }
 
 const fn wrong_secret(secret: &str) -> &'static str {
-    if secret.is_empty() {
-        "invalid empty client secret"
-    } else {
-        "invalid client secret"
-    }
+    if secret.is_empty() { "invalid empty client secret" } else { "invalid client secret" }
 }
 
 fn seconds(life: std::time::Duration) -> i64 {
@@ -376,8 +300,5 @@ fn seconds(life: std::time::Duration) -> i64 {
 }
 
 fn refuse<T>(error: &'static str, description: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal {
-        error,
-        description: description.into(),
-    })
+    Err(Refusal { error, description: description.into() })
 }

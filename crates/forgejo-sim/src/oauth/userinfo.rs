@@ -26,20 +26,12 @@ pub(crate) fn answer(site: &Site, request: &Request) -> Response {
         && let Some(held_back) = HeldBack::of(site, user)
     {
         return match held_back {
-            HeldBack::NotActivated | HeldBack::Prohibited => {
-                wire::html(StatusCode::OK, page::prohibited(site))
-            }
-            HeldBack::MustChangePassword => {
-                wire::see_other(&site.url("user/settings/change_password"))
-            }
+            HeldBack::NotActivated | HeldBack::Prohibited => wire::html(StatusCode::OK, page::prohibited(site)),
+            HeldBack::MustChangePassword => wire::see_other(&site.url("user/settings/change_password")),
             HeldBack::TwoFactorMissing => wire::see_other(&site.url("user/settings/security")),
         };
     }
-    let name = if user.full_name.is_empty() {
-        &user.login
-    } else {
-        &user.full_name
-    };
+    let name = if user.full_name.is_empty() { &user.login } else { &user.full_name };
     let mut body = json!({
         "sub": user.id.to_string(),
         "name": name,
@@ -49,11 +41,7 @@ pub(crate) fn answer(site: &Site, request: &Request) -> Response {
     });
     let groups = groups(&state, user.id);
     if site.profile() == Profile::Gitea {
-        body["groups"] = if groups.is_empty() {
-            json!(null)
-        } else {
-            json!(groups)
-        };
+        body["groups"] = if groups.is_empty() { json!(null) } else { json!(groups) };
     } else if !groups.is_empty() {
         body["groups"] = json!(groups);
     }
@@ -63,17 +51,11 @@ pub(crate) fn answer(site: &Site, request: &Request) -> Response {
 fn unauthorized(site: &Site, request: &Request) -> Response {
     let was_sent = identity::sent_token(site, request).is_some();
     if site.profile() == Profile::V11 && was_sent {
-        return wire::text(
-            StatusCode::UNAUTHORIZED,
-            "Credentials are incorrect or have expired. Please try again.\n",
-        );
+        return wire::text(StatusCode::UNAUTHORIZED, "Credentials are incorrect or have expired. Please try again.\n");
     }
     let mut response = wire::text(StatusCode::UNAUTHORIZED, "no valid authorization\n");
-    let challenge = if site.profile() == Profile::Gitea {
-        "Bearer realm=\"Gitea OAuth2\""
-    } else {
-        "Bearer realm=\"\""
-    };
+    let challenge =
+        if site.profile() == Profile::Gitea { "Bearer realm=\"Gitea OAuth2\"" } else { "Bearer realm=\"\"" };
     wire::set_header(&mut response, "www-authenticate", challenge);
     response
 }

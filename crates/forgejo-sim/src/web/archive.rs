@@ -60,10 +60,7 @@ pub(crate) fn tar_gz(dir: &str, tree: &Tree) -> Vec<u8> {
         put(156, "0");
         put(257, "ustar\x0000");
         let sum: u32 = header.iter().copied().map(u32::from).sum();
-        for (slot, byte) in header[148..]
-            .iter_mut()
-            .zip(format!("{sum:06o}\0 ").bytes())
-        {
+        for (slot, byte) in header[148..].iter_mut().zip(format!("{sum:06o}\0 ").bytes()) {
             *slot = byte;
         }
         tar.extend(header);
@@ -97,15 +94,9 @@ fn length(len: usize) -> u32 {
 /// CRC-32 as zip and gzip use it (polynomial 0xEDB88320).
 fn crc32(data: &[u8]) -> u32 {
     let step = |crc: u32| {
-        if crc & 1 == 1 {
-            (crc >> 1) ^ 0xEDB8_8320
-        } else {
-            crc >> 1
-        }
+        if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 }
     };
-    !data.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc))
-    })
+    !data.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
 }
 
 #[cfg(test)]

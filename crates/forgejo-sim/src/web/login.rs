@@ -21,10 +21,7 @@ pub(crate) fn get(site: &Site, request: &Request) -> Response {
     let response = if browser.user(&state).is_some() {
         enter(site, request)
     } else {
-        wire::html(
-            StatusCode::OK,
-            page::login(site, browser.csrf(&state), "", None),
-        )
+        wire::html(StatusCode::OK, page::login(site, browser.csrf(&state), "", None))
     };
     browser.finish(site, &state, response)
 }
@@ -45,26 +42,14 @@ fn sign_in(site: &Site, state: &mut State, browser: &mut Browser, request: &Requ
     }
     let name = request.form_value("user_name");
     let password = request.form_value("password");
-    let named = |login: &str, email: &str| {
-        login.eq_ignore_ascii_case(name) || email.eq_ignore_ascii_case(name)
-    };
-    let user = state
-        .users
-        .values()
-        .find(|user| named(&user.login, &user.email) && user.password == password);
+    let named = |login: &str, email: &str| login.eq_ignore_ascii_case(name) || email.eq_ignore_ascii_case(name);
+    let user = state.users.values().find(|user| named(&user.login, &user.email) && user.password == password);
     let Some(user) = user.cloned() else {
-        let page = page::login(
-            site,
-            browser.csrf(state),
-            name,
-            Some("Username or password is incorrect."),
-        );
+        let page = page::login(site, browser.csrf(state), name, Some("Username or password is incorrect."));
         return wire::html(StatusCode::OK, page);
     };
     match HeldBack::of(site, &user) {
-        Some(HeldBack::NotActivated | HeldBack::Prohibited) => {
-            wire::html(StatusCode::OK, page::prohibited(site))
-        }
+        Some(HeldBack::NotActivated | HeldBack::Prohibited) => wire::html(StatusCode::OK, page::prohibited(site)),
         Some(HeldBack::MustChangePassword) => {
             browser.sign_in(site, state, user.id);
             wire::see_other(&format!("{}/user/settings/change_password", site.base_path))
@@ -101,10 +86,7 @@ pub(crate) fn get_password(site: &Site, request: &Request) -> Response {
     let mut state = site.state.lock();
     let browser = Browser::of(site, &mut state, request);
     let response = match browser.user(&state) {
-        Some(_) => wire::html(
-            StatusCode::OK,
-            page::new_password(site, browser.csrf(&state), None),
-        ),
+        Some(_) => wire::html(StatusCode::OK, page::new_password(site, browser.csrf(&state), None)),
         None => wire::see_other(&format!("{}/user/login", site.base_path)),
     };
     browser.finish(site, &state, response)
@@ -117,12 +99,7 @@ pub(crate) fn post_password(site: &Site, request: &Request) -> Response {
     browser.finish(site, &state, response)
 }
 
-fn change_password(
-    site: &Site,
-    state: &mut State,
-    browser: &Browser,
-    request: &Request,
-) -> Response {
+fn change_password(site: &Site, state: &mut State, browser: &Browser, request: &Request) -> Response {
     let Some(id) = browser.user(state) else {
         return wire::see_other(&format!("{}/user/login", site.base_path));
     };
@@ -131,11 +108,7 @@ fn change_password(
     }
     let (password, again) = (request.form_value("password"), request.form_value("retype"));
     if password.is_empty() || password != again {
-        let page = page::new_password(
-            site,
-            browser.csrf(state),
-            Some("The passwords do not match."),
-        );
+        let page = page::new_password(site, browser.csrf(state), Some("The passwords do not match."));
         return wire::html(StatusCode::OK, page);
     }
     if let Some(user) = state.users.get_mut(&id) {

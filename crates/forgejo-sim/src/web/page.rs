@@ -48,16 +48,8 @@ pub(crate) fn escape(text: &str) -> String {
 }
 
 /// A whole page; `body` is HTML.
-pub(crate) fn layout(
-    site: &Site,
-    title: &str,
-    signed_in: Option<&str>,
-    class: &str,
-    body: &str,
-) -> String {
-    let who = signed_in.map_or_else(String::new, |login| {
-        format!("<span>Signed in as <b>{}</b></span>", escape(login))
-    });
+pub(crate) fn layout(site: &Site, title: &str, signed_in: Option<&str>, class: &str, body: &str) -> String {
+    let who = signed_in.map_or_else(String::new, |login| format!("<span>Signed in as <b>{}</b></span>", escape(login)));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en-US\">\n<head><meta charset=\"utf-8\">\
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title} - Forgejo</title><style>{STYLE}</style></head>\n\
@@ -70,13 +62,7 @@ pub(crate) fn layout(
 
 /// A page with one sentence.
 pub(crate) fn message(site: &Site, title: &str, text: &str) -> String {
-    layout(
-        site,
-        title,
-        None,
-        "",
-        &format!("<h1>{}</h1><p>{}</p>", escape(title), escape(text)),
-    )
+    layout(site, title, None, "", &format!("<h1>{}</h1><p>{}</p>", escape(title), escape(text)))
 }
 
 /// What a deactivated or prohibited user sees.
@@ -105,21 +91,9 @@ pub(crate) fn login(site: &Site, csrf: &str, user_name: &str, error: Option<&str
 }
 
 pub(crate) fn consent(site: &Site, consent: &Consent<'_>) -> String {
-    let Consent {
-        app,
-        owner,
-        login,
-        asked,
-        scope,
-        nonce,
-        csrf,
-    } = consent;
-    let hidden = |name: &str, value: &str| {
-        format!(
-            "<input type=\"hidden\" name=\"{name}\" value=\"{}\">",
-            escape(value)
-        )
-    };
+    let Consent { app, owner, login, asked, scope, nonce, csrf } = consent;
+    let hidden =
+        |name: &str, value: &str| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value));
     let fields: String = [
         ("client_id", asked.client_id.as_str()),
         ("state", &asked.state),
@@ -130,11 +104,7 @@ pub(crate) fn consent(site: &Site, consent: &Consent<'_>) -> String {
     .iter()
     .map(|(name, value)| hidden(name, value))
     .collect();
-    let made_by = if owner.is_empty() {
-        String::new()
-    } else {
-        format!(" by <b>{}</b>", escape(owner))
-    };
+    let made_by = if owner.is_empty() { String::new() } else { format!(" by <b>{}</b>", escape(owner)) };
     let body = format!(
         "<h1>Authorize <b>{name}</b> to access your account?</h1>\
 <p>The application <b>{name}</b>{made_by} wants to act as <b>{login}</b>.</p>\
@@ -145,11 +115,7 @@ pub(crate) fn consent(site: &Site, consent: &Consent<'_>) -> String {
 <button type=\"submit\" class=\"plain\" name=\"granted\" value=\"false\">Cancel</button></div></form>",
         name = escape(&app.name),
         login = escape(login),
-        scope = if scope.is_empty() {
-            "full access".to_owned()
-        } else {
-            escape(scope)
-        },
+        scope = if scope.is_empty() { "full access".to_owned() } else { escape(scope) },
         redirect = escape(&asked.redirect_uri),
         base = escape(&site.base_path),
         csrf = csrf_field(site, csrf),
@@ -174,17 +140,12 @@ pub(crate) fn new_password(site: &Site, csrf: &str, error: Option<&str>) -> Stri
 /// The hidden field, where the profile has one.
 pub(crate) fn csrf_field(site: &Site, csrf: &str) -> String {
     if site.profile().csrf_in_forms() {
-        format!(
-            "<input type=\"hidden\" name=\"_csrf\" value=\"{}\">",
-            escape(csrf)
-        )
+        format!("<input type=\"hidden\" name=\"_csrf\" value=\"{}\">", escape(csrf))
     } else {
         String::new()
     }
 }
 
 fn error_box(error: Option<&str>) -> String {
-    error.map_or_else(String::new, |text| {
-        format!("<p class=\"error\">{}</p>", escape(text))
-    })
+    error.map_or_else(String::new, |text| format!("<p class=\"error\">{}</p>", escape(text)))
 }

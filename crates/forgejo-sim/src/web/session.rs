@@ -28,21 +28,14 @@ impl Browser {
     pub(crate) fn of(site: &Site, state: &mut State, request: &Request) -> Self {
         let known = request.cookie(site.profile().session_cookie());
         match known.filter(|id| state.credentials.sessions.contains_key(*id)) {
-            Some(id) => Self {
-                id: id.to_owned(),
-                is_new: false,
-            },
+            Some(id) => Self { id: id.to_owned(), is_new: false },
             None => Self::start(site, state, None),
         }
     }
 
     fn start(site: &Site, state: &mut State, user: Option<i64>) -> Self {
         let id = site.issue(SecretKind::SessionCookie, secret::hex40()[..32].to_owned());
-        let session = Session {
-            user,
-            csrf: secret::hex40(),
-            pending: None,
-        };
+        let session = Session { user, csrf: secret::hex40(), pending: None };
         state.credentials.sessions.insert(id.clone(), session);
         Self { id, is_new: true }
     }
@@ -63,11 +56,7 @@ impl Browser {
     }
 
     pub(crate) fn csrf<'a>(&self, state: &'a State) -> &'a str {
-        state
-            .credentials
-            .sessions
-            .get(&self.id)
-            .map_or("", |session| session.csrf.as_str())
+        state.credentials.sessions.get(&self.id).map_or("", |session| session.csrf.as_str())
     }
 
     /// The user who is signed in.
@@ -77,68 +66,39 @@ impl Browser {
     }
 
     /// The user who is signed in and held back by nothing; else the page or redirect that the server answers with.
-    pub(crate) fn require_user(
-        &self,
-        site: &Site,
-        state: &State,
-        request: &Request,
-    ) -> Result<i64, Box<Response>> {
+    pub(crate) fn require_user(&self, site: &Site, state: &State, request: &Request) -> Result<i64, Box<Response>> {
         let Some(user) = self.user(state).and_then(|id| state.users.get(&id)) else {
             let mut response = wire::see_other(&format!("{}/user/login", site.base_path));
-            let question = if request.raw_query.is_empty() {
-                ""
-            } else {
-                "?"
-            };
-            let target = format!(
-                "{}{}{question}{}",
-                site.base_path, request.path, request.raw_query
-            );
+            let question = if request.raw_query.is_empty() { "" } else { "?" };
+            let target = format!("{}{}{question}{}", site.base_path, request.path, request.raw_query);
             let value = utf8_percent_encode(&target, NON_ALPHANUMERIC);
-            wire::set_header(
-                &mut response,
-                "set-cookie",
-                &cookie(site, "redirect_to", &value.to_string(), ""),
-            );
+            wire::set_header(&mut response, "set-cookie", &cookie(site, "redirect_to", &value.to_string(), ""));
             return Err(Box::new(response));
         };
         match HeldBack::of(site, user) {
             None => Ok(user.id),
-            Some(HeldBack::MustChangePassword) => Err(Box::new(wire::see_other(
-                &site.url("user/settings/change_password"),
-            ))),
-            Some(HeldBack::TwoFactorMissing) => Err(Box::new(wire::see_other(
-                &site.url("user/settings/security"),
-            ))),
+            Some(HeldBack::MustChangePassword) => {
+                Err(Box::new(wire::see_other(&site.url("user/settings/change_password"))))
+            }
+            Some(HeldBack::TwoFactorMissing) => Err(Box::new(wire::see_other(&site.url("user/settings/security")))),
             Some(_) => Err(Box::new(wire::html(StatusCode::OK, page::prohibited(site)))),
         }
     }
 
     /// Refuses a form that another site sent, by the profile's rule.
-    pub(crate) fn judge_form(
-        &self,
-        site: &Site,
-        state: &State,
-        request: &Request,
-    ) -> Result<(), Box<Response>> {
+    pub(crate) fn judge_form(&self, site: &Site, state: &State, request: &Request) -> Result<(), Box<Response>> {
         if site.profile().csrf_in_forms() {
             let sent = match request.form.get("_csrf") {
                 Some(value) => value,
                 None => request.header("x-csrf-token"),
             };
             if sent.is_empty() || sent != self.csrf(state) {
-                return Err(Box::new(wire::text(
-                    StatusCode::BAD_REQUEST,
-                    "Invalid CSRF token.\n",
-                )));
+                return Err(Box::new(wire::text(StatusCode::BAD_REQUEST, "Invalid CSRF token.\n")));
             }
             return Ok(());
         }
         if is_cross_origin(site, request) {
-            return Err(Box::new(wire::text(
-                StatusCode::FORBIDDEN,
-                "cross-origin request detected\n",
-            )));
+            return Err(Box::new(wire::text(StatusCode::FORBIDDEN, "cross-origin request detected\n")));
         }
         Ok(())
     }
@@ -147,17 +107,9 @@ impl Browser {
     pub(crate) fn finish(self, site: &Site, state: &State, mut response: Response) -> Response {
         if self.is_new {
             let name = site.profile().session_cookie();
-            wire::set_header(
-                &mut response,
-                "set-cookie",
-                &cookie(site, name, &self.id, ""),
-            );
+            wire::set_header(&mut response, "set-cookie", &cookie(site, name, &self.id, ""));
             if site.profile().csrf_in_forms() {
-                wire::set_header(
-                    &mut response,
-                    "set-cookie",
-                    &cookie(site, "_csrf", self.csrf(state), ""),
-                );
+                wire::set_header(&mut response, "set-cookie", &cookie(site, "_csrf", self.csrf(state), ""));
             }
         }
         response
@@ -174,24 +126,12 @@ pub(crate) fn wanted_target(request: &Request) -> Option<String> {
 
 /// The cookie that forgets [`wanted_target`].
 pub(crate) fn forget_target(site: &Site, response: &mut Response) {
-    wire::set_header(
-        response,
-        "set-cookie",
-        &cookie(site, "redirect_to", "", "; Max-Age=0"),
-    );
+    wire::set_header(response, "set-cookie", &cookie(site, "redirect_to", "", "; Max-Age=0"));
 }
 
 fn cookie(site: &Site, name: &str, value: &str, more: &str) -> String {
-    let path = if site.base_path.is_empty() {
-        "/"
-    } else {
-        &site.base_path
-    };
-    let secure = if site.root.starts_with("https:") {
-        "; Secure"
-    } else {
-        ""
-    };
+    let path = if site.base_path.is_empty() { "/" } else { &site.base_path };
+    let secure = if site.root.starts_with("https:") { "; Secure" } else { "" };
     format!("{name}={value}; Path={path}{more}; HttpOnly{secure}; SameSite=Lax")
 }
 
@@ -207,10 +147,6 @@ fn is_cross_origin(site: &Site, request: &Request) -> bool {
         return false;
     }
     let host = origin.split_once("://").map_or("", |(_, host)| host);
-    let own = site
-        .root
-        .split_once("://")
-        .and_then(|(_, rest)| rest.split('/').next())
-        .unwrap_or_default();
+    let own = site.root.split_once("://").and_then(|(_, rest)| rest.split('/').next()).unwrap_or_default();
     host != request.header("host") && host != own
 }

@@ -16,10 +16,7 @@ pub(crate) fn applications(site: &Site, request: &Request) -> Response {
     let mut state = site.state.lock();
     let browser = Browser::of(site, &mut state, request);
     let response = match browser.require_user(site, &state, request) {
-        Ok(user) => wire::html(
-            StatusCode::OK,
-            list(site, &state, user, browser.csrf(&state)),
-        ),
+        Ok(user) => wire::html(StatusCode::OK, list(site, &state, user, browser.csrf(&state))),
         Err(response) => *response,
     };
     browser.finish(site, &state, response)
@@ -27,17 +24,8 @@ pub(crate) fn applications(site: &Site, request: &Request) -> Response {
 
 fn list(site: &Site, state: &State, user: i64, csrf: &str) -> String {
     let mut rows = String::new();
-    for grant in state
-        .credentials
-        .grants
-        .values()
-        .filter(|grant| grant.user == user)
-    {
-        let name = state
-            .credentials
-            .apps
-            .get(&grant.app)
-            .map_or("", |app| app.name.as_str());
+    for grant in state.credentials.grants.values().filter(|grant| grant.user == user) {
+        let name = state.credentials.apps.get(&grant.app).map_or("", |app| app.name.as_str());
         let _ = write!(
             rows,
             "<tr><td><b>{name}</b><br><code>{scope}</code></td><td><form method=\"post\" \
@@ -51,8 +39,7 @@ action=\"{base}/user/settings/applications/oauth2/{app}/revoke/{grant}\">{csrf}<
         );
     }
     let body = if rows.is_empty() {
-        "<h1>Authorized OAuth2 applications</h1><p>You have authorized no application.</p>"
-            .to_owned()
+        "<h1>Authorized OAuth2 applications</h1><p>You have authorized no application.</p>".to_owned()
     } else {
         format!("<h1>Authorized OAuth2 applications</h1><table>{rows}</table>")
     };
@@ -67,12 +54,7 @@ pub(crate) fn revoke(site: &Site, request: &Request, grant: &str) -> Response {
         Ok(user) => match browser.judge_form(site, &state, request) {
             Ok(()) => {
                 let id = grant.parse().unwrap_or_default();
-                if state
-                    .credentials
-                    .grants
-                    .get(&id)
-                    .is_some_and(|grant| grant.user == user)
-                {
+                if state.credentials.grants.get(&id).is_some_and(|grant| grant.user == user) {
                     state.credentials.remove_grant(id);
                 }
                 wire::see_other(&format!("{}/user/settings/applications", site.base_path))

@@ -5,8 +5,7 @@ use serde_json::Value;
 
 use crate::world::World;
 
-pub(crate) const EVERYTHING: &str =
-    "write:repository write:issue write:organization write:user write:notification";
+pub(crate) const EVERYTHING: &str = "write:repository write:issue write:organization write:user write:notification";
 
 pub(crate) struct Caller {
     pub(crate) world: World,

@@ -10,9 +10,7 @@ use crate::{
 };
 
 async fn userinfo(world: &World, token: &str) -> Page {
-    let request = client()
-        .get(world.url("login/oauth/userinfo"))
-        .bearer_auth(token);
+    let request = client().get(world.url("login/oauth/userinfo")).bearer_auth(token);
     Browser::default().send(request).await
 }
 
@@ -22,8 +20,7 @@ async fn s7_4_userinfo_tells_everything_whatever_the_scope() {
         let world = World::start(profile).await;
         world.sim.create_org("acme", "alice").unwrap();
         let tokens = world.tokens("alice", "read:issue").await;
-        let body: Value =
-            serde_json::from_str(&userinfo(&world, &tokens.access).await.body).unwrap();
+        let body: Value = serde_json::from_str(&userinfo(&world, &tokens.access).await.body).unwrap();
         let expected = json!({
             "sub": "1", "name": "Alice Example", "preferred_username": "alice", "email": "alice@example.org",
             "picture": body["picture"], "groups": ["acme", "acme:Owners"],
@@ -48,11 +45,7 @@ async fn s7_4_a_bad_token_is_a_401_in_plain_text() {
         assert_eq!(page.status, StatusCode::UNAUTHORIZED);
         assert!(page.header("content-type").starts_with("text/plain"));
         assert_eq!(page.header("www-authenticate"), challenge);
-        assert_eq!(
-            page.body
-                .starts_with("Credentials are incorrect or have expired"),
-            profile == Profile::V11
-        );
+        assert_eq!(page.body.starts_with("Credentials are incorrect or have expired"), profile == Profile::V11);
     }
 }
 
@@ -65,37 +58,21 @@ async fn s7_4_a_held_back_user_gets_html_or_a_redirect_except_on_main() {
             world.sim.set_user_state("alice", state);
             let page = userinfo(&world, &tokens.access).await;
             assert_eq!(page.status, StatusCode::OK);
-            assert_eq!(
-                page.header("content-type").starts_with("text/html"),
-                profile != Profile::Main
-            );
+            assert_eq!(page.header("content-type").starts_with("text/html"), profile != Profile::Main);
         }
-        world
-            .sim
-            .set_user_state("alice", UserState::MustChangePassword);
+        world.sim.set_user_state("alice", UserState::MustChangePassword);
         let page = userinfo(&world, &tokens.access).await;
-        assert_eq!(
-            page.status == StatusCode::SEE_OTHER,
-            profile != Profile::Main
-        );
-        world
-            .sim
-            .set_user_state("alice", UserState::TwoFactorMissing);
+        assert_eq!(page.status == StatusCode::SEE_OTHER, profile != Profile::Main);
+        world.sim.set_user_state("alice", UserState::TwoFactorMissing);
         let page = userinfo(&world, &tokens.access).await;
-        assert_eq!(
-            page.status == StatusCode::SEE_OTHER,
-            profile == Profile::V15
-        );
+        assert_eq!(page.status == StatusCode::SEE_OTHER, profile == Profile::V15);
     }
 }
 
 #[tokio::test]
 async fn s7_4_a_refresh_of_a_deactivated_user_succeeds_and_the_api_is_403() {
     for (profile, text) in [
-        (
-            Profile::V11,
-            "This account is prohibited from signing in, please contact your site administrator.",
-        ),
+        (Profile::V11, "This account is prohibited from signing in, please contact your site administrator."),
         (Profile::V15, "This account is not activated."),
     ] {
         let world = World::start(profile).await;
@@ -103,36 +80,23 @@ async fn s7_4_a_refresh_of_a_deactivated_user_succeeds_and_the_api_is_403() {
         world.sim.set_user_state("alice", UserState::Deactivated);
         let tokens = world.refresh(&tokens.refresh).await;
         let (status, body) = world.get("user", &tokens.access).await;
-        assert_eq!(
-            (status, body["message"].as_str()),
-            (StatusCode::FORBIDDEN, Some(text))
-        );
-        world
-            .sim
-            .set_user_state("alice", UserState::MustChangePassword);
+        assert_eq!((status, body["message"].as_str()), (StatusCode::FORBIDDEN, Some(text)));
+        world.sim.set_user_state("alice", UserState::MustChangePassword);
         let (status, body) = world.get("version", &tokens.access).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
         let message = body["message"].as_str().unwrap();
-        assert!(
-            message.starts_with("You must change your password. Change it at: http"),
-            "{message}"
-        );
+        assert!(message.starts_with("You must change your password. Change it at: http"), "{message}");
     }
 }
 
 #[tokio::test]
 async fn s7_4_a_renamed_user_keeps_his_sub() {
     let world = World::start(Profile::V15).await;
-    world
-        .sim
-        .create_user(NewUser::new("carol", "carol-password").id(4711));
+    world.sim.create_user(NewUser::new("carol", "carol-password").id(4711));
     let tokens = world.tokens("carol", "read:user").await;
     assert!(world.sim.rename_user("carol", "caroline"));
     let body: Value = serde_json::from_str(&userinfo(&world, &tokens.access).await.body).unwrap();
-    assert_eq!(
-        (&body["sub"], &body["preferred_username"]),
-        (&json!("4711"), &json!("caroline"))
-    );
+    assert_eq!((&body["sub"], &body["preferred_username"]), (&json!("4711"), &json!("caroline")));
 }
 
 #[tokio::test]
@@ -143,27 +107,15 @@ async fn s7_4_introspection_needs_a_secret_and_knows_any_apps_tokens() {
     let url = world.url("login/oauth/introspect");
     for secret in [None, Some("gto_wrong"), Some("")] {
         let request = client().post(&url).form(&[("token", &tokens.access)]);
-        let request = if let Some(secret) = secret {
-            request.basic_auth(&other.client_id, Some(secret))
-        } else {
-            request
-        };
+        let request =
+            if let Some(secret) = secret { request.basic_auth(&other.client_id, Some(secret)) } else { request };
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers()["www-authenticate"], "Basic realm=\"\"");
     }
     let ask = async |token: &str| -> Value {
-        let request = client()
-            .post(&url)
-            .basic_auth(&other.client_id, Some(&other.client_secret));
-        request
-            .form(&[("token", token)])
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap()
+        let request = client().post(&url).basic_auth(&other.client_id, Some(&other.client_secret));
+        request.form(&[("token", token)]).send().await.unwrap().json().await.unwrap()
     };
     for token in [&tokens.access, &tokens.refresh] {
         let expected = json!({

@@ -1,9 +1,6 @@
 //! The checklist of the Forgejo reference (§7), item by item, over real HTTP. Test names cite the section.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what fails to unwrap here fails the test"
-)]
+#![expect(clippy::unwrap_used, reason = "what fails to unwrap here fails the test")]
 
 mod api;
 mod authorize;

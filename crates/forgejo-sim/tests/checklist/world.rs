@@ -25,11 +25,7 @@ pub(crate) struct Tokens {
 
 impl World {
     pub(crate) async fn start(profile: Profile) -> Self {
-        Self::with(SimConfig {
-            profile,
-            ..SimConfig::default()
-        })
-        .await
+        Self::with(SimConfig { profile, ..SimConfig::default() }).await
     }
 
     pub(crate) async fn with(config: SimConfig) -> Self {
@@ -47,12 +43,7 @@ impl World {
         format!("{}/{path}", self.sim.url())
     }
 
-    pub(crate) fn authorize_url(
-        &self,
-        app: &OauthApp,
-        scope: &str,
-        more: &[(&str, &str)],
-    ) -> String {
+    pub(crate) fn authorize_url(&self, app: &OauthApp, scope: &str, more: &[(&str, &str)]) -> String {
         let challenge = challenge();
         let mut pairs = vec![
             ("response_type", "code"),
@@ -69,20 +60,13 @@ impl World {
                 pairs.push((name, value));
             }
         }
-        url::Url::parse_with_params(&self.url("login/oauth/authorize"), pairs)
-            .unwrap()
-            .to_string()
+        url::Url::parse_with_params(&self.url("login/oauth/authorize"), pairs).unwrap().to_string()
     }
 
     pub(crate) async fn log_in(&self, login: &str) -> Browser {
         let browser = Browser::default();
         let password = format!("{login}-password");
-        let page = browser
-            .post(
-                &self.url("user/login"),
-                &form(&[("user_name", login), ("password", &password)]),
-            )
-            .await;
+        let page = browser.post(&self.url("user/login"), &form(&[("user_name", login), ("password", &password)])).await;
         assert_eq!(page.status, StatusCode::SEE_OTHER);
         browser
     }
@@ -107,8 +91,7 @@ impl World {
             page = self.decide(browser, &page, true).await;
         }
         assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.body);
-        page.redirect_param("code")
-            .unwrap_or_else(|| panic!("no code in {}", page.location()))
+        page.redirect_param("code").unwrap_or_else(|| panic!("no code in {}", page.location()))
     }
 
     pub(crate) async fn code(&self, login: &str, scope: &str) -> String {
@@ -138,12 +121,7 @@ impl World {
 
     /// Posts to the token endpoint.
     pub(crate) async fn token(&self, form: &[(String, String)]) -> (StatusCode, Value) {
-        let response = client()
-            .post(self.url("login/oauth/access_token"))
-            .form(form)
-            .send()
-            .await
-            .unwrap();
+        let response = client().post(self.url("login/oauth/access_token")).form(form).send().await.unwrap();
         let status = response.status();
         (status, response.json().await.unwrap())
     }
@@ -170,13 +148,7 @@ impl World {
     }
 
     /// An API call with a bearer token: status and body.
-    pub(crate) async fn api(
-        &self,
-        method: &str,
-        path: &str,
-        token: &str,
-        body: Option<Value>,
-    ) -> (StatusCode, Value) {
+    pub(crate) async fn api(&self, method: &str, path: &str, token: &str, body: Option<Value>) -> (StatusCode, Value) {
         let method = method.parse().unwrap();
         let mut request = client().request(method, self.url(&format!("api/v1/{path}")));
         if !token.is_empty() {
@@ -188,11 +160,7 @@ impl World {
         let response = request.send().await.unwrap();
         let status = response.status();
         let bytes = response.bytes().await.unwrap();
-        (
-            status,
-            serde_json::from_slice(&bytes)
-                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes))),
-        )
+        (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes))))
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
@@ -203,29 +171,17 @@ impl World {
 impl Tokens {
     pub(crate) fn of(body: Value) -> Self {
         let text = |name: &str| body[name].as_str().unwrap().to_owned();
-        Self {
-            access: text("access_token"),
-            refresh: text("refresh_token"),
-            body,
-        }
+        Self { access: text("access_token"), refresh: text("refresh_token"), body }
     }
 }
 
 pub(crate) fn challenge() -> String {
-    URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(
-        &aws_lc_rs::digest::SHA256,
-        VERIFIER.as_bytes(),
-    ))
+    URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, VERIFIER.as_bytes()))
 }
 
 /// The claims of a JWT, unverified.
 pub(crate) fn claims(token: &str) -> Value {
-    serde_json::from_slice(
-        &URL_SAFE_NO_PAD
-            .decode(token.split('.').nth(1).unwrap())
-            .unwrap(),
-    )
-    .unwrap()
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
 }
 
 /// The pair as owned texts, for comparing with a refusal.

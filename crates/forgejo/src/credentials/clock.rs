@@ -55,15 +55,7 @@ impl Inner {
     pub(super) async fn round(self: &Arc<Self>) {
         let now = self.now();
         self.drop_expired(now);
-        let due = self
-            .store
-            .due(
-                now - OLDEST_PAIR_MS,
-                now + HORIZON_MS,
-                now - ACTIVE_MS,
-                PER_TICK,
-            )
-            .await;
+        let due = self.store.due(now - OLDEST_PAIR_MS, now + HORIZON_MS, now - ACTIVE_MS, PER_TICK).await;
         let users = match due {
             Ok(users) => users,
             Err(error) => {
@@ -101,19 +93,12 @@ impl Inner {
     async fn land_all(self: &Arc<Self>) {
         self.flights.close();
         let longest = self.client.request_timeout() + Duration::from_secs(5);
-        if tokio::time::timeout(longest, self.flights.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(longest, self.flights.wait()).await.is_err() {
             tracing::warn!("a refresh is still under way at the end");
         }
         let parked: Vec<Arc<str>> = {
             let slots = self.slots.lock();
-            slots
-                .iter()
-                .filter(|(_, slot)| slot.parked.is_some())
-                .map(|(user, _)| Arc::clone(user))
-                .collect()
+            slots.iter().filter(|(_, slot)| slot.parked.is_some()).map(|(user, _)| Arc::clone(user)).collect()
         };
         for user in parked {
             if !self.write_parked(&user).await {

@@ -54,17 +54,9 @@ enum Claim {
 
 impl Inner {
     /// Joins the flight that is under way for this user, or starts one. The task runs to its end whether or not anybody waits.
-    pub(super) fn fly(
-        self: &Arc<Self>,
-        user: &Arc<str>,
-        slot: &mut Slot,
-        purpose: Purpose,
-    ) -> Flight {
+    pub(super) fn fly(self: &Arc<Self>, user: &Arc<str>, slot: &mut Slot, purpose: Purpose) -> Flight {
         // A landing that can be peeked at is over; only a task that panicked leaves one behind.
-        let under_way = slot
-            .flight
-            .take()
-            .filter(|flight| flight.landing.peek().is_none());
+        let under_way = slot.flight.take().filter(|flight| flight.landing.peek().is_none());
         let before = match under_way {
             Some(flight) if flight.generation == slot.generation => {
                 slot.flight = Some(flight.clone());
@@ -83,28 +75,16 @@ impl Inner {
             let landing = inner.settle(&user, &purpose).await;
             inner.learn(&user, generation, landing.clone());
             if let Some(slot) = inner.slots.lock().get_mut(&user)
-                && slot
-                    .flight
-                    .as_ref()
-                    .is_some_and(|flight| flight.generation == generation)
+                && slot.flight.as_ref().is_some_and(|flight| flight.generation == generation)
             {
                 slot.flight = None;
             }
             landing
         });
         let landing = task.map(|joined| {
-            joined.unwrap_or_else(|error| {
-                Err(unavailable(
-                    format!("the refresh ended early: {error}"),
-                    HOLD_OFF_S,
-                ))
-            })
+            joined.unwrap_or_else(|error| Err(unavailable(format!("the refresh ended early: {error}"), HOLD_OFF_S)))
         });
-        let flight = Flight {
-            generation,
-            about_401,
-            landing: landing.boxed().shared(),
-        };
+        let flight = Flight { generation, about_401, landing: landing.boxed().shared() };
         slot.flight = Some(flight.clone());
         flight
     }
@@ -119,11 +99,7 @@ impl Inner {
             Err(error) => {
                 let landing = self.not_refreshed(user, row, error, purpose).await;
                 // Whatever was written has cleared the lease already; then this changes nothing.
-                if let Err(error) = self
-                    .store
-                    .release(Arc::clone(user), self.owner.clone())
-                    .await
-                {
+                if let Err(error) = self.store.release(Arc::clone(user), self.owner.clone()).await {
                     tracing::warn!(forgejo.user = %user, %error, "a refresh lease could not be given back; it runs out by itself");
                 }
                 landing
@@ -131,25 +107,18 @@ impl Inner {
         }
     }
 
-    async fn claim(
-        self: &Arc<Self>,
-        user: &Arc<str>,
-        purpose: &Purpose,
-    ) -> Result<Claim, CredentialError> {
+    async fn claim(self: &Arc<Self>, user: &Arc<str>, purpose: &Purpose) -> Result<Claim, CredentialError> {
         for _ in 0..LEASE_POLLS {
             let row = self.read(user).await?;
             let now = self.now();
             match purpose {
                 Purpose::Current if now < row.due_at() => return Ok(Claim::Settled(row)),
-                Purpose::After401(failed)
-                    if !same(failed, &row.access_token) && now < row.expires_at =>
-                {
+                Purpose::After401(failed) if !same(failed, &row.access_token) && now < row.expires_at => {
                     return Ok(Claim::Settled(row));
                 }
                 Purpose::After401(_) => {
-                    let (forced, held) = self.with_slot(user, |slot| {
-                        (slot.forced_lately(now), slot.hold_off(now).is_some())
-                    });
+                    let (forced, held) =
+                        self.with_slot(user, |slot| (slot.forced_lately(now), slot.hold_off(now).is_some()));
                     if forced || held {
                         return self.alive(user, row, forced).await.map(Claim::Settled);
                     }
@@ -163,11 +132,7 @@ impl Inner {
                 return Ok(Claim::Leased(row));
             }
             if matches!(purpose, Purpose::Current) && now < row.expires_at {
-                self.hold_off(
-                    user,
-                    OTHERS_HOLD_OFF_S,
-                    "another process is refreshing this credential".to_owned(),
-                );
+                self.hold_off(user, OTHERS_HOLD_OFF_S, "another process is refreshing this credential".to_owned());
                 return Ok(Claim::Settled(row));
             }
             tokio::time::sleep(LEASE_POLL).await;
@@ -184,30 +149,13 @@ impl Inner {
             Some(row) => Arc::new(row),
             None => return Err(CredentialError::Unknown),
         };
-        if self.with_slot(user, |slot| slot.parked.is_some()) {
-            self.unpark(user, row).await
-        } else {
-            living(row)
-        }
+        if self.with_slot(user, |slot| slot.parked.is_some()) { self.unpark(user, row).await } else { living(row) }
     }
 
-    async fn take_lease(
-        &self,
-        user: &Arc<str>,
-        row: &Row,
-        now: i64,
-    ) -> Result<bool, CredentialStoreUnavailable> {
+    async fn take_lease(&self, user: &Arc<str>, row: &Row, now: i64) -> Result<bool, CredentialStoreUnavailable> {
         let request = i64::try_from(self.client.request_timeout().as_millis()).unwrap_or(LEASE_MS);
         let until = now + LEASE_MS.max(request + 10_000);
-        self.store
-            .lease(
-                Arc::clone(user),
-                row.version,
-                self.owner.clone(),
-                now,
-                until,
-            )
-            .await
+        self.store.lease(Arc::clone(user), row.version, self.owner.clone(), now, until).await
     }
 
     /// Stores the new pair, then asks whether its user may use Forgejo: a refresh succeeds for a deactivated one too.
@@ -254,10 +202,7 @@ impl Inner {
             }
             RefreshError::Unreachable(unreachable) => {
                 tracing::warn!(forgejo.user = %user, %error, "a Forgejo credential could not be refreshed");
-                (
-                    error.to_string(),
-                    unreachable.retry_after.unwrap_or(HOLD_OFF_S),
-                )
+                (error.to_string(), unreachable.retry_after.unwrap_or(HOLD_OFF_S))
             }
         };
         self.hold_off(user, seconds, reason.clone());
@@ -273,11 +218,7 @@ impl Inner {
                 alive
             }
         };
-        if usable {
-            Ok(row)
-        } else {
-            Err(unavailable(reason, seconds))
-        }
+        if usable { Ok(row) } else { Err(unavailable(reason, seconds)) }
     }
 
     /// The refresh token is used up. Whether the credential is depends on what else there is.
@@ -300,13 +241,9 @@ impl Inner {
                 self.with_slot(user, |slot| slot.forced_at = Some(now));
                 Ok(current)
             }
-            Err(IdentityError::Blocked(blocked)) => {
-                self.bury(user, current, blocked.to_string()).await
-            }
+            Err(IdentityError::Blocked(blocked)) => self.bury(user, current, blocked.to_string()).await,
             Err(IdentityError::TokenRejected(_)) => self.bury(user, current, reason).await,
-            Err(IdentityError::Unreachable(error)) => {
-                Err(self.pass(user, &error.to_string(), error.retry_after))
-            }
+            Err(IdentityError::Unreachable(error)) => Err(self.pass(user, &error.to_string(), error.retry_after)),
         }
     }
 
@@ -322,27 +259,16 @@ impl Inner {
                 self.found_alive(user);
                 Ok(row)
             }
-            Err(IdentityError::Unreachable(error)) => {
-                Err(self.pass(user, &error.to_string(), error.retry_after))
-            }
+            Err(IdentityError::Unreachable(error)) => Err(self.pass(user, &error.to_string(), error.retry_after)),
             Err(error) if settled => self.bury(user, row, error.to_string()).await,
             Err(error) => Err(unavailable(error.to_string(), HOLD_OFF_S)),
         }
     }
 
     /// Writes that the user must log in, unless the row has got another credential meanwhile.
-    pub(super) async fn bury(
-        self: &Arc<Self>,
-        user: &Arc<str>,
-        mut row: Row,
-        reason: String,
-    ) -> Landing {
+    pub(super) async fn bury(self: &Arc<Self>, user: &Arc<str>, mut row: Row, reason: String) -> Landing {
         for _ in 0..BURY_TRIES {
-            if self
-                .store
-                .mark_dead(Arc::clone(user), row.version, reason.clone())
-                .await?
-            {
+            if self.store.mark_dead(Arc::clone(user), row.version, reason.clone()).await? {
                 tracing::warn!(forgejo.user = %user, reason, "a Forgejo credential has died; the user must log in again");
                 self.with_slot(user, |slot| slot.parked = None);
                 return Err(CredentialError::Dead(reason));
@@ -353,10 +279,7 @@ impl Inner {
             }
             row = current;
         }
-        Err(unavailable(
-            "the row of this credential keeps moving".to_owned(),
-            HOLD_OFF_S,
-        ))
+        Err(unavailable("the row of this credential keeps moving".to_owned(), HOLD_OFF_S))
     }
 
     fn found_alive(&self, user: &Arc<str>) {
@@ -381,8 +304,5 @@ impl Inner {
 }
 
 fn unavailable(reason: String, retry_after: u32) -> CredentialError {
-    CredentialError::Unavailable {
-        reason,
-        retry_after,
-    }
+    CredentialError::Unavailable { reason, retry_after }
 }

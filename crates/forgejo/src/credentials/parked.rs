@@ -62,11 +62,7 @@ impl Inner {
             if Rank::of_row(&row).is_later_than(Rank::of_pair(pair)) {
                 return Ok(Put::Superseded(living(row)));
             }
-            if self
-                .store
-                .save(Arc::clone(user), row.version, pair.clone())
-                .await?
-            {
+            if self.store.save(Arc::clone(user), row.version, pair.clone()).await? {
                 return Ok(Put::Written(Row::from(row).with(pair)));
             }
             row = match self.store.load(Arc::clone(user)).await? {
@@ -78,10 +74,7 @@ impl Inner {
 
     /// Keeps the pair in memory and repeats the write until it succeeds or something later is in the row.
     pub(super) fn park(self: &Arc<Self>, user: &Arc<str>, pair: IssuedPair) {
-        if self
-            .with_slot(user, |slot| slot.parked.replace(pair))
-            .is_some()
-        {
+        if self.with_slot(user, |slot| slot.parked.replace(pair)).is_some() {
             return;
         }
         let (inner, user) = (Arc::downgrade(self), Arc::clone(user));
@@ -116,11 +109,7 @@ impl Inner {
     }
 
     /// The later of `row` and what is parked, which is written if it is the later one.
-    pub(super) async fn unpark(
-        self: &Arc<Self>,
-        user: &Arc<str>,
-        row: Arc<StoredCredential>,
-    ) -> Landing {
+    pub(super) async fn unpark(self: &Arc<Self>, user: &Arc<str>, row: Arc<StoredCredential>) -> Landing {
         let Some(pair) = self.with_slot(user, |slot| slot.parked.clone()) else {
             return living(row);
         };
@@ -138,8 +127,7 @@ impl Inner {
         };
         self.with_slot(user, |slot| {
             // A flight may have parked a newer one while this was written.
-            slot.parked
-                .take_if(|parked| same(&parked.refresh_token, &pair.refresh_token));
+            slot.parked.take_if(|parked| same(&parked.refresh_token, &pair.refresh_token));
         });
         landing
     }

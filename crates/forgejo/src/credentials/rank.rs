@@ -29,10 +29,7 @@ impl Rank {
     }
 
     fn new(refresh_token: &SecretString, refreshed_at: i64) -> Self {
-        Self {
-            hints: TokenHints::of(refresh_token),
-            refreshed_at,
-        }
+        Self { hints: TokenHints::of(refresh_token), refreshed_at }
     }
 
     pub(super) fn is_later_than(self, other: Self) -> bool {
@@ -56,10 +53,7 @@ mod tests {
     use crate::fake_forgejo::jwt;
 
     fn rank(grant: Option<i64>, counter: Option<i64>, at: i64) -> Rank {
-        Rank::new(
-            &SecretString::from(jwt(&json!({"gnt": grant, "cnt": counter, "tt": 1}))),
-            at,
-        )
+        Rank::new(&SecretString::from(jwt(&json!({"gnt": grant, "cnt": counter, "tt": 1}))), at)
     }
 
     #[test]

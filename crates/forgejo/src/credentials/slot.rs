@@ -121,8 +121,7 @@ impl Row {
 
     /// Whether somebody has logged in or refreshed between the two.
     pub(super) fn holds_another_pair_than(&self, other: &Self) -> bool {
-        !same(&self.refresh_token, &other.refresh_token)
-            || !same(&self.access_token, &other.access_token)
+        !same(&self.refresh_token, &other.refresh_token) || !same(&self.access_token, &other.access_token)
     }
 
     /// From here on it is to be refreshed.
@@ -153,21 +152,17 @@ impl Deref for Row {
 impl Slot {
     /// The hold-off that is in force.
     pub(super) fn hold_off(&self, now: i64) -> Option<&HoldOff> {
-        self.hold_off
-            .as_ref()
-            .filter(|hold_off| (1..=LONGEST_HOLD_OFF_MS).contains(&(hold_off.until - now)))
+        self.hold_off.as_ref().filter(|hold_off| (1..=LONGEST_HOLD_OFF_MS).contains(&(hold_off.until - now)))
     }
 
     /// Whether another refresh because of a 401 has to wait.
     pub(super) fn forced_lately(&self, now: i64) -> bool {
-        self.forced_at
-            .is_some_and(|at| (0..FORCED_EVERY_MS).contains(&(now - at)))
+        self.forced_at.is_some_and(|at| (0..FORCED_EVERY_MS).contains(&(now - at)))
     }
 
     /// Whether Forgejo need not be asked again if the user may use it.
     pub(super) fn found_alive_lately(&self, now: i64) -> bool {
-        self.alive_at
-            .is_some_and(|at| (0..ALIVE_BELIEVED_MS).contains(&(now - at)))
+        self.alive_at.is_some_and(|at| (0..ALIVE_BELIEVED_MS).contains(&(now - at)))
     }
 }
 
@@ -197,9 +192,6 @@ impl Future for Flight {
 
 impl From<CredentialStoreUnavailable> for CredentialError {
     fn from(error: CredentialStoreUnavailable) -> Self {
-        Self::Unavailable {
-            reason: error.to_string(),
-            retry_after: HOLD_OFF_S,
-        }
+        Self::Unavailable { reason: error.to_string(), retry_after: HOLD_OFF_S }
     }
 }

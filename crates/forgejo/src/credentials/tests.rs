@@ -34,10 +34,7 @@ impl MemoryStore {
         let version = rows.get(user).map_or(0, |row| row.version) + 1;
         let row = StoredCredential {
             version,
-            identity: KnownIdentity {
-                id: 42,
-                login: "alice".to_owned(),
-            },
+            identity: KnownIdentity { id: 42, login: "alice".to_owned() },
             access_token: pair.access_token,
             refresh_token: pair.refresh_token,
             expires_at: pair.expires_at,
@@ -50,11 +47,7 @@ impl MemoryStore {
     }
 
     fn up(&self) -> Result<(), CredentialStoreUnavailable> {
-        if self.down.load(Ordering::SeqCst) {
-            Err(CredentialStoreUnavailable("down".to_owned()))
-        } else {
-            Ok(())
-        }
+        if self.down.load(Ordering::SeqCst) { Err(CredentialStoreUnavailable("down".to_owned())) } else { Ok(()) }
     }
 
     fn write(
@@ -83,25 +76,14 @@ impl CredentialStore for MemoryStore {
         async move { self.up().map(|()| self.rows.lock().get(&user).cloned()) }.boxed()
     }
 
-    fn lease(
-        &self,
-        user: Arc<str>,
-        version: i64,
-        owner: String,
-        now: i64,
-        until: i64,
-    ) -> Answer<'_, bool> {
+    fn lease(&self, user: Arc<str>, version: i64, owner: String, now: i64, until: i64) -> Answer<'_, bool> {
         async move {
             self.up()?;
             let mut rows = self.rows.lock();
             let Some(row) = rows.get_mut(&user).filter(|row| row.version == version) else {
                 return Ok(false);
             };
-            if row
-                .lease
-                .as_ref()
-                .is_some_and(|(holder, end)| *holder != owner && *end > now)
-            {
+            if row.lease.as_ref().is_some_and(|(holder, end)| *holder != owner && *end > now) {
                 return Ok(false);
             }
             row.lease = Some((owner, until));
@@ -123,13 +105,7 @@ impl CredentialStore for MemoryStore {
 
     fn save(&self, user: Arc<str>, version: i64, pair: IssuedPair) -> Answer<'_, bool> {
         async move {
-            if self
-                .failing_saves
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                    left.checked_sub(1)
-                })
-                .is_ok()
-            {
+            if self.failing_saves.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
                 return Err(CredentialStoreUnavailable("disk full".to_owned()));
             }
             self.write(&user, version, |row| {
@@ -148,24 +124,14 @@ impl CredentialStore for MemoryStore {
         async move { self.write(&user, version, |row| row.dead = Some(reason)) }.boxed()
     }
 
-    fn due(
-        &self,
-        refreshed_before: i64,
-        expires_before: i64,
-        _: i64,
-        limit: u32,
-    ) -> Answer<'_, Vec<Arc<str>>> {
+    fn due(&self, refreshed_before: i64, expires_before: i64, _: i64, limit: u32) -> Answer<'_, Vec<Arc<str>>> {
         async move {
             self.up()?;
             let rows = self.rows.lock();
             let due = rows.iter().filter(|(_, row)| {
-                row.dead.is_none()
-                    && (row.refreshed_at < refreshed_before || row.expires_at < expires_before)
+                row.dead.is_none() && (row.refreshed_at < refreshed_before || row.expires_at < expires_before)
             });
-            Ok(due
-                .map(|(user, _)| Arc::clone(user))
-                .take(usize::try_from(limit).unwrap())
-                .collect())
+            Ok(due.map(|(user, _)| Arc::clone(user)).take(usize::try_from(limit).unwrap()).collect())
         }
         .boxed()
     }
@@ -196,12 +162,7 @@ impl Bench {
             owner.to_owned(),
             Arc::new(move |event| heard.lock().push(event)),
         );
-        Self {
-            fake,
-            store,
-            credentials,
-            events,
-        }
+        Self { fake, store, credentials, events }
     }
 
     /// A second process over the same store and Forgejo.
@@ -211,21 +172,13 @@ impl Bench {
 
     /// A login as the broker completes it, but for the call of `replaced`.
     async fn login(&self) -> IssuedPair {
-        let pair = self
-            .fake
-            .client()
-            .exchange(&self.fake.code(), VERIFIER)
-            .await
-            .unwrap();
+        let pair = self.fake.client().exchange(&self.fake.code(), VERIFIER).await.unwrap();
         self.store.login("alice", pair.clone());
         pair
     }
 
     async fn token(&self) -> Result<String, CredentialError> {
-        self.credentials
-            .access_token(alice())
-            .await
-            .map(|token| token.expose_secret().to_owned())
+        self.credentials.access_token(alice()).await.map(|token| token.expose_secret().to_owned())
     }
 
     async fn after_401(&self, failed: &str) -> Result<After401, CredentialError> {
@@ -233,19 +186,11 @@ impl Bench {
     }
 
     fn stored_token(&self) -> String {
-        self.store
-            .row("alice")
-            .access_token
-            .expose_secret()
-            .to_owned()
+        self.store.row("alice").access_token.expose_secret().to_owned()
     }
 
     fn deaths(&self) -> usize {
-        self.events
-            .lock()
-            .iter()
-            .filter(|event| matches!(event, CredentialEvent::Died { .. }))
-            .count()
+        self.events.lock().iter().filter(|event| matches!(event, CredentialEvent::Died { .. })).count()
     }
 }
 
@@ -268,28 +213,15 @@ async fn a_good_token_costs_neither_store_nor_forgejo() {
     }
     assert_eq!(bench.store.loads.load(Ordering::SeqCst), loads);
     assert_eq!(bench.fake.seen().refreshes, 0);
-    assert_eq!(
-        bench.credentials.identity(alice()).await.unwrap().login,
-        "alice"
-    );
+    assert_eq!(bench.credentials.identity(alice()).await.unwrap().login, "alice");
 }
 
 #[tokio::test]
 async fn a_user_without_a_row_is_unknown() {
     let bench = Bench::start().await;
     let nobody: Arc<str> = Arc::from("nobody");
-    assert_eq!(
-        bench
-            .credentials
-            .access_token(Arc::clone(&nobody))
-            .await
-            .unwrap_err(),
-        CredentialError::Unknown
-    );
-    assert_eq!(
-        bench.credentials.is_dead(&nobody).await,
-        Err(CredentialError::Unknown)
-    );
+    assert_eq!(bench.credentials.access_token(Arc::clone(&nobody)).await.unwrap_err(), CredentialError::Unknown);
+    assert_eq!(bench.credentials.is_dead(&nobody).await, Err(CredentialError::Unknown));
     assert_eq!(bench.credentials.identity(nobody).await, None);
 }
 
@@ -302,17 +234,10 @@ async fn sixteen_calls_at_expiry_make_one_refresh() {
     let loads = bench.store.loads.load(Ordering::SeqCst);
     let tokens = futures_util::future::join_all((0..16).map(|_| bench.token())).await;
     let new = bench.stored_token();
-    assert!(
-        tokens.iter().all(|token| token.as_ref() == Ok(&new)),
-        "{tokens:?}"
-    );
+    assert!(tokens.iter().all(|token| token.as_ref() == Ok(&new)), "{tokens:?}");
     assert_ne!(new, old);
     assert_eq!(bench.fake.seen().refreshes, 1);
-    assert_eq!(
-        bench.store.loads.load(Ordering::SeqCst),
-        loads + 1,
-        "all share one flight"
-    );
+    assert_eq!(bench.store.loads.load(Ordering::SeqCst), loads + 1, "all share one flight");
     assert_eq!(bench.store.row("alice").lease, None);
 }
 
@@ -327,11 +252,7 @@ async fn within_the_lead_nobody_waits_for_the_refresh() {
     assert_eq!(bench.token().await.unwrap(), old);
     bench.fake.gate.add_permits(100);
     bench.fake.advance(3 * 60 + 30);
-    assert_ne!(
-        bench.token().await.unwrap(),
-        old,
-        "in the last minute callers wait"
-    );
+    assert_ne!(bench.token().await.unwrap(), old, "in the last minute callers wait");
     assert_eq!(bench.fake.seen().refreshes, 1);
 }
 
@@ -347,10 +268,7 @@ async fn callers_that_go_away_do_not_break_off_the_refresh() {
     }
     bench.fake.gate.add_permits(100);
     assert_ne!(bench.token().await.unwrap(), access);
-    assert_ne!(
-        bench.store.row("alice").refresh_token.expose_secret(),
-        refresh.expose_secret()
-    );
+    assert_ne!(bench.store.row("alice").refresh_token.expose_secret(), refresh.expose_secret());
     assert_eq!(bench.fake.seen().refreshes, 1);
 }
 
@@ -358,12 +276,7 @@ async fn callers_that_go_away_do_not_break_off_the_refresh() {
 async fn an_unreachable_forgejo_is_unavailable_and_never_a_death() {
     let bench = Bench::start().await;
     let old = bench.token().await.unwrap();
-    for canned in [
-        Canned::html(500),
-        Canned::html(502),
-        Canned::html(200),
-        Canned::html(400),
-    ] {
+    for canned in [Canned::html(500), Canned::html(502), Canned::html(200), Canned::html(400)] {
         bench.fake.set(|levers| levers.token = Some(canned));
         bench.fake.advance(3600);
         assert!(is_unavailable(&bench.token().await));
@@ -380,10 +293,7 @@ async fn an_unreachable_forgejo_is_unavailable_and_never_a_death() {
 #[tokio::test]
 async fn a_failing_refresh_is_not_repeated_by_every_caller() {
     let bench = Bench::start().await;
-    let busy = Canned {
-        retry_after: Some("30"),
-        ..Canned::html(503)
-    };
+    let busy = Canned { retry_after: Some("30"), ..Canned::html(503) };
     bench.fake.set(|levers| levers.token = Some(busy));
     bench.fake.advance(3600);
     for _ in 0..20 {
@@ -400,20 +310,14 @@ async fn a_failing_refresh_is_not_repeated_by_every_caller() {
 async fn a_token_that_is_still_good_is_used_although_the_refresh_failed() {
     let bench = Bench::start().await;
     let old = bench.token().await.unwrap();
-    bench
-        .fake
-        .set(|levers| levers.token = Some(Canned::html(503)));
+    bench.fake.set(|levers| levers.token = Some(Canned::html(503)));
     bench.fake.advance(3600 - 30);
     assert_eq!(bench.token().await.unwrap(), old);
     assert_eq!(bench.token().await.unwrap(), old);
     assert_eq!(bench.fake.seen().refreshes, 1);
     bench.store.down.store(true, Ordering::SeqCst);
     bench.fake.advance(20);
-    assert_eq!(
-        bench.token().await.unwrap(),
-        old,
-        "nor does a store that is down matter before the end"
-    );
+    assert_eq!(bench.token().await.unwrap(), old, "nor does a store that is down matter before the end");
     bench.fake.advance(20);
     assert!(is_unavailable(&bench.token().await));
 }
@@ -434,10 +338,7 @@ async fn a_rejected_application_kills_nobody() {
 #[tokio::test]
 async fn a_pair_that_the_store_does_not_take_is_used_and_written_later() {
     let bench = Bench::start().await;
-    bench
-        .store
-        .failing_saves
-        .store(usize::MAX, Ordering::SeqCst);
+    bench.store.failing_saves.store(usize::MAX, Ordering::SeqCst);
     bench.fake.advance(3600);
     let token = bench.token().await.unwrap();
     assert_ne!(token, bench.stored_token());
@@ -451,10 +352,7 @@ async fn a_pair_that_the_store_does_not_take_is_used_and_written_later() {
 #[tokio::test]
 async fn the_next_refresh_builds_upon_a_pair_that_is_only_in_memory() {
     let bench = Bench::start().await;
-    bench
-        .store
-        .failing_saves
-        .store(usize::MAX, Ordering::SeqCst);
+    bench.store.failing_saves.store(usize::MAX, Ordering::SeqCst);
     bench.fake.advance(3600);
     let token = bench.token().await.unwrap();
     bench.store.failing_saves.store(0, Ordering::SeqCst);
@@ -468,10 +366,7 @@ async fn the_next_refresh_builds_upon_a_pair_that_is_only_in_memory() {
 #[tokio::test]
 async fn a_pair_in_memory_is_stored_at_the_end() {
     let bench = Bench::start().await;
-    bench
-        .store
-        .failing_saves
-        .store(usize::MAX, Ordering::SeqCst);
+    bench.store.failing_saves.store(usize::MAX, Ordering::SeqCst);
     bench.fake.advance(3600);
     let token = bench.token().await.unwrap();
     bench.store.failing_saves.store(0, Ordering::SeqCst);
@@ -492,11 +387,7 @@ async fn the_clock_refreshes_before_anybody_asks() {
     bench.fake.arrival().await;
     cancel.cancel();
     clock.await.unwrap();
-    assert_ne!(
-        bench.stored_token(),
-        old,
-        "the flight lands although the clock has stopped"
-    );
+    assert_ne!(bench.stored_token(), old, "the flight lands although the clock has stopped");
     assert_eq!(bench.token().await.unwrap(), bench.stored_token());
     assert_eq!(bench.fake.seen().refreshes, 1);
 }

@@ -40,25 +40,16 @@ impl OAuthClient {
                 .get(header::RETRY_AFTER)
                 .and_then(|value| value.to_str().ok()?.trim().parse::<u32>().ok())
                 .map(|seconds| seconds.clamp(1, LONGEST_RETRY_AFTER_S));
-            return Err(Unreachable {
-                reason: format!("HTTP {status}"),
-                retry_after,
-            });
+            return Err(Unreachable { reason: format!("HTTP {status}"), retry_after });
         }
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(Unreachable::because(format!(
-                    "HTTP {status} with a body over {BODY_LIMIT} bytes"
-                )));
+                return Err(Unreachable::because(format!("HTTP {status} with a body over {BODY_LIMIT} bytes")));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer {
-            status,
-            headers,
-            body: body.freeze(),
-        })
+        Ok(Answer { status, headers, body: body.freeze() })
     }
 }
 
@@ -74,15 +65,9 @@ impl Answer {
     }
 
     pub(super) fn is(&self, media_type: &str) -> bool {
-        self.headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| {
-                value
-                    .split(';')
-                    .next()
-                    .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
-            })
+        self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+            value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
+        })
     }
 
     /// Where a redirect points, without its query, for a log line.
@@ -101,24 +86,16 @@ impl Answer {
                 "HTTP {status} to `{to}`: is the configured URL Forgejo's own, sub-path included?"
             ));
         }
-        let kind = self
-            .headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("no content type");
-        Unreachable::because(format!(
-            "HTTP {status} with an unexpected body ({})",
-            for_display(kind, &[])
-        ))
+        let kind =
+            self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("no content type");
+        Unreachable::because(format!("HTTP {status} with an unexpected body ({})", for_display(kind, &[])))
     }
 }
 
 /// `Bearer`, which every version takes, marked so that it is never printed.
 pub(super) fn bearer(token: &SecretString) -> Result<HeaderValue, Unreachable> {
-    let mut value =
-        HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| {
-            Unreachable::because("the stored token has characters that a header can't carry")
-        })?;
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+        .map_err(|_| Unreachable::because("the stored token has characters that a header can't carry"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -105,15 +105,7 @@ impl ForgejoConfig {
             api_version: below(&base, "api/v1/version"),
             base,
         };
-        Ok(OAuthClient {
-            inner: Arc::new(Inner {
-                config: self,
-                endpoints,
-                issuer,
-                outbound,
-                now,
-            }),
-        })
+        Ok(OAuthClient { inner: Arc::new(Inner { config: self, endpoints, issuer, outbound, now }) })
     }
 }
 

@@ -9,10 +9,7 @@ const LONGEST: usize = 300;
 pub fn for_display(text: &str, secrets: &[&str]) -> String {
     let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
     let words = visible.split(|c: char| c.is_whitespace() || c.is_control());
-    let mut line = words
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ");
+    let mut line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     // After the clean-up, which could put a secret together again.
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         line = line.replace(secret, "[removed]");

@@ -28,9 +28,7 @@ pub enum ExchangeError {
     #[error("Forgejo did not accept the authorization code ({0})")]
     Refused(Denial),
     /// Forgejo does not know our application: the operator's business.
-    #[error(
-        "Forgejo does not accept this broker's OAuth application ({0}): check client id and secret"
-    )]
+    #[error("Forgejo does not accept this broker's OAuth application ({0}): check client id and secret")]
     ClientRejected(Denial),
     /// No answer that says anything.
     #[error("Forgejo gave no usable answer at the code exchange: {0}")]
@@ -45,9 +43,7 @@ pub enum RefreshError {
     #[error("Forgejo did not accept the refresh token ({0})")]
     Refused(Denial),
     /// Forgejo does not know our application, or our secret: the operator's business, and no fault of the user's.
-    #[error(
-        "Forgejo does not accept this broker's OAuth application ({0}): check client id and secret"
-    )]
+    #[error("Forgejo does not accept this broker's OAuth application ({0}): check client id and secret")]
     ClientRejected(Denial),
     /// No answer that says anything.
     #[error("Forgejo gave no usable answer at the refresh: {0}")]
@@ -97,9 +93,7 @@ pub enum IdentityError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IntrospectionError {
     /// 401: client id or secret is wrong.
-    #[error(
-        "Forgejo does not accept this broker's OAuth application at introspection: check client id and secret"
-    )]
+    #[error("Forgejo does not accept this broker's OAuth application at introspection: check client id and secret")]
     ClientRejected,
     /// The token is not good.
     #[error("Forgejo says that the token is not active")]
@@ -124,10 +118,7 @@ pub enum VersionError {
 
 impl Unreachable {
     pub(super) fn because(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            retry_after: None,
-        }
+        Self { reason: reason.into(), retry_after: None }
     }
 }
 
@@ -141,9 +132,7 @@ impl Denial {
         if said("client secret") || self.error == "invalid_client" {
             Some("the OAuth client id or secret is not the one of the application in Forgejo")
         } else if said("redirect") {
-            Some(
-                "the redirect URI is not registered with the application in Forgejo, character by character",
-            )
+            Some("the redirect URI is not registered with the application in Forgejo, character by character")
         } else if said("PKCE") {
             Some("the verifier does not belong to this login")
         } else {
@@ -164,10 +153,7 @@ impl BlockReason {
             Self::Prohibited
         } else if message.contains("change your password") || message.contains("change_password") {
             Self::MustChangePassword
-        } else if message.contains("two-factor")
-            || message.contains("2fa")
-            || message.contains("two factor")
-        {
+        } else if message.contains("two-factor") || message.contains("2fa") || message.contains("two factor") {
             Self::TwoFactorRequired
         } else {
             Self::Other

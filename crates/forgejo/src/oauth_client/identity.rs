@@ -59,21 +59,13 @@ struct ApiMessage {
     message: String,
 }
 
-pub(super) async fn ask(
-    client: &OAuthClient,
-    token: &SecretString,
-) -> Result<Identity, IdentityError> {
+pub(super) async fn ask(client: &OAuthClient, token: &SecretString) -> Result<Identity, IdentityError> {
     let url = client.inner.endpoints.api_user.clone();
     let answer = get(client, url, Some(token)).await?;
     match answer.status {
         StatusCode::OK => {
             let user: ApiUser = answer.json().ok_or_else(|| answer.unexpected())?;
-            Ok(identity(
-                client,
-                user.id,
-                &user.login,
-                user.full_name.as_deref(),
-            )?)
+            Ok(identity(client, user.id, &user.login, user.full_name.as_deref())?)
         }
         StatusCode::UNAUTHORIZED => Err(IdentityError::TokenRejected(message(&answer, token)?)),
         StatusCode::FORBIDDEN => {
@@ -81,10 +73,7 @@ pub(super) async fn ask(
             if message.contains("required scope") {
                 return userinfo(client, token).await;
             }
-            Err(IdentityError::Blocked(Blocked {
-                reason: BlockReason::of(&message),
-                message,
-            }))
+            Err(IdentityError::Blocked(Blocked { reason: BlockReason::of(&message), message }))
         }
         _ => Err(answer.unexpected().into()),
     }
@@ -96,32 +85,23 @@ async fn userinfo(client: &OAuthClient, token: &SecretString) -> Result<Identity
     match answer.status {
         StatusCode::OK => match answer.json::<UserInfo>() {
             Some(info) => {
-                let id = info
-                    .sub
-                    .parse()
-                    .map_err(|_| Unreachable::because("Forgejo's userinfo has no numeric `sub`"))?;
-                Ok(identity(
-                    client,
-                    id,
-                    &info.preferred_username,
-                    info.name.as_deref(),
-                )?)
+                let id =
+                    info.sub.parse().map_err(|_| Unreachable::because("Forgejo's userinfo has no numeric `sub`"))?;
+                Ok(identity(client, id, &info.preferred_username, info.name.as_deref())?)
             }
             // Versions 11 to 15 show inactive and prohibited users a page.
-            None if answer.is("text/html") => Err(blocked(
-                BlockReason::Prohibited,
-                "the account is not active, or may not sign in",
-            )),
+            None if answer.is("text/html") => {
+                Err(blocked(BlockReason::Prohibited, "the account is not active, or may not sign in"))
+            }
             None => Err(answer.unexpected().into()),
         },
         StatusCode::SEE_OTHER => {
             let location = answer.location().unwrap_or_default();
             let reason = BlockReason::of(&location);
             match reason {
-                BlockReason::MustChangePassword => Err(blocked(
-                    reason,
-                    "the password must be changed in Forgejo first",
-                )),
+                BlockReason::MustChangePassword => {
+                    Err(blocked(reason, "the password must be changed in Forgejo first"))
+                }
                 _ => Err(blocked(
                     BlockReason::TwoFactorRequired,
                     "Forgejo wants something done at its web pages first, such as setting up two-factor authentication",
@@ -129,21 +109,14 @@ async fn userinfo(client: &OAuthClient, token: &SecretString) -> Result<Identity
             }
         }
         // Plain text, of a wording that differs between versions.
-        StatusCode::UNAUTHORIZED => Err(IdentityError::TokenRejected(
-            "no valid authorization".to_owned(),
-        )),
+        StatusCode::UNAUTHORIZED => Err(IdentityError::TokenRejected("no valid authorization".to_owned())),
         _ => Err(answer.unexpected().into()),
     }
 }
 
-pub(super) async fn version(
-    client: &OAuthClient,
-    token: Option<&SecretString>,
-) -> Result<String, VersionError> {
+pub(super) async fn version(client: &OAuthClient, token: Option<&SecretString>) -> Result<String, VersionError> {
     let url = client.inner.endpoints.api_version.clone();
-    let answer = get(client, url, token)
-        .await
-        .map_err(VersionError::Unreachable)?;
+    let answer = get(client, url, token).await.map_err(VersionError::Unreachable)?;
     match answer.status {
         StatusCode::OK => match answer.json::<Version>() {
             Some(Version { version }) => Ok(for_display(&version, &[])),
@@ -151,19 +124,14 @@ pub(super) async fn version(
         },
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let none = SecretString::default();
-            let message =
-                message(&answer, token.unwrap_or(&none)).map_err(VersionError::Unreachable)?;
+            let message = message(&answer, token.unwrap_or(&none)).map_err(VersionError::Unreachable)?;
             Err(VersionError::Refused(message))
         }
         _ => Err(VersionError::Unreachable(answer.unexpected())),
     }
 }
 
-async fn get(
-    client: &OAuthClient,
-    url: url::Url,
-    token: Option<&SecretString>,
-) -> Result<Answer, Unreachable> {
+async fn get(client: &OAuthClient, url: url::Url, token: Option<&SecretString>) -> Result<Answer, Unreachable> {
     let mut request = client.inner.outbound.client().get(url);
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, bearer(token)?);
@@ -177,17 +145,10 @@ fn message(answer: &Answer, token: &SecretString) -> Result<String, Unreachable>
     Ok(for_display(&body.message, &[token.expose_secret()]))
 }
 
-fn identity(
-    client: &OAuthClient,
-    id: i64,
-    login: &str,
-    full_name: Option<&str>,
-) -> Result<Identity, Unreachable> {
+fn identity(client: &OAuthClient, id: i64, login: &str, full_name: Option<&str>) -> Result<Identity, Unreachable> {
     let login = for_display(login, &[]);
     if id <= 0 || login.is_empty() {
-        return Err(Unreachable::because(
-            "Forgejo's answer about the user has no id or no login",
-        ));
+        return Err(Unreachable::because("Forgejo's answer about the user has no id or no login"));
     }
     Ok(Identity {
         issuer: Arc::clone(&client.inner.issuer),
@@ -199,20 +160,14 @@ fn identity(
 }
 
 fn blocked(reason: BlockReason, message: &str) -> IdentityError {
-    IdentityError::Blocked(Blocked {
-        reason,
-        message: message.to_owned(),
-    })
+    IdentityError::Blocked(Blocked { reason, message: message.to_owned() })
 }
 
 // === impl Identity ===
 
 impl From<&Identity> for KnownIdentity {
     fn from(identity: &Identity) -> Self {
-        Self {
-            id: identity.id,
-            login: identity.login.clone(),
-        }
+        Self { id: identity.id, login: identity.login.clone() }
     }
 }
 

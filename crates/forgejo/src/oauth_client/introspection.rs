@@ -14,10 +14,7 @@ struct Introspection {
     scope: String,
 }
 
-pub(super) async fn ask(
-    client: &OAuthClient,
-    token: &SecretString,
-) -> Result<GrantedScopes, IntrospectionError> {
+pub(super) async fn ask(client: &OAuthClient, token: &SecretString) -> Result<GrantedScopes, IntrospectionError> {
     let config = &client.inner.config;
     // Forgejo does not URL-decode the parts of Basic, so they are sent as they are.
     let request = client
@@ -25,21 +22,12 @@ pub(super) async fn ask(
         .outbound
         .client()
         .post(client.inner.endpoints.introspect.clone())
-        .basic_auth(
-            &config.client_id,
-            Some(config.client_secret.expose_secret()),
-        )
+        .basic_auth(&config.client_id, Some(config.client_secret.expose_secret()))
         .form(&[("token", token.expose_secret())]);
-    let answer = client
-        .send(request)
-        .await
-        .map_err(IntrospectionError::Unreachable)?;
+    let answer = client.send(request).await.map_err(IntrospectionError::Unreachable)?;
     match answer.status {
         StatusCode::OK => match answer.json::<Introspection>() {
-            Some(Introspection {
-                active: true,
-                scope,
-            }) => Ok(GrantedScopes::parse(&scope)),
+            Some(Introspection { active: true, scope }) => Ok(GrantedScopes::parse(&scope)),
             Some(_) => Err(IntrospectionError::Inactive),
             None => Err(IntrospectionError::Unreachable(answer.unexpected())),
         },

@@ -61,27 +61,17 @@ impl OutboundConfig {
         let certificates = self.certificates()?;
         let proxy = self.proxy()?;
         let total_timeout = self.total_timeout;
-        let client = match self
-            .builder(proxy.clone())
-            .tls_certs_merge(certificates.clone())
-            .build()
-        {
+        let client = match self.builder(proxy.clone()).tls_certs_merge(certificates.clone()).build() {
             Ok(client) => client,
             // The platform's verifier fails where the system has no certificates at all, as in a bare container. Plain http
             // must work there; https then fails at the handshake, with that reason.
             Err(error) if certificates.is_empty() => {
                 tracing::warn!(%error, "no system certificates found: https connections will fail until ca-certificates or an extra CA file is there");
-                self.builder(proxy)
-                    .tls_certs_only([])
-                    .build()
-                    .map_err(OutboundError::Tls)?
+                self.builder(proxy).tls_certs_only([]).build().map_err(OutboundError::Tls)?
             }
             Err(error) => return Err(OutboundError::Tls(error)),
         };
-        Ok(Outbound {
-            client,
-            total_timeout,
-        })
+        Ok(Outbound { client, total_timeout })
     }
 
     fn builder(&self, proxy: Option<Proxy>) -> reqwest::ClientBuilder {
@@ -100,10 +90,7 @@ impl OutboundConfig {
         let Some(path) = &self.extra_ca_pem else {
             return Ok(Vec::new());
         };
-        let pem = std::fs::read(path).map_err(|source| OutboundError::CaFile {
-            path: path.clone(),
-            source,
-        })?;
+        let pem = std::fs::read(path).map_err(|source| OutboundError::CaFile { path: path.clone(), source })?;
         match Certificate::from_pem_bundle(&pem) {
             Ok(certificates) if !certificates.is_empty() => Ok(certificates),
             _ => Err(OutboundError::CaContent { path: path.clone() }),
@@ -117,9 +104,7 @@ impl OutboundConfig {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(OutboundError::Proxy);
         }
-        Proxy::all(url.clone())
-            .map(Some)
-            .map_err(|_| OutboundError::Proxy)
+        Proxy::all(url.clone()).map(Some).map_err(|_| OutboundError::Proxy)
     }
 }
 
@@ -138,10 +123,7 @@ impl Default for OutboundConfig {
 impl fmt::Debug for OutboundConfig {
     /// Without the proxy's user and password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let proxy = self
-            .proxy
-            .as_ref()
-            .map(|url| format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()));
+        let proxy = self.proxy.as_ref().map(|url| format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()));
         f.debug_struct("OutboundConfig")
             .field("extra_ca_pem", &self.extra_ca_pem)
             .field("proxy", &proxy)

@@ -4,25 +4,16 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::fake_forgejo::{
-    CLIENT_SECRET, Canned, FakeForgejo, REDIRECT, START, VERIFIER, jwt, secret,
-};
+use crate::fake_forgejo::{CLIENT_SECRET, Canned, FakeForgejo, REDIRECT, START, VERIFIER, jwt, secret};
 
 mod setup;
 
 async fn token(fake: &FakeForgejo, client: &OAuthClient) -> SecretString {
-    client
-        .exchange(&fake.code(), VERIFIER)
-        .await
-        .unwrap()
-        .access_token
+    client.exchange(&fake.code(), VERIFIER).await.unwrap().access_token
 }
 
 fn field(form: &[(String, String)], name: &str) -> String {
-    form.iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.clone())
-        .unwrap_or_default()
+    form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -31,9 +22,7 @@ async fn the_authorize_url_is_the_browsers_and_carries_scope_state_and_s256() {
     let mut config = fake.config();
     config.internal_url = Some(fake.base.clone());
     config.public_url = Url::parse("https://git.example/sub/path/").unwrap();
-    let client = config
-        .build(OutboundConfig::default().build().unwrap(), fake.now())
-        .unwrap();
+    let client = config.build(OutboundConfig::default().build().unwrap(), fake.now()).unwrap();
 
     let url = client.authorize_url("st&te", "challenge");
     assert_eq!(url.origin().ascii_serialization(), "https://git.example");
@@ -47,10 +36,7 @@ async fn the_authorize_url_is_the_browsers_and_carries_scope_state_and_s256() {
     assert_eq!(query["scope"], crate::scope::DEFAULT_SCOPES);
     assert!(!url.as_str().contains(CLIENT_SECRET));
     assert_eq!(client.issuer(), "https://git.example/sub/path");
-    assert!(
-        client.identity(&token(&fake, &client).await).await.is_ok(),
-        "the back channel goes to the internal URL"
-    );
+    assert!(client.identity(&token(&fake, &client).await).await.is_ok(), "the back channel goes to the internal URL");
 }
 
 #[tokio::test]
@@ -71,30 +57,15 @@ async fn a_code_becomes_a_dated_pair_with_its_grant_id() {
 #[tokio::test]
 async fn a_sub_path_with_or_without_a_slash_at_its_end_works() {
     let fake = FakeForgejo::start_below("/git").await;
-    for text in [
-        format!("{}", fake.base),
-        format!("{}/", fake.base),
-        format!("{}///", fake.base),
-    ] {
+    for text in [format!("{}", fake.base), format!("{}/", fake.base), format!("{}///", fake.base)] {
         let mut config = fake.config();
         config.public_url = Url::parse(&text).unwrap();
-        let client = config
-            .build(OutboundConfig::default().build().unwrap(), fake.now())
-            .unwrap();
+        let client = config.build(OutboundConfig::default().build().unwrap(), fake.now()).unwrap();
         let token = token(&fake, &client).await;
         let identity = client.identity(&token).await.unwrap();
         assert_eq!(&*identity.issuer, fake.base.as_str());
-        assert_eq!(
-            client.version(Some(&token)).await.unwrap(),
-            "11.0.15+gitea-1.22.0"
-        );
-        assert!(
-            client
-                .granted_scope(&token)
-                .await
-                .unwrap()
-                .covers(client.scopes())
-        );
+        assert_eq!(client.version(Some(&token)).await.unwrap(), "11.0.15+gitea-1.22.0");
+        assert!(client.granted_scope(&token).await.unwrap().covers(client.scopes()));
     }
 }
 
@@ -105,51 +76,28 @@ async fn the_exchange_tells_a_refusal_from_a_rejected_application() {
     let client = fake.client();
     let code = fake.code();
     let refused = client.exchange(&code, "wrong").await.unwrap_err();
-    let ExchangeError::Refused(denial) = &refused else {
-        panic!("{refused:?}")
-    };
+    let ExchangeError::Refused(denial) = &refused else { panic!("{refused:?}") };
     assert_eq!(denial.error, "unauthorized_client");
-    assert_eq!(
-        denial.hint(),
-        Some("the verifier does not belong to this login")
-    );
+    assert_eq!(denial.hint(), Some("the verifier does not belong to this login"));
     client.exchange(&code, VERIFIER).await.unwrap();
-    assert!(matches!(
-        client.exchange(&code, VERIFIER).await,
-        Err(ExchangeError::Refused(_))
-    ));
+    assert!(matches!(client.exchange(&code, VERIFIER).await, Err(ExchangeError::Refused(_))));
 
     let mut config = fake.config();
     config.client_secret = secret("gto_wrong");
-    let client = config
-        .build(OutboundConfig::default().build().unwrap(), fake.now())
-        .unwrap();
+    let client = config.build(OutboundConfig::default().build().unwrap(), fake.now()).unwrap();
     let wrong_secret = client.exchange(&fake.code(), VERIFIER).await.unwrap_err();
-    let ExchangeError::Refused(denial) = &wrong_secret else {
-        panic!("{wrong_secret:?}")
-    };
+    let ExchangeError::Refused(denial) = &wrong_secret else { panic!("{wrong_secret:?}") };
     assert!(denial.hint().unwrap().contains("secret"));
 
     let mut config = fake.config();
     config.client_id = "other".to_owned();
-    let client = config
-        .build(OutboundConfig::default().build().unwrap(), fake.now())
-        .unwrap();
-    assert!(matches!(
-        client.exchange(&fake.code(), VERIFIER).await,
-        Err(ExchangeError::ClientRejected(_))
-    ));
+    let client = config.build(OutboundConfig::default().build().unwrap(), fake.now()).unwrap();
+    assert!(matches!(client.exchange(&fake.code(), VERIFIER).await, Err(ExchangeError::ClientRejected(_))));
 
     fake.set(|levers| {
-        levers.token = Some(Canned::denial(
-            "invalid_request",
-            "cannot proceed your request",
-        ));
+        levers.token = Some(Canned::denial("invalid_request", "cannot proceed your request"));
     });
-    assert!(matches!(
-        fake.client().exchange("x", VERIFIER).await,
-        Err(ExchangeError::Refused(_))
-    ));
+    assert!(matches!(fake.client().exchange("x", VERIFIER).await, Err(ExchangeError::Refused(_))));
 }
 
 #[tokio::test]
@@ -163,10 +111,7 @@ async fn the_refresh_sorts_every_answer_of_the_token_endpoint() {
         matches!(&used, RefreshError::Refused(denial) if denial.description == "token was already used"),
         "{used:?}"
     );
-    assert!(matches!(
-        client.refresh(&secret("garbage")).await,
-        Err(RefreshError::Refused(_))
-    ));
+    assert!(matches!(client.refresh(&secret("garbage")).await, Err(RefreshError::Refused(_))));
 
     for canned in [
         Canned::html(500),
@@ -177,30 +122,12 @@ async fn the_refresh_sorts_every_answer_of_the_token_endpoint() {
         Canned::html(403),
         Canned::json(429, &json!({"error": "invalid_grant"})),
         Canned::json(502, &json!({"error": "invalid_grant"})),
-        Canned::json(
-            200,
-            &json!({"access_token": "a", "token_type": "mac", "refresh_token": "b"}),
-        ),
-        Canned::json(
-            200,
-            &json!({"access_token": "", "token_type": "bearer", "refresh_token": "b"}),
-        ),
-        Canned::json(
-            200,
-            &json!({"access_token": "a\nb", "token_type": "bearer", "refresh_token": "b"}),
-        ),
+        Canned::json(200, &json!({"access_token": "a", "token_type": "mac", "refresh_token": "b"})),
+        Canned::json(200, &json!({"access_token": "", "token_type": "bearer", "refresh_token": "b"})),
+        Canned::json(200, &json!({"access_token": "a\nb", "token_type": "bearer", "refresh_token": "b"})),
         Canned::denial("invalid_request", "cannot proceed your request"),
-        Canned::denial(
-            "unsupported_grant_type",
-            "Only refresh_token or authorization_code grant type is supported",
-        ),
-        Canned {
-            status: 200,
-            kind: "application/json",
-            body: "x".repeat(70_000),
-            location: None,
-            retry_after: None,
-        },
+        Canned::denial("unsupported_grant_type", "Only refresh_token or authorization_code grant type is supported"),
+        Canned { status: 200, kind: "application/json", body: "x".repeat(70_000), location: None, retry_after: None },
         Canned {
             status: 302,
             kind: "text/html",
@@ -211,27 +138,17 @@ async fn the_refresh_sorts_every_answer_of_the_token_endpoint() {
     ] {
         fake.set(|levers| levers.token = Some(canned.clone()));
         let error = client.refresh(&second.refresh_token).await.unwrap_err();
-        assert!(
-            matches!(error, RefreshError::Unreachable(_)),
-            "{canned:?}: {error:?}"
-        );
+        assert!(matches!(error, RefreshError::Unreachable(_)), "{canned:?}: {error:?}");
     }
-    for (code, text) in [
-        ("invalid_client", "invalid client secret"),
-        ("invalid_client", "cannot load client with client id: x"),
-    ] {
+    for (code, text) in
+        [("invalid_client", "invalid client secret"), ("invalid_client", "cannot load client with client id: x")]
+    {
         fake.set(|levers| levers.token = Some(Canned::denial(code, text)));
-        assert!(matches!(
-            client.refresh(&second.refresh_token).await,
-            Err(RefreshError::ClientRejected(_))
-        ));
+        assert!(matches!(client.refresh(&second.refresh_token).await, Err(RefreshError::ClientRejected(_))));
     }
     for code in ["invalid_grant", "unauthorized_client"] {
         fake.set(|levers| levers.token = Some(Canned::denial(code, "x")));
-        assert!(matches!(
-            client.refresh(&second.refresh_token).await,
-            Err(RefreshError::Refused(_))
-        ));
+        assert!(matches!(client.refresh(&second.refresh_token).await, Err(RefreshError::Refused(_))));
     }
 }
 
@@ -245,10 +162,7 @@ async fn an_answer_without_refresh_token_keeps_the_old_one_and_any_case_of_beare
     assert_eq!(pair.refresh_token.expose_secret(), "old");
     assert_eq!(pair.expires_at, START + 60_000);
     assert_eq!(pair.grant_id, None);
-    assert!(matches!(
-        client.exchange("code", VERIFIER).await,
-        Err(ExchangeError::Unreachable(_))
-    ));
+    assert!(matches!(client.exchange("code", VERIFIER).await, Err(ExchangeError::Unreachable(_))));
 }
 
 #[tokio::test]
@@ -261,14 +175,8 @@ async fn the_shorter_of_the_two_lives_counts_and_a_clock_that_differs_does_no_ha
         let client = client.clone();
         async move { client.refresh(&secret("old")).await.unwrap().expires_at - START }
     };
-    assert_eq!(
-        life(json!({"iat": 1000, "exp": 1060}), Some(3600)).await,
-        60_000
-    );
-    assert_eq!(
-        life(json!({"iat": 1000, "exp": 9000}), Some(3600)).await,
-        3_600_000
-    );
+    assert_eq!(life(json!({"iat": 1000, "exp": 1060}), Some(3600)).await, 60_000);
+    assert_eq!(life(json!({"iat": 1000, "exp": 9000}), Some(3600)).await, 3_600_000);
     assert_eq!(life(json!({"iat": 1000, "exp": 1900}), None).await, 900_000);
     assert_eq!(life(json!({"exp": "soon"}), Some(1800)).await, 1_800_000);
     assert_eq!(life(json!({}), None).await, 300_000);
@@ -280,10 +188,7 @@ async fn the_identity_comes_from_the_api_and_is_fit_for_display() {
     let client = fake.client();
     let token = token(&fake, &client).await;
     let identity = client.identity(&token).await.unwrap();
-    assert_eq!(
-        (identity.id, identity.sub.as_str(), identity.login.as_str()),
-        (42, "42", "alice")
-    );
+    assert_eq!((identity.id, identity.sub.as_str(), identity.login.as_str()), (42, "42", "alice"));
     assert_eq!(identity.full_name, "Alice A.");
     assert_eq!(fake.seen().userinfos, 0);
 }
@@ -293,10 +198,7 @@ async fn a_grant_without_read_user_is_identified_by_userinfo() {
     let fake = FakeForgejo::start().await;
     let client = fake.client();
     let token = token(&fake, &client).await;
-    let lacking = Canned::message(
-        403,
-        "token does not have at least one of required scope(s): [read:user]",
-    );
+    let lacking = Canned::message(403, "token does not have at least one of required scope(s): [read:user]");
     fake.set(|levers| levers.user = Some(lacking));
     let identity = client.identity(&token).await.unwrap();
     assert_eq!((identity.id, identity.login.as_str()), (42, "alice"));
@@ -304,27 +206,15 @@ async fn a_grant_without_read_user_is_identified_by_userinfo() {
     let cases = [
         (Canned::html(200), BlockReason::Prohibited),
         (
-            Canned {
-                location: Some("/user/settings/change_password"),
-                ..Canned::html(303)
-            },
+            Canned { location: Some("/user/settings/change_password"), ..Canned::html(303) },
             BlockReason::MustChangePassword,
         ),
-        (
-            Canned {
-                location: Some("/user/settings/security"),
-                ..Canned::html(303)
-            },
-            BlockReason::TwoFactorRequired,
-        ),
+        (Canned { location: Some("/user/settings/security"), ..Canned::html(303) }, BlockReason::TwoFactorRequired),
     ];
     for (canned, reason) in cases {
         fake.set(|levers| levers.userinfo = Some(canned));
         let error = client.identity(&token).await.unwrap_err();
-        assert!(
-            matches!(&error, IdentityError::Blocked(blocked) if blocked.reason == reason),
-            "{error:?}"
-        );
+        assert!(matches!(&error, IdentityError::Blocked(blocked) if blocked.reason == reason), "{error:?}");
     }
     let text = Canned {
         status: 401,
@@ -334,20 +224,11 @@ async fn a_grant_without_read_user_is_identified_by_userinfo() {
         retry_after: None,
     };
     fake.set(|levers| levers.userinfo = Some(text));
-    assert!(matches!(
-        client.identity(&token).await,
-        Err(IdentityError::TokenRejected(_))
-    ));
+    assert!(matches!(client.identity(&token).await, Err(IdentityError::TokenRejected(_))));
     fake.set(|levers| {
-        levers.userinfo = Some(Canned::json(
-            200,
-            &json!({"sub": "alice", "preferred_username": "alice"}),
-        ));
+        levers.userinfo = Some(Canned::json(200, &json!({"sub": "alice", "preferred_username": "alice"})));
     });
-    assert!(matches!(
-        client.identity(&token).await,
-        Err(IdentityError::Unreachable(_))
-    ));
+    assert!(matches!(client.identity(&token).await, Err(IdentityError::Unreachable(_))));
 }
 
 /// forgejo.md §4.7, §4.10.
@@ -366,18 +247,12 @@ async fn users_whom_forgejo_keeps_out_are_told_why() {
             "You must change your password. Change it at: https://git.example/user/change_password",
             BlockReason::MustChangePassword,
         ),
-        (
-            "You must enable two-factor authentication",
-            BlockReason::TwoFactorRequired,
-        ),
+        ("You must enable two-factor authentication", BlockReason::TwoFactorRequired),
         ("No.", BlockReason::Other),
     ] {
         fake.set(|levers| levers.user = Some(Canned::message(403, text)));
         let error = client.identity(&token).await.unwrap_err();
-        assert!(
-            matches!(&error, IdentityError::Blocked(blocked) if blocked.reason == reason),
-            "{error:?}"
-        );
+        assert!(matches!(&error, IdentityError::Blocked(blocked) if blocked.reason == reason), "{error:?}");
         assert!(error.to_string().contains(text));
     }
 }
@@ -393,17 +268,11 @@ async fn what_a_proxy_says_is_no_statement_about_the_user() {
         Canned::html(403),
         Canned::html(404),
         Canned::message(500, "oops"),
-        Canned {
-            location: Some("https://other.example/api/v1/user?x=1"),
-            ..Canned::html(301)
-        },
+        Canned { location: Some("https://other.example/api/v1/user?x=1"), ..Canned::html(301) },
     ] {
         fake.set(|levers| levers.user = Some(canned.clone()));
         let error = client.identity(&token).await.unwrap_err();
-        assert!(
-            matches!(error, IdentityError::Unreachable(_)),
-            "{canned:?}: {error:?}"
-        );
+        assert!(matches!(error, IdentityError::Unreachable(_)), "{canned:?}: {error:?}");
     }
     assert_eq!(fake.seen().userinfos, 0);
 }
@@ -414,22 +283,13 @@ async fn a_token_that_forgejo_echoes_is_removed_from_the_error() {
     let fake = FakeForgejo::start().await;
     let client = fake.client();
     fake.set(|levers| {
-        levers.user = Some(Canned::message(
-            401,
-            "access token does not exist [sha: s3cr3t-token]",
-        ));
+        levers.user = Some(Canned::message(401, "access token does not exist [sha: s3cr3t-token]"));
     });
     let error = client.identity(&secret("s3cr3t-token")).await.unwrap_err();
-    assert_eq!(
-        error,
-        IdentityError::TokenRejected("access token does not exist [sha: [removed]]".to_owned())
-    );
+    assert_eq!(error, IdentityError::TokenRejected("access token does not exist [sha: [removed]]".to_owned()));
 
     fake.set(|levers| {
-        levers.token = Some(Canned::denial(
-            "unauthorized_client",
-            &format!("bad s3cr3t-refresh {CLIENT_SECRET}"),
-        ));
+        levers.token = Some(Canned::denial("unauthorized_client", &format!("bad s3cr3t-refresh {CLIENT_SECRET}")));
     });
     let error = client.refresh(&secret("s3cr3t-refresh")).await.unwrap_err();
     assert!(!format!("{error:?}{error}").contains("s3cr3t"), "{error:?}");
@@ -445,17 +305,8 @@ async fn no_secret_is_in_any_debug_text() {
         proxy: Some(Url::parse("http://user:pr0xy-pass@proxy.example:3128").unwrap()),
         ..OutboundConfig::default()
     };
-    let text = format!(
-        "{client:?} {pair:?} {:?} {outbound:?} {:?}",
-        fake.config(),
-        outbound.build().unwrap()
-    );
-    for hidden in [
-        CLIENT_SECRET,
-        pair.access_token.expose_secret(),
-        pair.refresh_token.expose_secret(),
-        "pr0xy-pass",
-    ] {
+    let text = format!("{client:?} {pair:?} {:?} {outbound:?} {:?}", fake.config(), outbound.build().unwrap());
+    for hidden in [CLIENT_SECRET, pair.access_token.expose_secret(), pair.refresh_token.expose_secret(), "pr0xy-pass"] {
         assert!(!text.contains(hidden), "{hidden} in {text}");
     }
 }
@@ -466,24 +317,12 @@ async fn a_silent_or_absent_forgejo_is_unreachable() {
     let fake = FakeForgejo::start().await;
     let mut config = fake.config();
     config.public_url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    let outbound = OutboundConfig {
-        total_timeout: Duration::from_millis(50),
-        ..OutboundConfig::default()
-    };
+    let outbound = OutboundConfig { total_timeout: Duration::from_millis(50), ..OutboundConfig::default() };
     let client = config.build(outbound.build().unwrap(), fake.now()).unwrap();
-    assert!(matches!(
-        client.refresh(&secret("r")).await,
-        Err(RefreshError::Unreachable(_))
-    ));
+    assert!(matches!(client.refresh(&secret("r")).await, Err(RefreshError::Unreachable(_))));
     drop(listener);
-    assert!(matches!(
-        client.identity(&secret("t")).await,
-        Err(IdentityError::Unreachable(_))
-    ));
-    assert!(matches!(
-        client.version(None).await,
-        Err(VersionError::Unreachable(_))
-    ));
+    assert!(matches!(client.identity(&secret("t")).await, Err(IdentityError::Unreachable(_))));
+    assert!(matches!(client.version(None).await, Err(VersionError::Unreachable(_))));
 }
 
 #[tokio::test]
@@ -495,19 +334,11 @@ async fn introspection_tells_scope_inactivity_and_a_wrong_secret() {
     let granted = client.granted_scope(&token).await.unwrap();
     assert!(!granted.covers(client.scopes()));
     fake.set(|levers| levers.revoked = true);
-    assert_eq!(
-        client.granted_scope(&token).await,
-        Err(IntrospectionError::Inactive)
-    );
+    assert_eq!(client.granted_scope(&token).await, Err(IntrospectionError::Inactive));
     let mut config = fake.config();
     config.client_secret = secret("gto_wrong");
-    let wrong = config
-        .build(OutboundConfig::default().build().unwrap(), fake.now())
-        .unwrap();
-    assert_eq!(
-        wrong.granted_scope(&token).await,
-        Err(IntrospectionError::ClientRejected)
-    );
+    let wrong = config.build(OutboundConfig::default().build().unwrap(), fake.now()).unwrap();
+    assert_eq!(wrong.granted_scope(&token).await, Err(IntrospectionError::ClientRejected));
 }
 
 #[tokio::test]
@@ -515,10 +346,7 @@ async fn the_version_is_told_without_a_token_and_refused_to_a_bad_one() {
     let fake = FakeForgejo::start().await;
     let client = fake.client();
     assert_eq!(client.version(None).await.unwrap(), "11.0.15+gitea-1.22.0");
-    assert!(matches!(
-        client.version(Some(&secret("bad"))).await,
-        Err(VersionError::Refused(_))
-    ));
+    assert!(matches!(client.version(Some(&secret("bad"))).await, Err(VersionError::Refused(_))));
 }
 
 proptest! {

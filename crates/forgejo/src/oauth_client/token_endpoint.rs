@@ -8,10 +8,7 @@ use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{
-    Denial, ExchangeError, OAuthClient, RefreshError, TokenHints, Unreachable, answer::Answer,
-    for_display,
-};
+use super::{Denial, ExchangeError, OAuthClient, RefreshError, TokenHints, Unreachable, answer::Answer, for_display};
 use crate::credential_store::IssuedPair;
 
 /// Taken for the life of a token when nothing says how long it lives: short, so that the error is on the safe side.
@@ -56,19 +53,11 @@ impl OAuthClient {
     ) -> Result<IssuedPair, TokenError> {
         let config = &self.inner.config;
         let client_secret = config.client_secret.expose_secret();
-        let mut fields = vec![
-            ("client_id", config.client_id.as_str()),
-            ("client_secret", client_secret),
-        ];
+        let mut fields = vec![("client_id", config.client_id.as_str()), ("client_secret", client_secret)];
         fields.extend_from_slice(form);
         // Before the request: a token's life is counted from the earliest moment at which it can have begun.
         let now = (self.inner.now)();
-        let request = self
-            .inner
-            .outbound
-            .client()
-            .post(self.inner.endpoints.token.clone())
-            .form(&fields);
+        let request = self.inner.outbound.client().post(self.inner.endpoints.token.clone()).form(&fields);
         let answer = self.send(request).await?;
         if answer.status != StatusCode::OK {
             let secrets: Vec<&str> = secrets.iter().copied().chain([client_secret]).collect();
@@ -81,19 +70,14 @@ impl OAuthClient {
 
 fn denial(answer: &Answer, secrets: &[&str]) -> TokenError {
     // Gitea and proxies that imitate the RFC use 401 for the client; Forgejo knows only 400.
-    if !matches!(
-        answer.status,
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED
-    ) {
+    if !matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED) {
         return TokenError::Unreachable(answer.unexpected());
     }
     let Some(body) = answer.json::<ErrorBody>() else {
         return TokenError::Unreachable(answer.unexpected());
     };
-    let denial = Denial {
-        error: for_display(&body.error, secrets),
-        description: for_display(&body.error_description, secrets),
-    };
+    let denial =
+        Denial { error: for_display(&body.error, secrets), description: for_display(&body.error_description, secrets) };
     match denial.error.as_str() {
         "invalid_client" => TokenError::Client(denial),
         "invalid_grant" | "unauthorized_client" => TokenError::Grant(denial),
@@ -106,14 +90,10 @@ fn denial(answer: &Answer, secrets: &[&str]) -> TokenError {
 impl Tokens {
     fn into_pair(self, now: i64, old: Option<&SecretString>) -> Result<IssuedPair, Unreachable> {
         if !self.token_type.eq_ignore_ascii_case("bearer") {
-            return Err(Unreachable::because(
-                "Forgejo issued a token of another type than bearer",
-            ));
+            return Err(Unreachable::because("Forgejo issued a token of another type than bearer"));
         }
         if !is_token(&self.access_token) {
-            return Err(Unreachable::because(
-                "Forgejo issued an access token that no header can carry",
-            ));
+            return Err(Unreachable::because("Forgejo issued an access token that no header can carry"));
         }
         let refresh_token = self
             .refresh_token
@@ -123,10 +103,7 @@ impl Tokens {
             .ok_or_else(|| Unreachable::because("Forgejo issued no refresh token"))?;
         let access_token = SecretString::from(self.access_token);
         let hints = TokenHints::of(&access_token);
-        let said = self
-            .expires_in
-            .filter(|seconds| *seconds > 0)
-            .map(|seconds| seconds.saturating_mul(1000));
+        let said = self.expires_in.filter(|seconds| *seconds > 0).map(|seconds| seconds.saturating_mul(1000));
         let life = match (said, hints.life()) {
             (Some(said), Some(claimed)) => said.min(claimed),
             (Some(life), None) | (None, Some(life)) => life,
@@ -171,9 +148,7 @@ impl From<TokenError> for RefreshError {
             TokenError::Client(denial) => Self::ClientRejected(denial),
             TokenError::Grant(denial) => Self::Refused(denial),
             // Nothing that Forgejo says about a refresh token: it must not end a login.
-            TokenError::Other(denial) => {
-                Self::Unreachable(Unreachable::because(denial.to_string()))
-            }
+            TokenError::Other(denial) => Self::Unreachable(Unreachable::because(denial.to_string())),
             TokenError::Unreachable(unreachable) => Self::Unreachable(unreachable),
         }
     }

@@ -15,15 +15,7 @@ fn the_default_is_what_the_constant_says() {
 /// forgejo.md §1 fact 5: a typo would grant everything.
 #[test]
 fn an_unknown_scope_is_refused_by_name() {
-    for typo in [
-        "write:repo",
-        "wirte:issue",
-        "Read:user",
-        "read:",
-        ":user",
-        "read:user,write:issue",
-        "repo",
-    ] {
+    for typo in ["write:repo", "wirte:issue", "Read:user", "read:", ":user", "read:user,write:issue", "repo"] {
         let error = parse(&format!("read:user {typo}")).unwrap_err();
         assert_eq!(error, ScopeError::Unknown(typo.to_owned()));
         assert!(error.to_string().contains(typo));
@@ -34,20 +26,9 @@ fn an_unknown_scope_is_refused_by_name() {
 fn all_sudo_and_admin_are_refused_with_their_reason() {
     assert_eq!(parse("all"), Err(ScopeError::All));
     assert_eq!(parse("read:user sudo"), Err(ScopeError::Sudo));
-    assert_eq!(
-        parse("read:user write:admin"),
-        Err(ScopeError::Admin("write:admin".to_owned()))
-    );
-    assert_eq!(
-        ForgejoScopes::parse_allowing_admin("read:user all"),
-        Err(ScopeError::All)
-    );
-    assert_eq!(
-        ForgejoScopes::parse_allowing_admin("read:admin")
-            .unwrap()
-            .to_string(),
-        "read:admin"
-    );
+    assert_eq!(parse("read:user write:admin"), Err(ScopeError::Admin("write:admin".to_owned())));
+    assert_eq!(ForgejoScopes::parse_allowing_admin("read:user all"), Err(ScopeError::All));
+    assert_eq!(ForgejoScopes::parse_allowing_admin("read:admin").unwrap().to_string(), "read:admin");
 }
 
 #[test]
@@ -60,9 +41,7 @@ fn a_list_without_an_api_scope_is_refused() {
 #[test]
 fn order_is_kept_and_repetition_dropped() {
     assert_eq!(
-        parse(" write:user\tread:issue openid write:user ")
-            .unwrap()
-            .to_string(),
+        parse(" write:user\tread:issue openid write:user ").unwrap().to_string(),
         "write:user read:issue openid"
     );
 }
@@ -72,10 +51,7 @@ fn write_covers_read_but_not_the_reverse() {
     let granted = GrantedScopes::parse("openid write:repository read:issue");
     assert!(granted.covers(&parse("read:repository read:issue").unwrap()));
     assert!(granted.covers(&parse("write:repository profile").unwrap()));
-    assert_eq!(
-        granted.missing(&parse("write:issue read:user read:repository").unwrap()),
-        ["write:issue", "read:user"]
-    );
+    assert_eq!(granted.missing(&parse("write:issue read:user read:repository").unwrap()), ["write:issue", "read:user"]);
 }
 
 #[test]
@@ -96,13 +72,8 @@ fn a_public_only_grant_does_not_cover_a_request_without_it() {
 }
 
 fn api_scope() -> impl Strategy<Value = String> {
-    (any::<bool>(), 0..Category::ALL.len()).prop_map(|(write, at)| {
-        format!(
-            "{}:{}",
-            if write { "write" } else { "read" },
-            Category::ALL[at].name()
-        )
-    })
+    (any::<bool>(), 0..Category::ALL.len())
+        .prop_map(|(write, at)| format!("{}:{}", if write { "write" } else { "read" }, Category::ALL[at].name()))
 }
 
 proptest! {

@@ -15,6 +15,7 @@ fn client() -> Client {
             application_type: None,
             software_id: None,
             software_version: None,
+            token_endpoint_auth_method: crate::client::TokenEndpointAuthMethod::None,
         },
         created_at: Timestamp(0),
         last_used_at: Timestamp(0),

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use e2e::broker::http_client;
+use e2e::browser::Browser;
 use e2e::children::fixture;
+use e2e::oauth_client::OAuthClient;
 use e2e::stack::Stack;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -18,6 +20,17 @@ const AUTHORIZATION_SERVER: [&str; 5] = [
     "/.well-known/openid-configuration",
     "/.well-known/openid-configuration/mcp",
     "/mcp/.well-known/openid-configuration",
+];
+
+/// What a misconfigured proxy lets through, or a client sends.
+const HOSTILE: [(&str, &str); 7] = [
+    ("host", "evil.example"),
+    ("x-forwarded-host", "evil.example"),
+    ("x-forwarded-proto", "https"),
+    ("x-forwarded-prefix", "/evil"),
+    ("forwarded", "host=evil.example;proto=https"),
+    ("x-original-url", "/evil"),
+    ("x-rewrite-url", "/evil"),
 ];
 
 #[tokio::test]
@@ -79,23 +92,35 @@ async fn a_hostile_host_or_forwarding_header_changes_nothing_in_what_is_said() -
     // design §5: every URL comes from configuration
     let stack = Stack::start(&fixture("2.18.0")?).await?;
     let client = http_client()?;
-    let hostile = [
-        ("host", "evil.example"),
-        ("x-forwarded-host", "evil.example"),
-        ("x-forwarded-proto", "https"),
-        ("x-forwarded-prefix", "/evil"),
-        ("forwarded", "host=evil.example;proto=https"),
-        ("x-original-url", "/evil"),
-        ("x-rewrite-url", "/evil"),
-    ];
     for path in PROTECTED_RESOURCE.into_iter().chain(AUTHORIZATION_SERVER).chain(["/"]) {
         let address = format!("{}{path}", stack.broker.url);
         let honest = client.get(&address).send().await?.text().await?;
-        let request = hostile.iter().fold(client.get(&address), |request, (name, value)| request.header(*name, *value));
+        let request = HOSTILE.iter().fold(client.get(&address), |request, (name, value)| request.header(*name, *value));
         let response = request.send().await?;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert!(response.headers().values().all(|value| !value.as_bytes().windows(4).any(|part| part == b"evil")));
         assert_eq!(response.text().await?, honest, "{path}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hostile_host_or_forwarding_header_leads_no_login_and_no_challenge_astray() -> Result<()> {
+    let stack = Stack::start(&fixture("2.18.0")?).await?;
+    let (url, client) = (stack.broker.url.as_str(), http_client()?);
+    let challenged = HOSTILE[1..].iter().fold(client.post(format!("{url}/mcp")), |post, (n, v)| post.header(*n, *v));
+    let challenged = challenged.send().await?;
+    assert_eq!(challenged.status(), StatusCode::UNAUTHORIZED);
+    let challenge = challenged.headers()["www-authenticate"].to_str()?;
+    assert!(challenge.contains(&format!("resource_metadata=\"{url}/.well-known/")), "{challenge}");
+
+    let oauth = OAuthClient::register(url, "e2e").await?;
+    let (browser, authorization) = (Browser::new()?, oauth.authorize(None)?);
+    let form = browser.page(&authorization.url, &oauth.redirect_uri).await?.the_form()?.approved();
+    let headers: Vec<_> = HOSTILE.into_iter().chain([("origin", url), ("sec-fetch-site", "same-origin")]).collect();
+    let upstream = browser.submit_with(&form, &headers, stack.sim.url()).await?.redirect()?;
+    let back = upstream.query_pairs().find(|(name, _)| name == "redirect_uri").map(|(_, value)| value.into_owned());
+    assert_eq!(back, Some(format!("{url}/oauth/callback")));
+    assert!(!upstream.as_str().contains("evil"), "{upstream}");
     Ok(())
 }

@@ -84,7 +84,10 @@ async fn a_page_that_was_opened_twice_can_be_answered_from_either_copy() -> Resu
     let browser = Browser::new()?;
     let authorization = client.authorize(None)?;
     let first = browser.page(&authorization.url, &client.redirect_uri).await?;
-    browser.page(&authorization.url, &client.redirect_uri).await?;
+    let second = browser.page(&authorization.url, &client.redirect_uri).await?;
+    // One cookie for both, which lives from now on as long as the newer form.
+    assert_eq!(second.header("set-cookie"), first.header("set-cookie"));
+    assert!(second.header("set-cookie").contains("Max-Age=3600"), "{}", second.header("set-cookie"));
     let upstream = to_forgejo(&stack, &browser, &first.the_form()?.approved()).await?;
     let back = browser.log_in(&upstream, &Person::named("alice"), &client.redirect_uri).await?;
     client.redeem(&authorization, &client.code(&authorization, &back)?).await?;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use e2e::broker::http_client;
 use e2e::browser::{Browser, Person};
 use e2e::children::fixture;
-use e2e::mcp::{Mcp, request};
+use e2e::mcp::request;
 use e2e::oauth_client::OAuthClient;
 use e2e::stack::{Stack, eventually};
 use reqwest::StatusCode;
@@ -22,7 +22,7 @@ async fn revoking_an_access_token_ends_that_token_at_once_and_nothing_else() -> 
     assert!(refused.header("www-authenticate").is_some_and(|text| text.contains("invalid_token")));
 
     let renewed = client.refresh(&tokens.refresh_token).await?;
-    let answer = mcp.with_token(&renewed.access_token).post(&request(json!(1), "ping", &json!({}))).await?;
+    let answer = mcp.with_token(&renewed.access_token).post(&request(&json!(1), "ping", &json!({}))).await?;
     assert_eq!(answer.status, StatusCode::OK, "the session goes on with the next token");
     Ok(())
 }
@@ -31,8 +31,7 @@ async fn revoking_an_access_token_ends_that_token_at_once_and_nothing_else() -> 
 async fn revoking_a_refresh_token_ends_tokens_sessions_streams_and_workers_of_its_grant() -> Result<()> {
     let stack = Stack::start(&fixture("2.18.0")?).await?;
     let (mcp, client, tokens) = stack.session("alice").await?;
-    let (other, _, other_tokens) = stack.session("alice").await?;
-    let bystander = Mcp::new(&stack.broker.url, &other_tokens.access_token)?;
+    let (other, _, _) = stack.session("alice").await?;
     assert_eq!(stack.broker.workers().len(), 2);
     let mut stream = mcp.open_stream().await?;
     assert_eq!(stream.status(), StatusCode::OK);
@@ -45,12 +44,11 @@ async fn revoking_a_refresh_token_ends_tokens_sessions_streams_and_workers_of_it
 
     // The same client of the same user logs in again: the session is gone, not moved.
     let fresh = client.log_in(&Browser::new()?, &Person::named("alice")).await?;
-    let answer = mcp.with_token(&fresh.access_token).post(&request(json!(1), "ping", &json!({}))).await?;
+    let answer = mcp.with_token(&fresh.access_token).post(&request(&json!(1), "ping", &json!({}))).await?;
     assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.body);
 
-    let answer = other.post(&request(json!(1), "ping", &json!({}))).await?;
+    let answer = other.post(&request(&json!(1), "ping", &json!({}))).await?;
     assert_eq!(answer.status, StatusCode::OK, "another grant of the user is left alone");
-    assert!(bystander.session.is_none());
     Ok(())
 }
 
@@ -68,6 +66,7 @@ async fn a_token_of_another_client_is_left_alone_and_an_unknown_one_is_no_error(
     let address = format!("{}/oauth/revoke", stack.broker.url);
     for (form, status) in [
         (&[("token", "x"), ("client_id", "unknown")][..], StatusCode::UNAUTHORIZED),
+        (&[("token", "x")], StatusCode::UNAUTHORIZED),
         (&[("client_id", client.id.as_str())], StatusCode::BAD_REQUEST),
     ] {
         let response = http_client()?.post(&address).form(form).send().await?;

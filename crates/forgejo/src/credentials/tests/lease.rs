@@ -12,12 +12,7 @@ async fn two_processes_make_one_refresh_between_them() {
         futures_util::future::join_all((0..8).map(|_| two.token())),
     );
     let stored = one.stored_token();
-    assert!(
-        first
-            .iter()
-            .chain(&second)
-            .all(|token| token.as_ref() == Ok(&stored))
-    );
+    assert!(first.iter().chain(&second).all(|token| token.as_ref() == Ok(&stored)));
     assert_eq!(one.fake.seen().refreshes, 1);
 }
 
@@ -27,8 +22,7 @@ async fn a_token_that_is_still_good_does_not_wait_for_the_other_process() {
     let old = bench.token().await.unwrap();
     bench.fake.advance(3600 - 30);
     let now = bench.fake.clock.load(Ordering::SeqCst);
-    bench.store.rows.lock().get_mut("alice").unwrap().lease =
-        Some(("two".to_owned(), now + 30_000));
+    bench.store.rows.lock().get_mut("alice").unwrap().lease = Some(("two".to_owned(), now + 30_000));
     assert_eq!(bench.token().await.unwrap(), old);
     assert_eq!(bench.fake.seen().refreshes, 0);
 }
@@ -67,57 +61,24 @@ async fn a_refresh_that_lands_after_a_later_login_does_not_overwrite_it() {
     let bench = Bench::start().await;
     bench.fake.advance(3600);
     let row = slot::living(Arc::new(bench.store.row("alice"))).unwrap();
-    let earlier = bench
-        .fake
-        .client()
-        .refresh(&row.refresh_token)
-        .await
-        .unwrap();
+    let earlier = bench.fake.client().refresh(&row.refresh_token).await.unwrap();
     let later = bench.login().await;
-    let put = bench
-        .credentials
-        .inner
-        .put_at_once(&alice(), &row, &earlier)
-        .await
-        .unwrap();
-    let parked::Put::Superseded(Ok(row)) = put else {
-        panic!("the older pair was written")
-    };
+    let put = bench.credentials.inner.put_at_once(&alice(), &row, &earlier).await.unwrap();
+    let parked::Put::Superseded(Ok(row)) = put else { panic!("the older pair was written") };
     assert!(same(&row.refresh_token, &later.refresh_token));
-    assert!(same(
-        &bench.store.row("alice").refresh_token,
-        &later.refresh_token
-    ));
+    assert!(same(&bench.store.row("alice").refresh_token, &later.refresh_token));
 }
 
 #[tokio::test]
 async fn a_login_that_is_stored_late_does_not_keep_a_newer_refresh_out() {
     let bench = Bench::start().await;
-    let login = bench
-        .fake
-        .client()
-        .exchange(&bench.fake.code(), VERIFIER)
-        .await
-        .unwrap();
-    let refreshed = bench
-        .fake
-        .client()
-        .refresh(&login.refresh_token)
-        .await
-        .unwrap();
+    let login = bench.fake.client().exchange(&bench.fake.code(), VERIFIER).await.unwrap();
+    let refreshed = bench.fake.client().refresh(&login.refresh_token).await.unwrap();
     let row = slot::living(Arc::new(bench.store.row("alice"))).unwrap();
     bench.store.login("alice", login);
-    let put = bench
-        .credentials
-        .inner
-        .put_at_once(&alice(), &row, &refreshed)
-        .await
-        .unwrap();
+    let put = bench.credentials.inner.put_at_once(&alice(), &row, &refreshed).await.unwrap();
     assert!(matches!(put, parked::Put::Written(_)));
-    assert!(same(
-        &bench.store.row("alice").refresh_token,
-        &refreshed.refresh_token
-    ));
+    assert!(same(&bench.store.row("alice").refresh_token, &refreshed.refresh_token));
 }
 
 #[tokio::test]
@@ -157,15 +118,8 @@ async fn a_death_that_a_login_overtook_is_not_written() {
     let stale = slot::living(Arc::new(bench.store.row("alice"))).unwrap();
     bench.fake.advance(5);
     bench.login().await;
-    let landing = bench
-        .credentials
-        .inner
-        .bury(&alice(), stale, "gone".to_owned())
-        .await;
-    assert_eq!(
-        landing.unwrap().access_token.expose_secret(),
-        bench.stored_token()
-    );
+    let landing = bench.credentials.inner.bury(&alice(), stale, "gone".to_owned()).await;
+    assert_eq!(landing.unwrap().access_token.expose_secret(), bench.stored_token());
     assert_eq!(bench.store.row("alice").dead, None);
 }
 
@@ -173,10 +127,7 @@ async fn a_death_that_a_login_overtook_is_not_written() {
 #[tokio::test]
 async fn a_pair_in_memory_outlives_a_death_mark_that_others_wrote_over_its_predecessor() {
     let bench = Bench::start().await;
-    bench
-        .store
-        .failing_saves
-        .store(usize::MAX, Ordering::SeqCst);
+    bench.store.failing_saves.store(usize::MAX, Ordering::SeqCst);
     bench.fake.advance(3600);
     let token = bench.token().await.unwrap();
     // The lease, which was not given back, keeps the other away for a while.

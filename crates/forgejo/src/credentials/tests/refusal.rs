@@ -2,8 +2,7 @@
 
 use super::*;
 
-const PROHIBITED: &str =
-    "This account is prohibited from signing in, please contact your site administrator.";
+const PROHIBITED: &str = "This account is prohibited from signing in, please contact your site administrator.";
 
 #[tokio::test]
 async fn a_401_forces_one_refresh_and_the_new_token_is_tried() {
@@ -26,9 +25,7 @@ async fn a_401_with_an_older_token_just_gets_the_current_one() {
     bench.fake.advance(5);
     bench.login().await;
     let answer = bench.after_401(&old).await;
-    assert!(
-        matches!(answer, Ok(After401::Retry(token)) if token.expose_secret() == bench.stored_token())
-    );
+    assert!(matches!(answer, Ok(After401::Retry(token)) if token.expose_secret() == bench.stored_token()));
     let again = bench.after_401(&old).await;
     assert!(matches!(again, Ok(After401::Retry(_))));
     assert_eq!(bench.fake.seen().refreshes, 0);
@@ -39,10 +36,7 @@ async fn a_second_401_within_a_minute_asks_forgejo_and_does_not_refresh() {
     let bench = Bench::start().await;
     let old = bench.token().await.unwrap();
     bench.fake.advance(5);
-    assert!(matches!(
-        bench.after_401(&old).await,
-        Ok(After401::Retry(_))
-    ));
+    assert!(matches!(bench.after_401(&old).await, Ok(After401::Retry(_))));
     let new = bench.stored_token();
     bench.fake.advance(20);
     let users = bench.fake.seen().users;
@@ -50,16 +44,9 @@ async fn a_second_401_within_a_minute_asks_forgejo_and_does_not_refresh() {
         assert!(matches!(bench.after_401(&new).await, Ok(After401::Alive)));
     }
     assert_eq!(bench.fake.seen().refreshes, 1);
-    assert_eq!(
-        bench.fake.seen().users,
-        users + 1,
-        "one look serves for a while"
-    );
+    assert_eq!(bench.fake.seen().users, users + 1, "one look serves for a while");
     bench.fake.advance(60);
-    assert!(matches!(
-        bench.after_401(&new).await,
-        Ok(After401::Retry(_))
-    ));
+    assert!(matches!(bench.after_401(&new).await, Ok(After401::Retry(_))));
     assert_eq!(bench.fake.seen().refreshes, 2);
 }
 
@@ -95,15 +82,10 @@ async fn a_revoked_grant_is_dead_at_the_refresh_by_the_clock() {
 #[tokio::test]
 async fn a_deactivated_user_dies_at_the_refresh_with_forgejos_words() {
     let bench = Bench::start().await;
-    bench
-        .fake
-        .set(|levers| levers.user = Some(Canned::message(403, PROHIBITED)));
+    bench.fake.set(|levers| levers.user = Some(Canned::message(403, PROHIBITED)));
     bench.fake.advance(3600);
     let answer = bench.token().await;
-    assert!(
-        matches!(&answer, Err(CredentialError::Dead(reason)) if reason.contains(PROHIBITED)),
-        "{answer:?}"
-    );
+    assert!(matches!(&answer, Err(CredentialError::Dead(reason)) if reason.contains(PROHIBITED)), "{answer:?}");
     assert_eq!(bench.fake.seen().refreshes, 1);
     assert!(bench.store.row("alice").dead.unwrap().contains(PROHIBITED));
 }
@@ -123,10 +105,7 @@ async fn with_a_used_up_refresh_token_the_access_token_serves_to_its_end() {
     assert_eq!(bench.store.row("alice").lease, None);
     bench.fake.advance(61);
     let answer = bench.token().await;
-    assert!(
-        matches!(&answer, Err(CredentialError::Dead(reason)) if reason.contains("already used")),
-        "{answer:?}"
-    );
+    assert!(matches!(&answer, Err(CredentialError::Dead(reason)) if reason.contains("already used")), "{answer:?}");
 }
 
 #[tokio::test]
@@ -137,10 +116,7 @@ async fn a_used_up_refresh_token_and_a_refused_access_token_are_the_end() {
     assert!(matches!(bench.after_401(&token).await, Ok(After401::Alive)));
     bench.fake.set(|levers| levers.revoked = true);
     bench.fake.advance(20);
-    assert!(matches!(
-        bench.after_401(&token).await,
-        Err(CredentialError::Dead(_))
-    ));
+    assert!(matches!(bench.after_401(&token).await, Err(CredentialError::Dead(_))));
     assert_eq!(bench.fake.seen().refreshes, 1);
 }
 
@@ -148,9 +124,7 @@ async fn a_used_up_refresh_token_and_a_refused_access_token_are_the_end() {
 #[tokio::test]
 async fn a_lost_answer_is_unavailable_first_and_dead_when_forgejo_says_so() {
     let bench = Bench::start().await;
-    bench
-        .fake
-        .set(|levers| levers.token_after_commit = Some(Canned::html(502)));
+    bench.fake.set(|levers| levers.token_after_commit = Some(Canned::html(502)));
     bench.fake.advance(3600);
     assert!(is_unavailable(&bench.token().await));
     assert_eq!(bench.deaths(), 0);
@@ -170,11 +144,7 @@ async fn a_401_while_forgejo_cannot_refresh_is_no_death() {
     for _ in 0..5 {
         assert!(is_unavailable(&bench.after_401(&token).await));
     }
-    assert_eq!(
-        bench.fake.seen().refreshes,
-        1,
-        "the hold-off counts for forced refreshes too"
-    );
+    assert_eq!(bench.fake.seen().refreshes, 1, "the hold-off counts for forced refreshes too");
     assert_eq!(bench.deaths(), 0);
     assert_eq!(bench.store.row("alice").dead, None);
 }
@@ -227,10 +197,7 @@ async fn a_death_in_the_store_is_known_after_a_restart() {
     assert!(one.token().await.is_err());
     let restarted = one.other();
     assert!(restarted.credentials.is_dead(&alice()).await.unwrap());
-    assert!(matches!(
-        restarted.token().await,
-        Err(CredentialError::Dead(_))
-    ));
+    assert!(matches!(restarted.token().await, Err(CredentialError::Dead(_))));
     assert_eq!(one.fake.seen().refreshes, 1);
 }
 

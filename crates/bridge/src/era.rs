@@ -33,7 +33,7 @@ impl Era {
     pub(crate) fn of(incoming: &Incoming, head: &PostHead) -> Result<Self, Refusal> {
         let message = match incoming {
             Incoming::One(message) => message,
-            Incoming::Batch(messages) if messages.iter().any(|message| message.claims_modern()) => {
+            Incoming::Batch(messages) if messages.iter().any(Message::claims_modern) => {
                 return Err(Refusal::invalid("a request of 2026-07-28 can't be in a batch; send each by itself"));
             }
             Incoming::Batch(_) => return Ok(Self::Legacy),

@@ -237,13 +237,13 @@ impl Worker {
 
     /// A request of the broker's own whose answer is of no interest; in its place among what is written now.
     pub(crate) fn tell(&self, method: &str, params: &[u8]) {
-        let Ok(room) = self.outgoing.try_reserve() else { return };
         let (answer, _) = oneshot::channel();
         let deadline = Instant::now() + self.config.call_deadline;
-        if let Ok(id) = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline) {
-            let line = request_line(id, method, Some(params));
-            self.queued.fetch_add(line.len(), Ordering::Relaxed);
-            room.send(Outgoing { line, call: None });
+        let opened = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline);
+        if let Ok(id) = opened
+            && !self.note(request_line(id, method, Some(params)))
+        {
+            self.pending.lock().withdraw(id);
         }
     }
 

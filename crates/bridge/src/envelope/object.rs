@@ -131,7 +131,7 @@ mod tests {
     fn members_are_cut_out_and_the_rest_stays() {
         let text = r#"{ "a" : 1, "b":[1,{"a":2}] , "c":"x,}" }"#;
         assert_eq!(without(text, "a"), r#"{ "b":[1,{"a":2}] , "c":"x,}" }"#);
-        assert_eq!(without(text, "b"), r#"{ "a" : 1 , "c":"x,}" }"#.replace("1 ,", "1 ,"));
+        assert_eq!(without(text, "b"), r#"{ "a" : 1 , "c":"x,}" }"#);
         assert_eq!(without(text, "c"), r#"{ "a" : 1, "b":[1,{"a":2}] }"#);
         assert_eq!(without(text, "ab"), r#"{ "c":"x,}" }"#);
         assert_eq!(without(text, "abc"), "{ }");

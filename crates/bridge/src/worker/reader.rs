@@ -110,9 +110,10 @@ impl Worker {
                     let line = message.with_id(call.id.as_bytes(), None);
                     Some((call, line))
                 };
-                let Some((call, line)) = converted else { return };
-                let (exchange, _) = call.close();
-                exchange.answer(line);
+                if let Some((call, line)) = converted {
+                    let (exchange, _) = call.close();
+                    exchange.answer(line);
+                }
             }
             Answered::Open(Waiter::Broker { answer, .. }) => {
                 let _ = answer.send(Ok(message));

@@ -147,12 +147,12 @@ mod tests {
 
     use super::*;
 
-    fn declared(schema: Value) -> Option<Arc<[ParamHeader]>> {
+    fn declared(schema: &Value) -> Option<Arc<[ParamHeader]>> {
         let list = json!({"tools":[{"name":"t","inputSchema":schema}]});
         of_tools(&Bytes::from(list.to_string())).remove("t")
     }
 
-    fn checked(declared: &[ParamHeader], headers: &[(&str, &str)], arguments: Value) -> bool {
+    fn checked(declared: &[ParamHeader], headers: &[(&str, &str)], arguments: &Value) -> bool {
         let headers: Vec<(String, String)> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         check(declared, &headers, Some(Bytes::from(arguments.to_string()))).is_ok()
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn h07_a_schema_that_breaks_the_rules_declares_nothing() {
         let string = json!({"type":"string","x-mcp-header":"Region"});
-        assert!(declared(json!({"type":"object","properties":{"region":string}})).is_some());
+        assert!(declared(&json!({"type":"object","properties":{"region":string}})).is_some());
         for schema in [
             json!({"type":"object","properties":{"a":string,"b":{"type":"string","x-mcp-header":"region"}}}),
             json!({"type":"object","properties":{"a":{"type":"number","x-mcp-header":"A"}}}),
@@ -171,7 +171,7 @@ mod tests {
             json!({"type":"object","x-mcp-header":"Root","properties":{}}),
             json!({"type":"object","oneOf":[{"properties":{"a":string}}]}),
         ] {
-            assert_eq!(declared(schema.clone()), None, "{schema}");
+            assert_eq!(declared(&schema), None, "{schema}");
         }
     }
 
@@ -181,8 +181,8 @@ mod tests {
             "region":{"type":"string","x-mcp-header":"Region"},
             "where":{"type":"object","properties":{"count":{"type":"integer","x-mcp-header":"Count"}}},
             "dry":{"type":"boolean","x-mcp-header":"Dry"}}});
-        let declared = declared(schema).expect("three headers");
-        let call = |headers: &[(&str, &str)], arguments| checked(&declared, headers, arguments);
+        let declared = declared(&schema).expect("three headers");
+        let call = |headers: &[(&str, &str)], arguments: Value| checked(&declared, headers, &arguments);
         assert!(call(&[], json!({})));
         assert!(call(&[], json!({"region":null})));
         assert!(call(&[("region", "eu"), ("unasked", "x")], json!({"region":"eu"})));

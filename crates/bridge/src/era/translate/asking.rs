@@ -46,7 +46,8 @@ struct State {
     ended: Option<Ended>,
     /// A client that came back in the very moment in which the call ended.
     waiting: Option<(Arc<Exchange>, RawId)>,
-    _guard: Option<ParkGuard>,
+    /// Counts the call among those that wait for their clients.
+    held: Option<ParkGuard>,
 }
 
 struct Question {
@@ -149,7 +150,7 @@ fn cause(worker: &Worker, need: &Need) -> Option<(u64, bool)> {
 
 impl Asking {
     fn new(worker: &Arc<Worker>, call: u64, question: Question, until: Instant) -> Arc<Self> {
-        let state = State { questions: vec![question], until, ended: None, waiting: None, _guard: None };
+        let state = State { questions: vec![question], until, ended: None, waiting: None, held: None };
         Arc::new(Self {
             worker: Arc::downgrade(worker),
             call,
@@ -191,7 +192,7 @@ impl Asking {
             let parked = (call.exchange.clone(), call.id.clone(), terms.binding.clone(), call.ticket.take());
             let mut state = self.state.lock();
             state.until = until;
-            state._guard = Some(guard);
+            state.held = Some(guard);
             drop(state);
             self.parked.store(true, Ordering::Relaxed);
             pending.postpone(self.call, until);
@@ -230,17 +231,14 @@ impl Asking {
 
     /// The call has ended and its client is not there.
     pub(crate) fn ended(&self, ended: Ended) {
-        let waiting = {
-            let mut state = self.state.lock();
-            match state.waiting.take() {
-                Some(waiting) => waiting,
-                None => {
-                    state.ended = Some(ended);
-                    return;
-                }
-            }
+        let mut state = self.state.lock();
+        let Some((exchange, id)) = state.waiting.take() else {
+            state.ended = Some(ended);
+            state.held = None;
+            return;
         };
-        ended.deliver(&waiting.0, &waiting.1);
+        drop(state);
+        ended.deliver(&exchange, &id);
     }
 
     /// The client is back. `answers` holds what it brings; `resume` puts it in the call's place and tells whether the call is
@@ -289,7 +287,7 @@ impl Asking {
     /// The client is in the call's place again.
     pub(super) fn unpark(&self) {
         self.parked.store(false, Ordering::Relaxed);
-        self.state.lock()._guard = None;
+        self.state.lock().held = None;
     }
 }
 

@@ -105,8 +105,8 @@ pub(super) fn error(message: &Message, id: &RawId, terms: &Terms) -> (u16, Bytes
     let replaced = match code {
         // Resource not found (E01), with the URI in `data` where the client looks for it.
         Some(-32002) => Some(INVALID_PARAMS),
-        // URL elicitation required, of a client that can't do it; and codes that mean something else, or nothing, in 2026-07-28.
-        Some(-32042 | -32099..=-32020) => Some(INTERNAL_ERROR),
+        // URL elicitation required (-32042), of a client that can't do it; and codes that mean something else, or nothing, in 2026-07-28.
+        Some(-32099..=-32020) => Some(INTERNAL_ERROR),
         _ => None,
     };
     if let (Some(error), Some(replaced)) = (&error, replaced) {
@@ -116,12 +116,11 @@ pub(super) fn error(message: &Message, id: &RawId, terms: &Terms) -> (u16, Bytes
             && error.get("data").is_none_or(|data| Object::read(data).is_none_or(|data| data.get("uri").is_none()))
         {
             let data = json!({ "uri": serde_json::from_slice::<Value>(uri).unwrap_or_default() }).to_string();
-            match error.range("data") {
-                Some(range) => edits.push((at(range), data)),
-                None => {
-                    let inside = error.inside();
-                    edits.push((at(inside..inside), first_member(error, &format!(r#""data":{data}"#))));
-                }
+            if let Some(range) = error.range("data") {
+                edits.push((at(range), data));
+            } else {
+                let inside = error.inside();
+                edits.push((at(inside..inside), first_member(error, &format!(r#""data":{data}"#))));
             }
         }
     }

@@ -46,7 +46,7 @@ async fn there_and_back(
         .say(format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{{"content":{result},"more":{arguments}}}}}"#))
         .await;
     let answer = crate::house::text(soon(reply).await.expect("post"));
-    (sent.replacen(&format!("\"id\":{number}"), "\"id\":#", 1), answer)
+    (sent.replacen(&format!("\"id\":{number}"), "\"id\":?", 1), answer)
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn what_goes_in_comes_out_save_what_the_protocol_says_to_change() {
             prop_assert_eq!(
                 sent,
                 format!(
-                    r##"{{"jsonrpc":"2.0","unknown":{arguments},"id":#,"method":"tools/call","params":{{"name":"x","arguments":{arguments},"extra":{result}}}}}"##
+                    r#"{{"jsonrpc":"2.0","unknown":{arguments},"id":?,"method":"tools/call","params":{{"name":"x","arguments":{arguments},"extra":{result}}}}}"#
                 )
             );
             let info = r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"puppet","version":"1"}}"#;

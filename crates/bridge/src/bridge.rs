@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::access::AccessIssuer;
 pub use crate::config::BridgeConfig;
-use crate::envelope::{Bounds, RawId, read_post};
+use crate::envelope::{Bounds, Incoming, RawId, read_post};
 use crate::era::{Era, legacy, modern};
 use crate::observer::{Figures, Observer};
 use crate::refusal::{INVALID_REQUEST, Refusal};
@@ -40,8 +40,8 @@ impl Bridge {
         Self { supervisor: Supervisor::start(shop, sessions), bounds }
     }
 
-    /// Answers a POST. If the returned future is dropped, calls that have begun go on: in the legacy era a lost connection is
-    /// not a cancellation.
+    /// Answers a POST. If the returned future is dropped, or the stream that it gave, a request of 2026-07-28 is cancelled; calls
+    /// of the era of sessions go on, where a lost connection is not a cancellation.
     pub async fn post(&self, who: &Principal, head: PostHead, body: Bytes) -> Reply {
         let incoming = match read_post(&body, self.bounds) {
             Ok(incoming) => incoming,
@@ -51,11 +51,12 @@ impl Bridge {
                 return refusal.reply(malformed.id.as_ref().map(RawId::as_bytes));
             }
         };
-        match Era::of(&incoming, head.session_id.is_some()) {
-            Era::Legacy => legacy::post(&self.supervisor, who, head, incoming).await,
-            Era::Modern => {
-                self.supervisor.shop().observer.refused("modern_request");
-                modern::refuse(&incoming)
+        match (Era::of(&incoming, &head), incoming) {
+            (Ok(Era::Modern), Incoming::One(message)) => modern::post(&self.supervisor, who, head, message).await,
+            (Ok(_), incoming) => legacy::post(&self.supervisor, who, head, incoming).await,
+            (Err(refusal), incoming) => {
+                self.supervisor.shop().observer.refused(refusal.label);
+                refusal.reply(legacy::only_id(&incoming).as_ref().map(RawId::as_bytes))
             }
         }
     }

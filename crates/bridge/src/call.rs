@@ -9,8 +9,12 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::envelope::{IdKey, Message, RawId};
+use crate::era::translate::asking::{Asking, Ended};
+use crate::era::translate::terms::Terms;
+use crate::errand::Errand;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
+use crate::speech::Tongue;
 use crate::tally::CallGuard;
 
 /// A call. Whoever holds it owes its exchange an answer.
@@ -29,7 +33,12 @@ pub(crate) struct Call {
     pub(crate) after: After,
     /// How many workers it has been given to.
     pub(crate) attempts: u8,
-    pub(crate) ticket: Ticket,
+    /// `None` while its client has been sent away to answer a question.
+    pub(crate) ticket: Option<Ticket>,
+    /// What it needs as the call of a modern client on a worker with a handshake.
+    pub(crate) terms: Option<Box<Terms>>,
+    /// What it needs on a worker of 2026-07-28.
+    pub(crate) errand: Option<Errand>,
 }
 
 /// What a good answer to a call changes.
@@ -65,12 +74,20 @@ pub(crate) struct OpenId {
 impl Call {
     /// Answers the call with the bridge's own words.
     pub(crate) fn refuse(self, refusal: &Refusal) {
+        if let Some(asking) = self.parked() {
+            asking.ended(Ended::Refused(refusal.clone()));
+            return;
+        }
         let (exchange, id) = self.close();
         exchange.refuse(id.as_bytes(), refusal);
     }
 
     /// The user's credential has died before there was an answer.
     pub(crate) fn log_in_again(self, refusal: &Refusal) {
+        if let Some(asking) = self.parked() {
+            asking.ended(Ended::LogInAgain(refusal.clone()));
+            return;
+        }
         let (exchange, id) = self.close();
         exchange.log_in_again(id.as_bytes(), refusal);
     }
@@ -91,7 +108,29 @@ impl Call {
 
     /// Whether the client has cancelled it before a worker had it.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.ticket.open_id.as_ref().is_some_and(|open| open.cancelled.load(Ordering::Relaxed))
+        let open_id = self.ticket.as_ref().and_then(|ticket| ticket.open_id.as_ref());
+        self.exchange.log().is_closed() || open_id.is_some_and(|open| open.cancelled.load(Ordering::Relaxed))
+    }
+
+    /// Whether its client has been sent away to answer a question: then it has no exchange.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked().is_some()
+    }
+
+    fn parked(&self) -> Option<&Asking> {
+        self.terms.as_ref()?.asking.as_deref().filter(|asking| asking.is_parked())
+    }
+
+    /// The line for a worker that knows the call under this number.
+    pub(crate) fn line(&self, message: &Message, number: u64, tongue: Tongue) -> Bytes {
+        let number = number.to_string();
+        match &self.errand {
+            Some(Errand::Legacy(errand)) if tongue == Tongue::Stateless => {
+                let id = number.as_bytes();
+                message.edit().id(id, Some(id)).meta(&errand.meta.members()).made()
+            }
+            _ => message.with_id(number.as_bytes(), Some(number.as_bytes())),
+        }
     }
 }
 

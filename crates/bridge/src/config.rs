@@ -42,12 +42,18 @@ pub struct BridgeConfig {
     pub first_return_timeout: Duration,
     /// From the start of the process to the answer to `initialize`. Default 20 s.
     pub start_timeout: Duration,
+    /// How long a process may take that is only asked what its program speaks. Default 10 s.
+    pub probe_timeout: Duration,
     /// From a call to its answer. Default 300 s.
     pub call_deadline: Duration,
     /// How long a worker that let a call time out may take for a `ping` before it counts as wedged. Default 10 s.
     pub ping_timeout: Duration,
     /// A POST without an answer becomes an event stream after this. Default 5 s.
     pub stream_after: Duration,
+    /// A modern client that has been asked something comes back within this, or its call is cancelled. Default 300 s.
+    pub input_deadline: Duration,
+    /// Calls of one user that may wait for that. Default 32.
+    pub max_parked_calls_per_user: usize,
     /// A worker's question that no person has to answer (`roots/list`), or that reached no stream, is answered with an
     /// error after this. All others have [`Self::call_deadline`]. Default 10 s.
     pub question_timeout: Duration,
@@ -99,9 +105,12 @@ impl Default for BridgeConfig {
             session_idle_timeout: Duration::from_mins(15),
             first_return_timeout: Duration::from_mins(1),
             start_timeout: Duration::from_secs(20),
+            probe_timeout: Duration::from_secs(10),
             call_deadline: Duration::from_mins(5),
             ping_timeout: Duration::from_secs(10),
             stream_after: Duration::from_secs(5),
+            input_deadline: Duration::from_mins(5),
+            max_parked_calls_per_user: 32,
             question_timeout: Duration::from_secs(10),
             stop_grace: Duration::from_secs(5),
             last_seen_interval: Duration::from_mins(1),

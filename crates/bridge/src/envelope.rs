@@ -8,8 +8,10 @@
 //! Strict where two readers could disagree: the broker must never see one method and the worker another. Go's decoder takes
 //! `"Method"` for `"method"` and the later of two, so a known member that is doubled or misspelt by case is refused.
 
+mod edit;
 mod id;
 mod members;
+mod object;
 mod scan;
 mod splice;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use self::id::{IdKey, RawId};
 use self::members::{Strictness, members};
+pub(crate) use self::object::{Object, first_member, member};
 pub(crate) use self::splice::splice;
 use crate::refusal::{INVALID_REQUEST, PARSE_ERROR, Refusal};
 
@@ -101,6 +104,7 @@ pub(crate) struct Message {
     id: Option<Range<usize>>,
     params: Option<Range<usize>>,
     payload: Option<Range<usize>>,
+    meta: Option<Range<usize>>,
     progress_token: Option<Range<usize>>,
     modern: bool,
 }
@@ -237,6 +241,7 @@ impl Message {
             id: id.map(|raw| range_in(text, raw.get())),
             params: params.map(|raw| range_in(text, raw.get())),
             payload: result.or(error).map(|raw| range_in(text, raw.get())),
+            meta: None,
             progress_token: None,
             modern: false,
         };
@@ -269,6 +274,7 @@ impl Message {
         if let Some(fault) = found.fault {
             return Err(format!("_meta: {fault}"));
         }
+        self.meta = Some(range_in(text, meta));
         self.modern = found.values[1].is_some();
         if let Some(token) = found.values[0].map(RawValue::get).filter(|token| *token != "null") {
             if !(token.starts_with('"') || token.starts_with(|first: char| first == '-' || first.is_ascii_digit())) {
@@ -329,9 +335,42 @@ impl Message {
         self.member_of(self.params.clone()?, name)
     }
 
+    /// A raw member of `params._meta` of a client's message.
+    pub(crate) fn meta(&self, name: &'static str) -> Option<Bytes> {
+        self.member_of(self.meta.clone()?, name).map(|(_, raw)| raw)
+    }
+
+    /// Where `params` is, and `_meta` within it if the message is a client's.
+    pub(crate) fn params_and_meta(&self) -> (Option<Range<usize>>, Option<Range<usize>>) {
+        (self.params.clone(), self.meta.clone())
+    }
+
+    /// Where the raw `result` or `error` is.
+    pub(crate) fn payload_range(&self) -> Option<Range<usize>> {
+        self.payload.clone()
+    }
+
+    /// Where the raw id is.
+    pub(crate) fn id_range(&self) -> Option<Range<usize>> {
+        self.id.clone()
+    }
+
     /// A raw member of `result` or `error`.
     pub(crate) fn payload_member(&self, name: &'static str) -> Option<Bytes> {
         self.member_of(self.payload.clone()?, name).map(|(_, raw)| raw)
+    }
+
+    /// A copy that does not keep the buffer alive that the message was read into.
+    pub(crate) fn detached(&self) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self.clone() }
+    }
+
+    /// The client's message with these ranges replaced; nothing that the checks look at may be added.
+    pub(crate) fn spliced(&self, edits: Vec<(Range<usize>, &[u8])>) -> Option<Self> {
+        match read(&splice(&self.bytes, edits), Side::Client, 0).ok()? {
+            Incoming::One(message) => Some(message),
+            Incoming::Batch(_) => None,
+        }
     }
 
     fn member_of(&self, within: Range<usize>, name: &'static str) -> Option<(Range<usize>, Bytes)> {

@@ -72,6 +72,11 @@ impl Exchange {
         !self.abandoned.load(Ordering::Relaxed) && (!self.streaming.load(Ordering::Relaxed) || self.log.is_attached())
     }
 
+    /// The client has gone.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
     /// Something that goes before the answer.
     pub(crate) fn push(&self, weight: Weight, data: Bytes) -> Pushed {
         let mut state = self.state.lock();
@@ -89,6 +94,11 @@ impl Exchange {
     pub(crate) fn refuse(&self, id: &[u8], refusal: &Refusal) {
         let outcome = Outcome::Refused { status: refusal.status, retry_after: refusal.retry_after };
         self.finish_one(outcome, Some(refusal.body(Some(id))));
+    }
+
+    /// The worker's answer, under another status than 200 if no stream has begun.
+    pub(crate) fn answer_with_status(&self, status: u16, data: Bytes) {
+        self.finish_one(Outcome::Refused { status, retry_after: None }, Some(data));
     }
 
     /// The user's credential has died. In a stream that has begun it is an error like others.

@@ -24,19 +24,24 @@ pub mod spawn;
 // Messages.
 mod call;
 mod envelope;
+mod errand;
 mod event_log;
 mod exchange;
 mod frame;
+mod meta;
 mod pending;
 mod questions;
 mod refusal;
+mod request_state;
 mod scrub;
 mod sse;
 
 // Workers.
 mod breaker;
 mod desk;
+mod program;
 mod seat;
+mod speech;
 mod tally;
 mod worker;
 mod workshop;

@@ -12,8 +12,11 @@ use tokio::time::Instant;
 
 use crate::call::Call;
 use crate::envelope::{IdKey, Message};
+use crate::era::modern::request::LogLevel;
+use crate::errand::Errand;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
+use crate::worker::LISTEN;
 
 /// Tombstones that are kept; older ones go first. Ids are never used twice, so one too few only blurs the statistics.
 const MAX_TOMBSTONES: usize = 1024;
@@ -69,6 +72,12 @@ impl Pending {
         if self.tombstones.remove(&id) { Answered::Late } else { Answered::Unknown }
     }
 
+    /// Takes a listen that the worker has cancelled. A response to it may follow.
+    pub(crate) fn end_listen(&mut self, id: u64) -> Option<Waiter> {
+        let listens = |entry: &Entry| matches!(&entry.waiter, Waiter::Broker { method, .. } if **method == *LISTEN);
+        if self.open.get(&id).is_some_and(listens) { self.bury(id) } else { None }
+    }
+
     /// Forgets a call that never was.
     pub(crate) fn withdraw(&mut self, id: u64) -> Option<Waiter> {
         self.open.remove(&id).map(|entry| entry.waiter)
@@ -118,6 +127,50 @@ impl Pending {
         self.open.iter().filter(|(_, entry)| known(entry)).map(|(id, _)| *id).collect()
     }
 
+    /// The call that this exchange waits for.
+    pub(crate) fn of_exchange(&self, exchange: &Arc<Exchange>) -> Option<u64> {
+        let waits = |entry: &Entry| matches!(&entry.waiter, Waiter::Client(call) if Arc::ptr_eq(&call.exchange, exchange) && !call.is_parked());
+        self.open.iter().find(|(_, entry)| waits(entry)).map(|(id, _)| *id)
+    }
+
+    /// The one open call that asked for log messages of this level, if there is exactly one (trap 11).
+    pub(crate) fn only_listener(&self, level: LogLevel) -> Option<Arc<Exchange>> {
+        let wants = |entry: &Entry| match &entry.waiter {
+            Waiter::Client(call) => match &call.errand {
+                Some(Errand::Modern(errand)) => {
+                    errand.log_level.is_some_and(|least| level >= least).then(|| call.exchange.clone())
+                }
+                _ => None,
+            },
+            Waiter::Broker { .. } => None,
+        };
+        let mut wanting = self.open.values().filter_map(wants);
+        wanting.next().filter(|_| wanting.next().is_none())
+    }
+
+    /// The calls that can have caused what the worker says now: all whose client has not been sent away.
+    pub(crate) fn running(&self) -> impl Iterator<Item = (u64, &Call)> {
+        self.open.iter().filter_map(|(id, entry)| match &entry.waiter {
+            Waiter::Client(call) if !call.is_parked() => Some((*id, &**call)),
+            _ => None,
+        })
+    }
+
+    /// The calls whose client has been sent away.
+    pub(crate) fn parked(&self) -> impl Iterator<Item = (u64, &Call)> {
+        self.open.iter().filter_map(|(id, entry)| match &entry.waiter {
+            Waiter::Client(call) if call.is_parked() => Some((*id, &**call)),
+            _ => None,
+        })
+    }
+
+    /// Gives a call more time, or less.
+    pub(crate) fn postpone(&mut self, id: u64, deadline: Instant) {
+        if let Some(entry) = self.open.get_mut(&id) {
+            entry.deadline = deadline;
+        }
+    }
+
     /// The newest call whose client is listening: where a message goes that names no call.
     pub(crate) fn newest_attended(&self) -> Option<Arc<Exchange>> {
         let mut attended: Vec<(u64, &Arc<Exchange>)> = self.attended().collect();
@@ -138,15 +191,9 @@ impl Pending {
         self.open.iter().filter(|(_, entry)| is_call(entry)).map(|(id, _)| *id).collect()
     }
 
-    /// The one call whose client is listening, if there is exactly one open call.
-    pub(crate) fn only_attended(&self) -> Option<Arc<Exchange>> {
-        let (_, exchange) = self.attended().next()?;
-        (self.calls() == 1).then(|| exchange.clone())
-    }
-
     fn attended(&self) -> impl Iterator<Item = (u64, &Arc<Exchange>)> {
         self.open.iter().filter_map(|(id, entry)| match &entry.waiter {
-            Waiter::Client(call) if call.exchange.is_attended() => Some((*id, &call.exchange)),
+            Waiter::Client(call) if call.exchange.is_attended() && !call.is_parked() => Some((*id, &call.exchange)),
             _ => None,
         })
     }

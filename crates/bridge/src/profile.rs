@@ -51,6 +51,22 @@ pub struct WorkerProfile {
     /// as well as one that revives it: they restore the state that this program keeps by itself.
     #[serde(default)]
     pub repeat_calls: Vec<RepeatCall>,
+    /// Which protocol era the program speaks.
+    #[serde(default)]
+    pub era: WorkerEra,
+}
+
+/// Which era of MCP a worker program speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerEra {
+    /// Found by asking a process that is used for nothing else.
+    #[default]
+    Auto,
+    /// The revisions up to 2025-11-25, which begin with `initialize`. Nothing is asked.
+    Legacy,
+    /// 2026-07-28 alone: legacy clients get their sessions from the broker.
+    Modern,
 }
 
 /// A further variable that carries the capability.
@@ -101,6 +117,7 @@ impl fmt::Debug for WorkerProfile {
             .field("allowed_paths", &self.allowed_paths)
             .field("may_fork", &self.may_fork)
             .field("repeat_calls", &self.repeat_calls)
+            .field("era", &self.era)
             .finish()
     }
 }

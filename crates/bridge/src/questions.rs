@@ -53,6 +53,13 @@ impl Questions {
         }
     }
 
+    /// Gives the client more time.
+    pub(crate) fn postpone(&mut self, number: u64, deadline: Instant) {
+        if let Some(question) = self.open.get_mut(&number) {
+            question.deadline = deadline;
+        }
+    }
+
     /// The client has answered.
     pub(crate) fn answer(&mut self, number: u64) -> Option<RawId> {
         self.open.remove(&number).map(|question| question.id)

@@ -1,8 +1,8 @@
 //! What the bridge says when it does not forward: a status, a JSON-RPC error and a hint when to come back.
 //!
 //! Every refusal carries a JSON-RPC error body with the request's id where it could be read (mcp.md, trap 25), so that a client
-//! shows the person a sentence and not a number. Codes -32000 to -32019 are the legacy era's own (mcp.md §4); none of the codes
-//! that a modern client takes as proof of a modern server is ever used here.
+//! shows the person a sentence and not a number. Codes -32000 to -32019 are the legacy era's own (mcp.md §4); the codes that a
+//! modern client takes as proof of a modern server are for modern requests only.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -21,6 +21,17 @@ pub(crate) const UNAVAILABLE: i32 = -32000;
 /// A time limit has passed, or the session is gone (both as in the TypeScript SDK).
 pub(crate) const GONE: i32 = -32001;
 
+/// A header is missing or says something else than the body (2026-07-28).
+pub(crate) const HEADER_MISMATCH: i32 = -32020;
+/// The client has not declared a capability that the request needs (2026-07-28).
+pub(crate) const MISSING_CAPABILITY: i32 = -32021;
+/// The revision is not one of the modern ones that are served (2026-07-28).
+pub(crate) const UNSUPPORTED_VERSION: i32 = -32022;
+/// Invalid params.
+pub(crate) const INVALID_PARAMS: i32 = -32602;
+/// Internal error.
+pub(crate) const INTERNAL_ERROR: i32 = -32603;
+
 /// Why the bridge answers itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -30,6 +41,8 @@ pub(crate) struct Refusal {
     pub(crate) code: i32,
     /// For the client and the person behind it: what was wrong and what to do.
     pub(crate) message: String,
+    /// Raw JSON for the error's `data`.
+    pub(crate) data: Option<Box<str>>,
     /// Seconds.
     pub(crate) retry_after: Option<u32>,
     /// For [`crate::observer::Observer::refused`].
@@ -47,12 +60,19 @@ struct ErrorBody<'a> {
 struct ErrorObject<'a> {
     code: i32,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
 }
 
 /// A JSON-RPC error response. `id` is raw JSON; anything else becomes `null`.
 pub(crate) fn error_body(id: Option<&[u8]>, code: i32, message: &str) -> Bytes {
+    error_body_with(id, code, message, None)
+}
+
+fn error_body_with(id: Option<&[u8]>, code: i32, message: &str, data: Option<&str>) -> Bytes {
+    let data = data.and_then(|raw| serde_json::from_str::<&RawValue>(raw).ok());
     let id = id.and_then(|raw| serde_json::from_slice::<&RawValue>(raw).ok());
-    let body = ErrorBody { jsonrpc: "2.0", id, error: ErrorObject { code, message } };
+    let body = ErrorBody { jsonrpc: "2.0", id, error: ErrorObject { code, message, data } };
     serde_json::to_vec(&body).map_or_else(|_| Bytes::from_static(b"{}"), Bytes::from)
 }
 
@@ -60,7 +80,7 @@ pub(crate) fn error_body(id: Option<&[u8]>, code: i32, message: &str) -> Bytes {
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: i32, label: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None, label }
+        Self { status, code, message: message.into(), data: None, retry_after: None, label }
     }
 
     /// 400 with an invalid-request error.
@@ -81,6 +101,11 @@ impl Refusal {
     /// An error about one call that travels in-band (HTTP 200), because the request as such was fine.
     pub(crate) fn in_band(code: i32, label: &'static str, message: impl Into<String>) -> Self {
         Self::new(200, code, label, message)
+    }
+
+    /// The same with `data`.
+    pub(crate) fn with_data(self, data: &serde_json::Value) -> Self {
+        Self { data: Some(data.to_string().into()), ..self }
     }
 
     /// 404: the client is to initialize again (T53). The same words for an unknown, an ended and a foreign session (T54).
@@ -104,7 +129,7 @@ impl Refusal {
     }
 
     pub(crate) fn body(&self, id: Option<&[u8]>) -> Bytes {
-        error_body(id, self.code, &self.message)
+        error_body_with(id, self.code, &self.message, self.data.as_deref())
     }
 
     pub(crate) fn reply(&self, id: Option<&[u8]>) -> Reply {

@@ -24,6 +24,12 @@ pub struct PostHead {
     pub session_id: Option<String>,
     /// `MCP-Protocol-Version`.
     pub protocol_version: Option<String>,
+    /// `Mcp-Method` (2026-07-28). Of a header that is there more than once all values, parted by commas.
+    pub mcp_method: Option<String>,
+    /// `Mcp-Name` (2026-07-28), as `mcp_method`.
+    pub mcp_name: Option<String>,
+    /// The headers that begin with `Mcp-Param-` (2026-07-28): the rest of the name in lower case, and the value.
+    pub params: Vec<(String, String)>,
 }
 
 /// The headers of a GET that matter.

@@ -6,7 +6,7 @@
 mod start;
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -87,6 +87,11 @@ impl Seat {
             login_lost: Arc::default(),
             inner: Mutex::new(Inner { who, slot: Slot::Empty, closed: None, crashes: VecDeque::new(), used }),
         })
+    }
+
+    /// A number under which the client can be asked; unique in this session.
+    pub(crate) fn question_number(&self) -> u64 {
+        self.question_numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The worker, if one is running.
@@ -245,7 +250,17 @@ impl Seat {
         }
         call.attempts += 1;
         let attempts = call.attempts;
-        let (call, why) = worker.call(Box::new(call)).err()?;
+        if let Some(desk) = self.desk.upgrade() {
+            desk.giving(worker, &call);
+        }
+        let exchange = call.exchange.clone();
+        let Err((call, why)) = worker.call(Box::new(call)) else {
+            // The client may have left this moment.
+            if exchange.log().is_closed() {
+                worker.cancel_exchange(&exchange);
+            }
+            return None;
+        };
         let refusal = match why {
             NotTaken::Ended if attempts < MAX_ATTEMPTS => return Some(*call),
             NotTaken::Ended => {

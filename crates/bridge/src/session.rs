@@ -6,6 +6,8 @@
 
 mod desk;
 mod posts;
+mod rounds;
+mod stateless;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -14,6 +16,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use self::posts::Posts;
+use self::rounds::Rounds;
+use self::stateless::Listening;
+pub(crate) use self::stateless::{ACKNOWLEDGED, subscription_number};
 use crate::call::{After, OpenIds};
 use crate::config::BridgeConfig;
 use crate::envelope::{Message, RawId};
@@ -25,6 +30,7 @@ use crate::reply::Principal;
 use crate::seat::Seat;
 use crate::session_id::SessionKey;
 use crate::session_store::SessionRecord;
+use crate::speech::Tongue;
 use crate::workshop::Workshop;
 
 /// The number of a session's server stream. POSTs count from 1.
@@ -44,6 +50,9 @@ pub(crate) struct Session {
     /// Begins the event ids of this life of the session.
     life: Box<str>,
     streams: AtomicU64,
+    me: Weak<Self>,
+    listening: Listening,
+    rounds: Rounds,
 }
 
 struct State {
@@ -95,6 +104,9 @@ impl Session {
             posts: Posts::new(limits.kept_posts),
             life,
             streams: AtomicU64::new(SERVER_STREAM + 1),
+            me: session.clone(),
+            listening: Listening::default(),
+            rounds: Rounds::default(),
             state: Mutex::new(State { record, returned: again, born: now, last_noted: now, tools: None }),
         })
     }
@@ -242,7 +254,11 @@ impl Session {
                     self.ledger.mark(state.record.clone());
                 }
                 // A worker that is not there, or is starting, hears it when it is ready.
+                let stateless = self.seat.running().is_some_and(|worker| worker.tongue == Tongue::Stateless);
                 self.seat.initialized();
+                if stateless {
+                    self.begin_listening();
+                }
             }
             "notifications/cancelled" => {
                 let Some(id) = requested_id(message) else {
@@ -250,13 +266,14 @@ impl Session {
                 };
                 let reason = message.param("reason").map(|(_, raw)| raw);
                 let known = self.seat.running().is_some_and(|worker| worker.cancel(&id.key(), reason.as_deref()));
-                if !known {
+                if !known && !self.cancel_round(&id.key()) {
                     self.open_ids.cancel(&id.key());
                 }
             }
             // What else a client notifies of concerns the worker of this moment, or none.
             _ => {
-                if let Some(worker) = self.seat.running() {
+                let worker = self.seat.running();
+                if let Some(worker) = worker.filter(|worker| worker.tongue == Tongue::Handshake) {
                     worker.note(message.bytes().clone());
                 }
             }
@@ -266,6 +283,7 @@ impl Session {
     /// The client's answer to a question of the worker. One that nobody waits for is ignored (trap 16).
     pub(crate) fn take_answer(&self, message: &Message) {
         if let Some(number) = message.id().as_ref().and_then(RawId::as_number)
+            && !self.take_input(number, message)
             && let Some(worker) = self.seat.running()
         {
             worker.answer_question(number, message);
@@ -274,6 +292,7 @@ impl Session {
 
     /// The session is over: calls get the refusal, streams end.
     pub(crate) fn end(&self, refusal: Refusal) {
+        self.give_up_rounds(|call| call.refuse(&refusal));
         self.seat.close(refusal);
         self.server_stream.close();
     }

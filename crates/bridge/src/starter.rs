@@ -1,5 +1,6 @@
 //! How the protocol half gets a worker: the seam behind which tests put an in-memory one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -7,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use crate::process::{ExitReport, Process, ProcessRequest, SpawnError};
-use crate::profile::RepeatCall;
+use crate::profile::{RepeatCall, WorkerEra};
 use crate::spawn::Spawner;
 
 /// Starts workers.
@@ -18,6 +19,16 @@ pub trait StartWorker: Send + Sync + 'static {
     /// What the broker itself asks of every worker after the handshake, in this order.
     fn repeat_calls(&self) -> &[RepeatCall] {
         &[]
+    }
+
+    /// Stands for the program as it is now: another value means that it may behave otherwise than before.
+    fn program(&self) -> Arc<str> {
+        "worker".into()
+    }
+
+    /// Which era the program speaks, as far as the operator or the profile says.
+    fn era(&self) -> WorkerEra {
+        WorkerEra::Legacy
     }
 }
 
@@ -50,6 +61,16 @@ impl StartWorker for Spawner {
 
     fn repeat_calls(&self) -> &[RepeatCall] {
         &self.profile().repeat_calls
+    }
+
+    fn program(&self) -> Arc<str> {
+        let path = Self::program(self);
+        let (modified, size) = std::fs::metadata(path).map_or((None, 0), |file| (file.modified().ok(), file.len()));
+        format!("{} {modified:?} {size} {:?}", path.display(), self.profile()).into()
+    }
+
+    fn era(&self) -> WorkerEra {
+        self.profile().era
     }
 }
 

@@ -1,5 +1,6 @@
 //! All sessions and shared workers of this process: finding, making, reviving and ending them.
 
+mod driving;
 mod ending;
 mod sweep;
 
@@ -15,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::envelope::Message;
+use crate::era::native::Native;
 use crate::ledger::Ledger;
 use crate::observer::Figures;
 use crate::refusal::Refusal;
@@ -35,6 +37,7 @@ pub(crate) struct Supervisor {
     random: SystemRandom,
     sessions: Mutex<HashMap<SessionKey, Arc<Session>>>,
     shared: Mutex<HashMap<Arc<str>, Arc<Shared>>>,
+    native: Mutex<HashMap<Arc<str>, Arc<Native>>>,
     /// Grants that have ended of late: whoever was let in just before must not begin anything after.
     ended_grants: Mutex<HashMap<Arc<str>, Instant>>,
     draining: AtomicBool,
@@ -55,6 +58,7 @@ impl Supervisor {
             random: SystemRandom::new(),
             sessions: Mutex::default(),
             shared: Mutex::default(),
+            native: Mutex::default(),
             ended_grants: Mutex::default(),
             draining: AtomicBool::new(false),
             _end_background: background.clone().drop_guard(),

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 struct Counts {
     calls: AtomicUsize,
     streams: AtomicUsize,
+    parked: AtomicUsize,
 }
 
 /// The counts of all users. Cheap to share.
@@ -33,6 +34,9 @@ pub(crate) struct CallGuard(Guard);
 
 /// One stream that a client reads.
 pub(crate) struct StreamGuard(Guard);
+
+/// One call whose client has been sent away to answer a question.
+pub(crate) struct ParkGuard(Guard);
 
 struct Guard {
     of_user: Arc<Counts>,
@@ -58,6 +62,14 @@ impl Tally {
         guard.total.counts.streams.fetch_add(1, Ordering::Relaxed);
         let guard = StreamGuard(guard);
         (open < limit).then_some(guard)
+    }
+
+    /// `None` if as many calls of the user wait for answers of their clients as may.
+    pub(crate) fn park(&self, user: &Arc<str>, limit: usize) -> Option<ParkGuard> {
+        let guard = self.guard(user);
+        let parked = guard.of_user.parked.fetch_add(1, Ordering::Relaxed);
+        let guard = ParkGuard(guard);
+        (parked < limit).then_some(guard)
     }
 
     /// A stream that is bounded elsewhere: that of a POST, by its call.
@@ -113,6 +125,14 @@ impl Drop for CallGuard {
         if self.0.total.counts.calls.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.0.total.quiet.notify_waiters();
         }
+    }
+}
+
+// === impl ParkGuard ===
+
+impl Drop for ParkGuard {
+    fn drop(&mut self) {
+        self.0.of_user.parked.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

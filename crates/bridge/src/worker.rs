@@ -26,17 +26,27 @@ use crate::call::Call;
 use crate::config::BridgeConfig;
 use crate::desk::Desk;
 use crate::envelope::{IdKey, Message, RawId};
+use crate::era::modern::request::LogLevel;
 use crate::exchange::Exchange;
 use crate::observer::Observer;
 use crate::pending::{Pending, Waiter};
 use crate::process::ExitReport;
 use crate::questions::Questions;
 use crate::refusal::{Refusal, UNAVAILABLE, error_body};
+use crate::speech::Tongue;
 use crate::starter::RunningWorker;
+
+/// The one request of 2026-07-28 that stays open.
+pub(crate) const LISTEN: &str = "subscriptions/listen";
+/// Marks the refusal of a listen that the worker has ended.
+pub(crate) const LISTEN_ENDED: &str = "listen_ended";
+/// No deadline, as far as a clock can say it.
+const FOREVER: Duration = Duration::from_hours(24 * 365 * 10);
 
 pub(crate) struct Worker {
     /// Tells workers apart in the log.
     pub(crate) label: Arc<str>,
+    pub(crate) tongue: Tongue,
     /// The one user it ever works for.
     user: Arc<str>,
     access: Arc<dyn WorkerAccess>,
@@ -71,6 +81,8 @@ pub(crate) struct Parts {
     pub(crate) desk: Weak<dyn Desk>,
     /// The numbers under which the client is asked; the session's, so that they outlive a worker.
     pub(crate) question_numbers: Arc<AtomicU64>,
+    /// How the process is spoken to.
+    pub(crate) tongue: Tongue,
 }
 
 /// Why a worker ended.
@@ -113,6 +125,7 @@ impl Worker {
         let (outgoing, queue) = mpsc::channel(parts.config.worker_queue);
         let worker = Arc::new(Self {
             label: parts.label,
+            tongue: parts.tongue,
             user: parts.user,
             access: parts.access,
             config: parts.config,
@@ -156,21 +169,21 @@ impl Worker {
             Err(TrySendError::Closed(())) => return Err((call, NotTaken::Ended)),
         };
         let deadline = call.deadline;
-        let id = {
+        let (id, line) = {
             let mut pending = self.pending.lock();
             if pending.calls() >= self.config.max_calls_per_worker {
                 return Err((call, NotTaken::TooManyCalls));
             }
-            match pending.open(Waiter::Client(call), deadline) {
+            let id = match pending.open(Waiter::Client(call), deadline) {
                 Ok(id) => id,
                 Err(Waiter::Client(call)) => return Err((call, NotTaken::Ended)),
                 Err(Waiter::Broker { .. }) => return Ok(()),
-            }
+            };
+            let line = pending.call(id).map(|call| call.line(&message, id, self.tongue));
+            (id, line.unwrap_or_default())
         };
         self.touch();
         self.sooner.notify_one();
-        let number = id.to_string();
-        let line = message.with_id(number.as_bytes(), Some(number.as_bytes()));
         self.queued.fetch_add(line.len(), Ordering::Relaxed);
         room.send(Outgoing { line, call: Some(id) });
         Ok(())
@@ -178,12 +191,8 @@ impl Worker {
 
     /// A request of the broker's own.
     pub(crate) async fn ask(&self, method: &str, params: Option<&[u8]>, within: Duration) -> Result<Message, Refusal> {
-        let (answer, mut answered) = oneshot::channel();
         let ended = || Refusal::in_band(UNAVAILABLE, "worker_ended", "the worker has ended");
-        let opened =
-            self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, Instant::now() + within);
-        let Ok(id) = opened else { return Err(ended()) };
-        self.sooner.notify_one();
+        let Some((id, mut answered)) = self.await_answer(method, Instant::now() + within) else { return Err(ended()) };
         let line = request_line(id, method, params);
         self.queued.fetch_add(line.len(), Ordering::Relaxed);
         tokio::select! {
@@ -195,6 +204,47 @@ impl Worker {
             answer = &mut answered => return answer.unwrap_or_else(|_| Err(ended())),
         }
         answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// A request of 2026-07-28 that stays open, under a number of the broker's. `None` if the worker takes none.
+    pub(crate) fn open_listen(&self, request: &Message) -> Option<(u64, oneshot::Receiver<Result<Message, Refusal>>)> {
+        let room = self.outgoing.try_reserve().ok()?;
+        let (id, answered) = self.await_answer(LISTEN, Instant::now() + FOREVER)?;
+        let number = id.to_string();
+        let line = request.with_id(number.as_bytes(), Some(number.as_bytes()));
+        self.queued.fetch_add(line.len(), Ordering::Relaxed);
+        room.send(Outgoing { line, call: None });
+        Some((id, answered))
+    }
+
+    /// Ends a listen from the broker's side.
+    pub(crate) fn close_listen(&self, id: u64) {
+        if self.pending.lock().bury(id).is_some() {
+            self.note(cancellation_line(id, None));
+        }
+    }
+
+    fn await_answer(
+        &self,
+        method: &str,
+        deadline: Instant,
+    ) -> Option<(u64, oneshot::Receiver<Result<Message, Refusal>>)> {
+        let (answer, answered) = oneshot::channel();
+        let id = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline).ok()?;
+        self.sooner.notify_one();
+        Some((id, answered))
+    }
+
+    /// A request of the broker's own whose answer is of no interest; in its place among what is written now.
+    pub(crate) fn tell(&self, method: &str, params: &[u8]) {
+        let (answer, _) = oneshot::channel();
+        let deadline = Instant::now() + self.config.call_deadline;
+        let opened = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline);
+        if let Ok(id) = opened
+            && !self.note(request_line(id, method, Some(params)))
+        {
+            self.pending.lock().withdraw(id);
+        }
     }
 
     /// A notification, or an answer to a question. `false` if the worker has ended or takes nothing more.
@@ -218,7 +268,7 @@ impl Worker {
 
     /// Tells the worker once that initialization is over.
     pub(crate) fn note_initialized(&self) {
-        if !self.initialized.swap(true, Ordering::Relaxed) {
+        if self.tongue == Tongue::Handshake && !self.initialized.swap(true, Ordering::Relaxed) {
             self.note(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#));
         }
     }
@@ -238,6 +288,27 @@ impl Worker {
             call.cancelled();
         }
         true
+    }
+
+    /// The client of this exchange has left: its call is cancelled.
+    pub(crate) fn cancel_exchange(&self, exchange: &Arc<Exchange>) {
+        let found = self.pending.lock().of_exchange(exchange);
+        if let Some(call) = found.and_then(|id| self.give_up(id)) {
+            call.cancelled();
+        }
+    }
+
+    /// The one call that a log message of this level can have come from.
+    pub(crate) fn only_listener(&self, level: LogLevel) -> Option<Arc<Exchange>> {
+        self.pending.lock().only_listener(level)
+    }
+
+    /// Gives up one call and cancels it in the worker. Whoever takes it owes its client an answer.
+    pub(crate) fn give_up(&self, id: u64) -> Option<Box<Call>> {
+        let buried = self.pending.lock().bury(id);
+        let Some(Waiter::Client(call)) = buried else { return None };
+        self.note(cancellation_line(id, None));
+        Some(call)
     }
 
     /// Gives up all calls whose answer has not come, and cancels them in the worker.
@@ -267,6 +338,16 @@ impl Worker {
         self.note(message.with_id(id.as_bytes(), None))
     }
 
+    /// The same with the result alone.
+    pub(crate) fn answer_question_with(&self, number: u64, result: &[u8]) -> bool {
+        let Some(id) = self.questions.lock().answer(number) else {
+            return false;
+        };
+        self.touch();
+        let head = br#"{"jsonrpc":"2.0","id":"#;
+        self.note([&head[..], id.as_bytes(), br#","result":"#, result, b"}"].concat().into())
+    }
+
     /// Refuses a question.
     pub(crate) fn refuse_question(&self, id: &RawId, code: i32, message: &str) {
         self.note(error_body(Some(id.as_bytes()), code, message));
@@ -279,16 +360,21 @@ impl Worker {
         number
     }
 
+    pub(crate) fn pending(&self) -> &Mutex<Pending> {
+        &self.pending
+    }
+
+    /// A deadline has changed.
+    pub(crate) fn deadlines_changed(&self) {
+        self.sooner.notify_one();
+    }
+
     pub(crate) fn questions(&self) -> &Mutex<Questions> {
         &self.questions
     }
 
     pub(crate) fn newest_attended(&self) -> Option<Arc<Exchange>> {
         self.pending.lock().newest_attended()
-    }
-
-    pub(crate) fn only_attended(&self) -> Option<Arc<Exchange>> {
-        self.pending.lock().only_attended()
     }
 
     pub(crate) fn observer(&self) -> &dyn Observer {

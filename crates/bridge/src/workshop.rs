@@ -12,8 +12,11 @@ use crate::access::AccessIssuer;
 use crate::breaker::Breaker;
 use crate::config::BridgeConfig;
 use crate::observer::Observer;
+use crate::program::Programs;
 use crate::refusal::Refusal;
+use crate::request_state::StateVault;
 use crate::seat::Seat;
+use crate::speech::Verdicts;
 use crate::starter::StartWorker;
 use crate::tally::Tally;
 
@@ -27,6 +30,9 @@ pub(crate) struct Workshop {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) tally: Tally,
     pub(crate) breaker: Breaker,
+    pub(crate) verdicts: Verdicts,
+    pub(crate) programs: Programs,
+    pub(crate) vault: StateVault,
     /// Bounds how many are starting at one time.
     pub(crate) starting: Semaphore,
     /// All tasks that hold a process.
@@ -68,6 +74,9 @@ impl Workshop {
             observer,
             tally: Tally::default(),
             breaker: Breaker::default(),
+            verdicts: Verdicts::default(),
+            programs: Programs::default(),
+            vault: StateVault::new(),
             tasks: TaskTracker::new(),
             starts: AtomicU64::new(0),
             failed_starts: AtomicU64::new(0),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bridge::profile::WorkerEra;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
@@ -120,6 +121,8 @@ pub struct WorkerConfig {
     pub url_var: Option<String>,
     /// Overrides the profile's variable for the token.
     pub token_var: Option<String>,
+    /// Overrides the profile's era.
+    pub era: Option<WorkerEra>,
     /// How workers are confined.
     pub cage: CageMode,
     /// Added to the profile's paths.

@@ -5,7 +5,7 @@ mod get;
 mod post;
 
 pub(crate) use self::get::get;
-pub(crate) use self::post::post;
+pub(crate) use self::post::{only_id, post};
 
 use super::LEGACY_VERSIONS;
 use crate::refusal::Refusal;

@@ -1,17 +1,22 @@
-//! The stateless protocol (2026-07-28): not served, and said so in the way that makes a client of both eras go on with
-//! `initialize`, which is any 4xx without one of the error codes of that revision (mcp.md §4, §6).
+//! The stateless era, revision 2026-07-28: every request brings what is needed to serve it.
+//!
+//! What is here knows nothing of the worker's era. It checks a request ([`ladder`]), asks the grant's [`driver::Driver`] for
+//! the outcome and frames it: plain JSON if the response comes first, an event stream otherwise. A connection that is lost
+//! cancels its request (mcp.md, trap 7).
 
-use crate::envelope::{Incoming, RawId};
-use crate::refusal::{METHOD_NOT_FOUND, Refusal};
-use crate::reply::Reply;
+mod discover;
+pub(crate) mod driver;
+mod ladder;
+mod listen;
+mod mirror;
+pub(crate) mod offer;
+pub(crate) mod param_headers;
+mod post;
+pub(crate) mod request;
 
-pub(crate) fn refuse(incoming: &Incoming) -> Reply {
-    match incoming {
-        Incoming::One(message) => {
-            let text = "this server speaks the revisions 2025-03-26, 2025-06-18 and 2025-11-25; begin with initialize";
-            let id = message.id();
-            Refusal::new(400, METHOD_NOT_FOUND, "modern_request", text).reply(id.as_ref().map(RawId::as_bytes))
-        }
-        Incoming::Batch(_) => Refusal::invalid("a request of 2026-07-28 can't be in a batch").reply(None),
-    }
-}
+pub(crate) use self::post::post;
+
+/// The `_meta` key of the server's name and version.
+pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+/// The `_meta` key by which messages of a listen tell which one they belong to.
+pub(crate) const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde_json::json;
 
-use super::{RepeatCall, TokenVar, WorkerProfile};
+use super::{RepeatCall, TokenVar, WorkerEra, WorkerProfile};
 
 /// A known program, or `custom` for any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,10 @@ impl FromStr for Preset {
 }
 
 fn bare(preset: Preset, command: &str, url_var: &str, token_var: &str) -> WorkerProfile {
+    let era = match preset {
+        Preset::ForgejoMcp | Preset::GiteaMcpNpm | Preset::GiteaMcpPython => WorkerEra::Legacy,
+        Preset::ForgejoMcpRs | Preset::GiteaToolkitMcp | Preset::Custom => WorkerEra::Auto,
+    };
     WorkerProfile {
         name: preset.as_str().to_owned(),
         command: command.to_owned(),
@@ -110,6 +114,7 @@ fn bare(preset: Preset, command: &str, url_var: &str, token_var: &str) -> Worker
         allowed_paths: Vec::new(),
         may_fork: false,
         repeat_calls: Vec::new(),
+        era,
     }
 }
 

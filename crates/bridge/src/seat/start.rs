@@ -8,8 +8,10 @@ use tokio::time::{Instant, timeout_at};
 use super::{Seat, StartFailure, seconds};
 use crate::desk::{Desk, Opening, Replay};
 use crate::envelope::Kind;
+use crate::meta;
 use crate::process::{ProcessRequest, SpawnError};
 use crate::refusal::Refusal;
+use crate::speech::Tongue;
 use crate::worker::{Parts, Worker};
 use crate::workshop::Place;
 
@@ -22,6 +24,7 @@ impl Seat {
     pub(super) async fn start(self: &Arc<Self>) -> Result<(Arc<Worker>, Place), StartFailure> {
         let refused = StartFailure::Refused;
         let shop = &self.shop;
+        let speech = shop.speech().await.map_err(refused)?;
         let place = shop.place(&self.user, self).map_err(refused)?;
         let _permit = shop.starting.acquire().await.map_err(|_| refused(Refusal::draining()))?;
         shop.breaker.admit(Instant::now()).map_err(|wait| {
@@ -29,8 +32,12 @@ impl Seat {
             refused(Refusal::unavailable("breaker_open", seconds(wait), message))
         })?;
         let desk = self.desk.upgrade().ok_or_else(|| refused(Refusal::draining()))?;
+        let tongue = desk.tongue(&speech).ok_or_else(|| {
+            let message = "the MCP server behind this broker has been replaced by one of another era; try again";
+            refused(Refusal::unavailable("era_changed", RETRY_SECONDS, message))
+        })?;
         let until = Instant::now() + shop.config.start_timeout;
-        let worker = self.start_process(&desk, until).await.map_err(refused)?;
+        let worker = self.start_process(&desk, tongue, until).await.map_err(refused)?;
         let opening = desk.opening();
         drop(desk);
         let opened = self.closing.run_until_cancelled(self.open(&worker, opening, until)).await;
@@ -48,12 +55,16 @@ impl Seat {
         let shop = &self.shop;
         let within = until.saturating_duration_since(Instant::now());
         let Opening { initialize, replay } = opening;
-        let greeting = match worker.ask("initialize", Some(&initialize), within).await {
+        let (first, params) = match worker.tongue {
+            Tongue::Handshake => ("initialize", initialize),
+            Tongue::Stateless => ("server/discover", meta::params_of_the_broker(&json!({})).into()),
+        };
+        let greeting = match worker.ask(first, Some(&params), within).await {
             Ok(greeting) => greeting,
             Err(reason) => {
                 shop.start_failed();
                 shop.breaker.failed(Instant::now());
-                tracing::warn!(worker.label = %worker.label, reason = %reason.message, "worker did not answer initialize");
+                tracing::warn!(worker.label = %worker.label, reason = %reason.message, "worker did not answer {first}");
                 let message = "the MCP server behind this broker did not start in time; try again";
                 return Err(StartFailure::Refused(Refusal::unavailable("start_failed", RETRY_SECONDS, message)));
             }
@@ -62,14 +73,20 @@ impl Seat {
         if matches!(greeting.kind(), Kind::Response { error: true }) {
             return Err(StartFailure::Declined(Box::new(greeting)));
         }
-        worker.greeted(greeting);
+        let greeting = self.desk.upgrade().map(|desk| desk.greeting(greeting, worker.tongue));
+        worker.greeted(greeting.ok_or_else(|| StartFailure::Refused(Refusal::draining()))?);
         if let Some(replay) = replay {
             self.replay(worker, replay, until).await;
         }
         Ok(())
     }
 
-    async fn start_process(self: &Arc<Self>, desk: &Arc<dyn Desk>, until: Instant) -> Result<Arc<Worker>, Refusal> {
+    async fn start_process(
+        self: &Arc<Self>,
+        desk: &Arc<dyn Desk>,
+        tongue: Tongue,
+        until: Instant,
+    ) -> Result<Arc<Worker>, Refusal> {
         let shop = &self.shop;
         let access = shop.issuer.open();
         access.assign(&self.inner.lock().who);
@@ -102,6 +119,7 @@ impl Seat {
             observer: shop.observer.clone(),
             desk: Arc::downgrade(desk),
             question_numbers: self.question_numbers.clone(),
+            tongue,
         };
         Ok(Worker::begin(parts, running, &shop.tasks))
     }
@@ -129,6 +147,11 @@ impl Seat {
         if !replay.initialized {
             return;
         }
+        if worker.tongue == Tongue::Stateless {
+            // Each request brings the level along, and the desk listens anew.
+            self.repeat_calls(worker, until).await;
+            return;
+        }
         worker.note_initialized();
         if let Some(level) = replay.log_level {
             let params = json!({ "level": level }).to_string();
@@ -143,7 +166,11 @@ impl Seat {
 
     async fn repeat_calls(&self, worker: &Worker, until: Instant) {
         for call in self.shop.starter.repeat_calls() {
-            let params = if call.params.is_null() { String::new() } else { call.params.to_string() };
+            let params = match worker.tongue {
+                Tongue::Stateless => meta::params_of_the_broker(&call.params),
+                Tongue::Handshake if call.params.is_null() => String::new(),
+                Tongue::Handshake => call.params.to_string(),
+            };
             restore(worker, &call.method, &params, until).await;
         }
     }

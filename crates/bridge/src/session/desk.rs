@@ -9,21 +9,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Session, State};
+use super::{Session, State, subscription_number};
 use crate::call::{After, Call};
 use crate::desk::{Desk, Opening, Replay};
 use crate::envelope::{Message, RawId};
 use crate::event_log::{EventLog, Pushed, Weight};
+use crate::meta;
 use crate::observer::DroppedMessage;
-use crate::refusal::UNAVAILABLE;
+use crate::refusal::{METHOD_NOT_FOUND, UNAVAILABLE};
 use crate::session_id::sha256;
+use crate::speech::{Speech, Tongue};
 use crate::worker::{End, Worker};
 
 const TOOLS_CHANGED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
 
 /// Where a message has been put.
-struct Put {
-    pushed: Pushed,
+pub(super) struct Put {
+    pub(super) pushed: Pushed,
     log: Arc<EventLog>,
     /// Whether the client is reading there.
     heard: bool,
@@ -33,6 +35,12 @@ struct Put {
 
 impl Desk for Session {
     fn notified(&self, worker: &Arc<Worker>, message: Message) {
+        if worker.tongue == Tongue::Stateless
+            && let Some(number) = subscription_number(&message)
+        {
+            self.take_listened(worker, number, &message);
+            return;
+        }
         let with_call = message.method() == "notifications/message";
         // A copy: what waits here must not keep the whole buffer that it was read into.
         let line = Bytes::copy_from_slice(message.bytes());
@@ -43,6 +51,14 @@ impl Desk for Session {
     }
 
     fn asked(&self, worker: &Arc<Worker>, message: Message, id: RawId) {
+        if worker.tongue == Tongue::Stateless {
+            worker.refuse_question(
+                &id,
+                METHOD_NOT_FOUND,
+                "a server of 2026-07-28 asks nothing; answer with inputRequests",
+            );
+            return;
+        }
         let heard = worker.newest_attended().is_some() || self.server_stream.is_attached();
         // Nobody has to think about his roots; a person may have to about anything else.
         let quick = !heard || message.method() == "roots/list";
@@ -81,6 +97,26 @@ impl Desk for Session {
         self.ledger.mark(record.clone());
     }
 
+    fn tongue(&self, speech: &Speech) -> Option<Tongue> {
+        Some(speech.for_legacy())
+    }
+
+    fn greeting(&self, answer: Message, tongue: Tongue) -> Message {
+        match tongue {
+            Tongue::Handshake => answer,
+            Tongue::Stateless => self.greeting_from(answer),
+        }
+    }
+
+    fn converted(&self, _: &Arc<Worker>, call: Box<Call>, answer: Message) -> Option<(Box<Call>, Bytes)> {
+        if Self::asks_for_input(&call, &answer) {
+            self.begin_round(call, &answer);
+            return None;
+        }
+        let line = answer.with_id(call.id.as_bytes(), None);
+        Some((call, line))
+    }
+
     fn opening(&self) -> Opening {
         let state = self.state.lock();
         let record = &state.record;
@@ -100,6 +136,9 @@ impl Desk for Session {
         };
         if initialized {
             worker.note_initialized();
+            if worker.tongue == Tongue::Stateless {
+                self.begin_listening();
+            }
         }
         if !again {
             return;
@@ -109,7 +148,11 @@ impl Desk for Session {
             let (worker, server_stream, within) =
                 (worker.clone(), self.server_stream.clone(), self.config.call_deadline);
             tokio::spawn(async move {
-                let listed = worker.ask("tools/list", None, within).await;
+                let params = match worker.tongue {
+                    Tongue::Handshake => None,
+                    Tongue::Stateless => Some(meta::params_of_the_broker(&serde_json::Value::Null)),
+                };
+                let listed = worker.ask("tools/list", params.as_deref().map(str::as_bytes), within).await;
                 let tools = listed.ok().and_then(|answer| answer.result()).map(|list| sha256(&list));
                 if tools.is_some_and(|tools| tools != seen) {
                     server_stream.push(Weight::Notification, Bytes::from_static(TOOLS_CHANGED));
@@ -128,7 +171,7 @@ impl Desk for Session {
 }
 
 impl Session {
-    fn put(&self, worker: &Worker, with_call: bool, weight: Weight, data: Bytes) -> Put {
+    pub(super) fn put(&self, worker: &Worker, with_call: bool, weight: Weight, data: Bytes) -> Put {
         let server_stream = || self.server_stream.is_attached();
         if (with_call || !server_stream())
             && let Some(exchange) = worker.newest_attended()

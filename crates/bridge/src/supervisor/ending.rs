@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Supervisor, grant_ended};
+use crate::era::native::Native;
 use crate::event_log::Weight;
 use crate::refusal::{Refusal, UNAVAILABLE};
 use crate::reply::Principal;
@@ -49,7 +50,11 @@ impl Supervisor {
         }
         let shared = self.shared.lock().remove(&grant);
         if let Some(shared) = shared {
-            shared.seat().close(refusal);
+            shared.close(refusal.clone());
+        }
+        let native = self.native.lock().remove(&grant);
+        if let Some(native) = native {
+            native.end(&refusal);
         }
         if let Err(error) = self.ledger.delete_of_grant(&grant).await {
             tracing::error!(error = %error, grant.id = %grant, "the sessions of an ended grant are still in the store");
@@ -63,12 +68,20 @@ impl Supervisor {
             self.sessions.lock().values().filter(|session| **session.user() == *user).cloned().collect();
         let shared: Vec<Arc<Shared>> =
             self.shared.lock().values().filter(|shared| *shared.who().user == *user).cloned().collect();
-        let seats = sessions.iter().map(|session| session.seat()).chain(shared.iter().map(|shared| shared.seat()));
-        for seat in seats {
-            seat.log_in_again();
+        for session in &sessions {
+            session.seat().log_in_again();
+        }
+        for shared in shared {
+            shared.log_in_again();
+        }
+        let native: Vec<Arc<Native>> =
+            self.native.lock().values().filter(|native| *native.who().user == *user).cloned().collect();
+        for native in native {
+            native.log_in_again();
         }
         let refusal = Refusal::log_in_again();
         for session in &sessions {
+            session.give_up_rounds(|call| call.log_in_again(&refusal));
             let stream = session.server_stream();
             if stream.is_attached() {
                 stream.push(Weight::Needed, refusal.body(None));
@@ -81,17 +94,28 @@ impl Supervisor {
     pub(crate) async fn drain(&self, grace: Duration) {
         self.draining.store(true, Ordering::Relaxed);
         let begun = Instant::now();
+        let shared: Vec<Arc<Shared>> = self.shared.lock().values().cloned().collect();
+        for shared in shared {
+            shared.translation().listens.end();
+        }
         for seat in self.shop.seats() {
             seat.hibernate();
         }
         self.each_session(|session| session.server_stream().hang_up());
+        let native: Vec<Arc<Native>> = self.native.lock().values().cloned().collect();
+        for native in native {
+            native.close_listens();
+        }
         let _ = timeout_at(begun + grace / 2, self.shop.tally.quiet()).await;
         self.shop.close();
         let refusal = Refusal::draining();
         for seat in self.shop.seats() {
             seat.close(refusal.clone());
         }
-        self.each_session(|session| session.server_stream().close());
+        self.each_session(|session| {
+            session.give_up_rounds(|call| call.refuse(&refusal));
+            session.server_stream().close();
+        });
         self.background.cancel();
         if let Err(error) = self.ledger.flush().await {
             tracing::warn!(error = %error, "the last changes of some sessions could not be written");

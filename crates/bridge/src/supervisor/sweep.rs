@@ -41,7 +41,12 @@ impl Supervisor {
         drop(dormant);
         let unused: Vec<_> = {
             let mut shared = self.shared.lock();
-            shared.extract_if(|_, shared| Arc::strong_count(shared) == 1 && shared.seat().is_empty()).collect()
+            shared.extract_if(|_, shared| Arc::strong_count(shared) == 1 && shared.is_unused()).collect()
+        };
+        drop(unused);
+        let unused: Vec<_> = {
+            let mut native = self.native.lock();
+            native.extract_if(|_, native| Arc::strong_count(native) == 1 && native.seat().is_empty()).collect()
         };
         drop(unused);
         self.ended_grants.lock().retain(|_, ended| now.duration_since(*ended) < REMEMBER_ENDED);

@@ -5,14 +5,16 @@ use std::sync::atomic::Ordering;
 
 use tokio::io::AsyncRead;
 
-use super::Worker;
+use super::{LISTEN_ENDED, Worker};
 use crate::call::After;
 use crate::envelope::{Incoming, Kind, Message, RawId, read_line, splice};
 use crate::event_log::{Pushed, Weight};
 use crate::frame::{Line, LineReader};
 use crate::observer::{DroppedMessage, SkippedLine};
 use crate::pending::{Answered, Waiter};
+use crate::refusal::{Refusal, UNAVAILABLE};
 use crate::scrub::Scrubber;
+use crate::speech::Tongue;
 
 /// Why there is nothing more to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,14 +97,23 @@ impl Worker {
             Answered::Open(Waiter::Client(call)) => {
                 self.touch();
                 self.observer.call_answered();
+                let desk = self.desk.upgrade();
                 if !is_error
                     && call.after != After::Nothing
-                    && let Some(desk) = self.desk.upgrade()
+                    && let Some(desk) = &desk
                 {
                     desk.answered(&call.after, &message);
                 }
-                let (exchange, id) = call.close();
-                exchange.answer(message.with_id(id.as_bytes(), None));
+                let converted = if let Some(desk) = desk {
+                    desk.converted(self, call, message)
+                } else {
+                    let line = message.with_id(call.id.as_bytes(), None);
+                    Some((call, line))
+                };
+                if let Some((call, line)) = converted {
+                    let (exchange, _) = call.close();
+                    exchange.answer(line);
+                }
             }
             Answered::Open(Waiter::Broker { answer, .. }) => {
                 let _ = answer.send(Ok(message));
@@ -118,6 +129,9 @@ impl Worker {
             let number: u64 = std::str::from_utf8(&token).ok()?.parse().ok()?;
             let pending = self.pending.lock();
             let call = pending.call(number)?;
+            if call.is_parked() {
+                return None;
+            }
             Some((range, call.token.clone()?, call.exchange.clone()))
         });
         let Some((range, token, exchange)) = found else {
@@ -130,8 +144,21 @@ impl Worker {
         }
     }
 
+    /// A worker of 2026-07-28 has no questions: what it cancels is a listen (L06).
+    fn take_end_of_listen(&self, message: &Message) {
+        let number = message.param("requestId").and_then(|(_, raw)| std::str::from_utf8(&raw).ok()?.parse().ok());
+        let listen = number.and_then(|number: u64| self.pending.lock().end_listen(number));
+        if let Some(Waiter::Broker { answer, .. }) = listen {
+            let _ = answer.send(Err(Refusal::in_band(UNAVAILABLE, LISTEN_ENDED, "the worker ended the subscription")));
+        }
+    }
+
     /// The worker cancels a question of its own.
     fn take_withdrawal(self: &Arc<Self>, message: &Message) {
+        if self.tongue == Tongue::Stateless {
+            self.take_end_of_listen(message);
+            return;
+        }
         let Some((range, raw)) = message.param("requestId") else {
             return;
         };

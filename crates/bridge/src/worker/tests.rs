@@ -8,6 +8,7 @@ use crate::envelope::{Bounds, Incoming, read_post};
 use crate::event_log::EventLog;
 use crate::observer::NoObserver;
 use crate::reply::Principal;
+use crate::speech::{Speech, Tongue};
 use crate::starter::StopWorker;
 use crate::tally::Tally;
 
@@ -30,6 +31,9 @@ impl WorkerAccess for NoAccess {
 struct NoDesk;
 
 impl Desk for NoDesk {
+    fn tongue(&self, _: &Speech) -> Option<Tongue> {
+        None
+    }
     fn notified(&self, _: &Arc<Worker>, _: Message) {}
     fn asked(&self, _: &Arc<Worker>, _: Message, _: RawId) {}
     fn question_withdrawn(&self, _: &Arc<Worker>, _: Message) {}
@@ -59,6 +63,7 @@ fn begin(user: &str) -> (Arc<Worker>, watch::Sender<Option<ExitReport>>, [tokio:
     let (their_stdout, stdout) = tokio::io::duplex(1024);
     let (exit, exited) = watch::channel(None);
     let parts = Parts {
+        tongue: Tongue::Handshake,
         label: "test".into(),
         user: user.into(),
         access: Arc::new(NoAccess),
@@ -89,7 +94,9 @@ fn call_of(user: &str) -> Box<Call> {
         deadline: Instant::now() + Duration::from_mins(1),
         after: After::Nothing,
         attempts: 0,
-        ticket: Ticket::new(Tally::default().call(&user, 1).expect("room"), None),
+        ticket: Some(Ticket::new(Tally::default().call(&user, 1).expect("room"), None)),
+        terms: None,
+        errand: None,
         user,
     })
 }

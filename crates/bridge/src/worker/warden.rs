@@ -15,9 +15,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::reader::ReadEnd;
 use super::{End, Worker, cancellation_line};
 use crate::call::Call;
+use crate::meta;
 use crate::pending::Waiter;
 use crate::process::ExitReport;
 use crate::refusal::{GONE, Refusal, UNAVAILABLE};
+use crate::speech::Tongue;
 use crate::starter::StopWorker;
 
 /// For the lines that a process printed right before its end. Somebody it left behind may hold the pipe open.
@@ -130,7 +132,14 @@ const UNKNOWN_END: ExitReport = ExitReport { code: None, signal: None, last_stde
 /// Any answer will do: an error shows a living worker too.
 async fn ping(worker: Arc<Worker>) -> Result<(), ()> {
     let within = worker.config.ping_timeout;
-    match worker.ask("ping", None, within).await {
+    let asked = match worker.tongue {
+        Tongue::Handshake => worker.ask("ping", None, within).await,
+        Tongue::Stateless => {
+            let params = meta::params_of_the_broker(&serde_json::Value::Null);
+            worker.ask("server/discover", Some(params.as_bytes()), within).await
+        }
+    };
+    match asked {
         Err(refusal) if refusal.code == GONE => Err(()),
         _ => Ok(()),
     }

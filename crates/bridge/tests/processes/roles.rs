@@ -83,7 +83,7 @@ async fn hardened() {
     harden_self().unwrap();
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
-    let mut worker = start(crate::workers::profile("/bin/cat", &[])).await;
+    let mut worker = start(profile("/bin/cat", &[])).await;
     worker.stdin.as_mut().unwrap().write_all(b"hello\n").await.unwrap();
     let mut stdout = lines(&mut worker);
     println!("{}", line(&mut stdout).await);

@@ -10,7 +10,7 @@ use bridge::bridge::Bridge;
 use bridge::config::BridgeConfig;
 use bridge::observer::{DroppedMessage, Observer, SkippedLine};
 use bridge::process::{ExitReport, ProcessRequest, SpawnError};
-use bridge::profile::RepeatCall;
+use bridge::profile::{RepeatCall, WorkerEra};
 use bridge::reply::{EventStream, GetHead, PostHead, Principal, Reply, ReplyBody};
 use bridge::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::starter::{RunningWorker, StartWorker, StopWorker};
@@ -45,6 +45,7 @@ pub(crate) struct House {
     pub(crate) seen: Arc<Seen>,
     workers: tokio::sync::Mutex<mpsc::UnboundedReceiver<Puppet>>,
     failures: Arc<Mutex<Vec<SpawnError>>>,
+    program: Arc<Mutex<String>>,
 }
 
 impl House {
@@ -58,23 +59,39 @@ impl House {
 
     /// A bridge on a store that another one may have used.
     pub(crate) fn on(store: Arc<MemoryStore>, change: impl FnOnce(&mut BridgeConfig)) -> Self {
-        Self::build(store, Vec::new(), change)
+        Self::build(store, Vec::new(), WorkerEra::Legacy, change)
+    }
+
+    /// With a program of another era than the legacy one.
+    pub(crate) fn of_era(era: WorkerEra, change: impl FnOnce(&mut BridgeConfig)) -> Self {
+        Self::build(Arc::default(), Vec::new(), era, change)
     }
 
     /// With a profile that has one tool called after each handshake.
     pub(crate) fn repeating(params: Value) -> Self {
-        Self::build(Arc::default(), vec![RepeatCall { method: "tools/call".to_owned(), params }], |_| {})
+        Self::repeating_in(WorkerEra::Legacy, params)
     }
 
-    fn build(store: Arc<MemoryStore>, repeat_calls: Vec<RepeatCall>, change: impl FnOnce(&mut BridgeConfig)) -> Self {
+    pub(crate) fn repeating_in(era: WorkerEra, params: Value) -> Self {
+        Self::build(Arc::default(), vec![RepeatCall { method: "tools/call".to_owned(), params }], era, |_| {})
+    }
+
+    fn build(
+        store: Arc<MemoryStore>,
+        repeat_calls: Vec<RepeatCall>,
+        era: WorkerEra,
+        change: impl FnOnce(&mut BridgeConfig),
+    ) -> Self {
         let mut config = BridgeConfig::default();
         change(&mut config);
         let (tell, workers) = mpsc::unbounded_channel();
         let failures: Arc<Mutex<Vec<SpawnError>>> = Arc::default();
-        let starter = Starter { started: tell, failures: failures.clone(), repeat_calls };
+        let program: Arc<Mutex<String>> = Arc::default();
+        let starter =
+            Starter { started: tell, failures: failures.clone(), repeat_calls, era, program: program.clone() };
         let (issuer, seen): (Arc<Issuer>, Arc<Seen>) = (Arc::default(), Arc::default());
         let bridge = Bridge::start(config, starter, issuer.clone(), store.clone(), seen.clone());
-        Self { bridge, store, issuer, seen, workers: workers.into(), failures }
+        Self { bridge, store, issuer, seen, workers: workers.into(), failures, program }
     }
 
     /// The next worker that the bridge starts.
@@ -85,6 +102,11 @@ impl House {
     /// Whether the bridge has started a worker that the test has not taken yet.
     pub(crate) async fn worker_waits(&self) -> bool {
         !self.workers.lock().await.is_empty()
+    }
+
+    /// Another version of the worker's program is installed.
+    pub(crate) fn upgrade(&self) {
+        self.program.lock().expect("lock").push('+');
     }
 
     pub(crate) fn fail_next_start(&self, error: SpawnError) {
@@ -117,6 +139,16 @@ impl House {
 pub(crate) fn initialize(version: &str) -> Value {
     json!({"jsonrpc":"2.0","id":"init","method":"initialize","params":{
         "protocolVersion":version,"capabilities":{"roots":{}},"clientInfo":{"name":"test","version":"1"}}})
+}
+
+/// What a worker of 2026-07-28 offers.
+pub(crate) fn discovery() -> Value {
+    let list = json!({"listChanged":true});
+    json!({
+        "resultType":"complete","supportedVersions":["2026-07-28"],"instructions":"be kind","ttlMs":5,"cacheScope":"public",
+        "capabilities":{"tools":list,"prompts":{},"resources":{"subscribe":true,"listChanged":true},"logging":{},"completions":{}},
+        "_meta":{"io.modelcontextprotocol/serverInfo":{"name":"modern puppet","version":"2"}},
+    })
 }
 
 pub(crate) fn call(id: impl Into<Value>, tool: &str) -> Value {
@@ -174,7 +206,11 @@ impl Client {
     }
 
     async fn post_future(&self, body: String) -> Reply {
-        let head = PostHead { session_id: self.session.clone(), protocol_version: self.version.clone() };
+        let head = PostHead {
+            session_id: self.session.clone(),
+            protocol_version: self.version.clone(),
+            ..PostHead::default()
+        };
         self.bridge.post(&self.who, head, Bytes::from(body)).await
     }
 
@@ -285,6 +321,8 @@ struct Starter {
     started: mpsc::UnboundedSender<Puppet>,
     failures: Arc<Mutex<Vec<SpawnError>>>,
     repeat_calls: Vec<RepeatCall>,
+    era: WorkerEra,
+    program: Arc<Mutex<String>>,
 }
 
 /// A worker that the test plays.
@@ -302,6 +340,14 @@ struct Handle {
 impl StartWorker for Starter {
     fn repeat_calls(&self) -> &[RepeatCall] {
         &self.repeat_calls
+    }
+
+    fn era(&self) -> WorkerEra {
+        self.era
+    }
+
+    fn program(&self) -> Arc<str> {
+        self.program.lock().expect("lock").as_str().into()
     }
 
     fn start(&self, request: ProcessRequest) -> BoxFuture<'_, Result<RunningWorker, SpawnError>> {
@@ -361,14 +407,27 @@ impl Puppet {
 
     /// Answers `initialize` and gives back its params.
     pub(crate) async fn greet(&mut self) -> Value {
+        self.greet_with(json!({"tools":{}})).await
+    }
+
+    /// The same with these capabilities.
+    pub(crate) async fn greet_with(&mut self, capabilities: Value) -> Value {
         let request = self.expect("initialize").await;
         let version = request["params"]["protocolVersion"].clone();
         self.answer(
             &request,
-            json!({"protocolVersion":version,"capabilities":{"tools":{}},"serverInfo":{"name":"puppet","version":"1"}}),
+            json!({"protocolVersion":version,"capabilities":capabilities,"serverInfo":{"name":"puppet","version":"1"}}),
         )
         .await;
         request["params"].clone()
+    }
+
+    /// Answers `server/discover` as a server of 2026-07-28, and gives back what was asked.
+    pub(crate) async fn discovered(&mut self) -> Value {
+        let request = self.expect("server/discover").await;
+        assert_eq!(request["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
+        self.answer(&request, discovery()).await;
+        request
     }
 
     /// Returns when the broker has read everything that was said.

@@ -57,6 +57,9 @@ settings! {
             "Variable in which the worker expects Forgejo's address.");
         WORKER_TOKEN_VAR = Setting::one("worker-token-var", "NAME", Unset("the profile's"),
             "Variable in which the worker expects its token.");
+        WORKER_ERA = Setting::one("worker-era", "auto|legacy|modern", Unset("the profile's"),
+            "Which era of MCP the program speaks: legacy begins with initialize, modern is 2026-07-28 alone, auto asks a process that is used \
+             for nothing else, once per version of the program. forgejo-mcp and both gitea-mcp are known to be legacy.");
         WORKER_CAGE = Setting::one("worker-cage", "required|auto|off", Value("auto"),
             "How workers are confined: auto takes what the kernel allows, required refuses to start with less than Landlock and seccomp, off \
              leaves a clean environment only.");

@@ -404,11 +404,13 @@ fn a_custom_worker_is_described_by_settings() {
     operator.flag("worker-env", "MODE=stdio");
     operator.variable("WORKER_ALLOWED_PATHS", "/opt/server,/srv/models");
     operator.variable("WORKER_MAY_FORK", "true");
+    operator.flag("worker-era", "modern");
     let profile = operator.config().worker.to_profile().unwrap();
     assert_eq!(profile.allowed_paths, ["/opt/server", "/srv/models"].map(PathBuf::from));
     assert!(profile.may_fork);
     assert_eq!((profile.command.as_str(), profile.token_var.as_str()), ("/usr/bin/my-mcp", "MY_TOKEN"));
     assert_eq!(profile.env["MODE"], "stdio");
+    assert_eq!(profile.era, bridge::profile::WorkerEra::Modern);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge::profile::{Preset, UnknownPreset, WorkerProfile};
+use bridge::profile::{Preset, UnknownPreset, WorkerEra, WorkerProfile};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::build::truth;
@@ -21,6 +21,12 @@ pub(super) fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
     let env = reader.list(&s::WORKER_ENV, assignment);
     let url_var = reader.optional(&s::WORKER_URL_VAR, variable_name);
     let token_var = reader.optional(&s::WORKER_TOKEN_VAR, variable_name);
+    let era = reader.optional(&s::WORKER_ERA, |text| match text {
+        "auto" => Ok(WorkerEra::Auto),
+        "legacy" => Ok(WorkerEra::Legacy),
+        "modern" => Ok(WorkerEra::Modern),
+        _ => Err(Fault::new(format!("`{text}` is unknown"), "choose auto, legacy or modern")),
+    });
     let cage = reader.required(&s::WORKER_CAGE, |text| match text {
         "required" => Ok(CageMode::Required),
         "auto" => Ok(CageMode::Auto),
@@ -43,6 +49,7 @@ pub(super) fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
         env: env?,
         url_var: url_var.ok()?,
         token_var: token_var.ok()?,
+        era: era.ok()?,
         cage: cage?,
         allowed_paths: allowed_paths?,
         may_fork: may_fork?,
@@ -72,6 +79,9 @@ impl WorkerConfig {
         }
         if let Some(name) = &self.token_var {
             profile.token_var.clone_from(name);
+        }
+        if let Some(era) = self.era {
+            profile.era = era;
         }
         Ok(profile)
     }

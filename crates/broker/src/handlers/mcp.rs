@@ -22,6 +22,9 @@ use crate::middleware::{RequestId, Shape, read_body};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+const PARAM: &str = "mcp-param-";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// An open stream ends this long after its token, so that a client that refreshes in time is not cut off (mcp.md trap 31).
@@ -66,8 +69,13 @@ pub(crate) async fn post(
         Ok(body) => body,
         Err(error) => return error.refusal().into_response(Shape::JsonRpc, Some(request_id.as_str())),
     };
-    let head =
-        PostHead { session_id: text(&headers, &SESSION_ID), protocol_version: text(&headers, &PROTOCOL_VERSION) };
+    let head = PostHead {
+        session_id: text(&headers, &SESSION_ID),
+        protocol_version: all_of(&headers, &PROTOCOL_VERSION),
+        mcp_method: all_of(&headers, &METHOD),
+        mcp_name: all_of(&headers, &NAME),
+        params: params(&headers),
+    };
     let reply = app.bridge.post(&caller.principal, head, body).await;
     respond(&app, reply, &caller)
 }
@@ -156,6 +164,20 @@ fn respond(app: &Arc<App>, reply: Reply, caller: &Caller) -> Response {
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.trim().to_owned())
+}
+
+/// A header that repeats a part of the body. One that is there twice, or is not of ASCII, becomes a value that repeats nothing:
+/// another reader may have taken another of the two (mcp.md trap 27).
+fn all_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let first = values.next()?.trim_ascii().to_owned();
+    Some(values.fold(first, |all, next| format!("{all}, {}", next.trim_ascii())))
+}
+
+/// What follows `Mcp-Param-` in the names of headers, with the values.
+fn params(headers: &HeaderMap) -> Vec<(String, String)> {
+    let param = |name: &HeaderName| Some((name.as_str().strip_prefix(PARAM)?.to_owned(), all_of(headers, name)?));
+    headers.keys().filter_map(param).collect()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

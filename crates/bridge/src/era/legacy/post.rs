@@ -7,6 +7,7 @@ use super::{WITH_BATCHES, check_version};
 use crate::envelope::{Incoming, Kind, Message, RawId};
 use crate::refusal::Refusal;
 use crate::reply::{PostHead, Principal, Reply};
+use crate::speech::Tongue;
 use crate::supervisor::Supervisor;
 
 pub(crate) async fn post(supervisor: &Arc<Supervisor>, who: &Principal, head: PostHead, incoming: Incoming) -> Reply {
@@ -34,9 +35,16 @@ async fn handle(
         // Whatever session the client had: this begins another.
         return supervisor.create(who, message).await;
     }
-    let caller = match &head.session_id {
-        Some(id) => Caller::Session(supervisor.find(who, id).await?),
-        None => Caller::Shared(supervisor.shared(who)?),
+    let (caller, tongue) = match &head.session_id {
+        Some(id) => {
+            // First of all: an unknown session is no reason to start anything.
+            let session = supervisor.find(who, id).await?;
+            (Caller::Session(session), supervisor.shop().speech_at_hand().await?.for_legacy())
+        }
+        None => match supervisor.shop().speech_at_hand().await?.for_shared() {
+            Tongue::Handshake => (Caller::Shared(supervisor.shared(who)?), Tongue::Handshake),
+            Tongue::Stateless => (Caller::Native(supervisor.native(who)?), Tongue::Stateless),
+        },
     };
     let (messages, batch) = match incoming {
         Incoming::One(message) => (vec![message], false),
@@ -48,7 +56,7 @@ async fn handle(
     let (requests, others): (Vec<Message>, Vec<Message>) =
         messages.into_iter().partition(|message| message.kind() == Kind::Request);
     // What is wrong with a request is found before anything of the batch is forwarded.
-    let calls = Calls::prepare(supervisor.shop(), who, &caller, requests, batch)?;
+    let calls = Calls::prepare(supervisor.shop(), who, &caller, tongue, requests, batch)?;
     for message in &others {
         caller.take(message);
     }
@@ -60,7 +68,9 @@ fn check_batch(caller: &Caller, head: &PostHead, messages: &[Message]) -> Result
     let negotiated = match caller {
         Caller::Session(session) => session.protocol_version() == WITH_BATCHES,
         // Without a session and a header the revision is 2025-03-26 (T60).
-        Caller::Shared(_) => head.protocol_version.as_deref().is_none_or(|version| version == WITH_BATCHES),
+        Caller::Shared(_) | Caller::Native(_) => {
+            head.protocol_version.as_deref().is_none_or(|version| version == WITH_BATCHES)
+        }
     };
     if !negotiated {
         return Err(Refusal::invalid("batches are only in revision 2025-03-26; send one message per request"));
@@ -76,7 +86,7 @@ fn is_initialize(message: &Message) -> bool {
 }
 
 /// The id that a refusal of the whole POST answers to.
-fn only_id(incoming: &Incoming) -> Option<RawId> {
+pub(crate) fn only_id(incoming: &Incoming) -> Option<RawId> {
     match incoming {
         Incoming::One(message) if message.kind() == Kind::Request => message.id(),
         _ => None,

@@ -8,6 +8,7 @@ mod documents;
 mod doors;
 mod login;
 mod mcp;
+mod modern;
 mod operation;
 mod outlive;
 mod secrets;

@@ -29,7 +29,8 @@ async fn trap_27_a_header_that_is_there_twice_or_says_something_else_is_refused(
     ensure!(answer.status == 200 && answer.header("mcp-session-id").is_none(), "{} {}", answer.status, answer.body);
     let name = alice.message("tools/call", &json!({"name": 5}));
     let answer = read(alice.open(&name, &[]).await?).await?;
-    ensure!(answer.error()?["code"] == -32602, "trap 30: {}", answer.body);
+    // Trap 30: the worker's own words.
+    ensure!(answer.status == 200 && answer.error()?["code"] != -32020, "{} {}", answer.status, answer.body);
     Ok(())
 }
 

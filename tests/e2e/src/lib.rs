@@ -12,6 +12,7 @@ pub mod command;
 pub mod events;
 pub mod mcp;
 pub mod memory;
+pub mod modern;
 pub mod oauth_client;
 pub mod processes;
 pub mod stack;

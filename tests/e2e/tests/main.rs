@@ -8,6 +8,7 @@ mod documents;
 mod doors;
 mod login;
 mod mcp;
+mod modern;
 mod native;
 mod operation;
 mod outlive;

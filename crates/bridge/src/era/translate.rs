@@ -23,7 +23,7 @@ mod revival;
 mod subscribing;
 pub(crate) mod terms;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,6 +41,9 @@ pub(crate) use self::subscribing::reconcile;
 use crate::envelope::Message;
 use crate::era::modern::offer::Offer;
 
+/// Calls of one grant whose clients may come back.
+const MAX_ASKED: usize = 128;
+
 /// What a grant's shared worker has to remember for modern clients.
 #[derive(Default)]
 pub(crate) struct Translation {
@@ -51,7 +54,7 @@ pub(crate) struct Translation {
     /// The program's version, and what it offers, as its last worker said.
     program: Mutex<Option<(Arc<str>, Arc<Offer>)>>,
     /// Calls whose client has been asked something, by the number in its `requestState`.
-    asked: Mutex<HashMap<u64, Arc<Asking>>>,
+    asked: Mutex<BTreeMap<u64, Arc<Asking>>>,
     next_asked: AtomicU64,
 }
 
@@ -95,6 +98,10 @@ impl Translation {
         let number = self.next_asked.fetch_add(1, Ordering::Relaxed);
         let mut asked = self.asked.lock();
         asked.retain(|_, asking| !asking.is_stale());
+        // Some have ended and wait here with their answer only; the number of those that have not is bounded elsewhere.
+        while asked.len() >= MAX_ASKED {
+            asked.pop_first();
+        }
         asked.insert(number, asking.clone());
         number
     }

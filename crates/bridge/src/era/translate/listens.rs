@@ -89,7 +89,7 @@ impl Listens {
         let Some(uri) = uri else { return false };
         self.tell(message, |listen| listen.filter.resource_subscriptions.contains(&uri))
             || self.tell(message, |listen| {
-                listen.filter.resource_subscriptions.iter().any(|subscribed| uri.starts_with(subscribed))
+                listen.filter.resource_subscriptions.iter().any(|subscribed| is_within(&uri, subscribed))
             })
     }
 
@@ -172,6 +172,10 @@ impl Filter {
         }
         Value::Object(members)
     }
+}
+
+fn is_within(uri: &str, subscribed: &str) -> bool {
+    uri.strip_prefix(subscribed).is_some_and(|rest| subscribed.ends_with('/') || rest.starts_with(['/', '#', '?']))
 }
 
 /// A notification with the listen's id in `params._meta`, in the id's own JSON type.

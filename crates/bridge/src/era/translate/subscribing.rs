@@ -22,6 +22,14 @@ pub(crate) struct Subscriptions {
     turn: tokio::sync::Mutex<()>,
 }
 
+/// What is left to do.
+enum Step {
+    Done,
+    More,
+    /// There is no worker at present.
+    Later,
+}
+
 // === impl Subscriptions ===
 
 impl Subscriptions {
@@ -34,27 +42,34 @@ impl Subscriptions {
 /// Brings the worker's subscriptions to what the listens want, in the background.
 pub(crate) fn reconcile(shared: &Arc<Shared>) {
     let shared = Arc::downgrade(shared);
-    tokio::spawn(async move { while !step(&shared).await {} });
+    tokio::spawn(async move {
+        loop {
+            match step(&shared).await {
+                Step::Done => return,
+                Step::More => {}
+                Step::Later => sleep(RETRY).await,
+            }
+        }
+    });
 }
 
-/// One change. `true` if nothing is left to do.
-async fn step(shared: &Weak<Shared>) -> bool {
-    let Some(shared) = shared.upgrade() else { return true };
+/// One change.
+async fn step(shared: &Weak<Shared>) -> Step {
+    let Some(shared) = shared.upgrade() else { return Step::Done };
     let translation = shared.translation();
     let _turn = translation.subscriptions.turn.lock().await;
     let wanted = translation.listens.uris();
     let worker = if wanted.is_empty() {
         match shared.seat().running() {
             Some(worker) => worker,
-            None => return true,
+            None => return Step::Done,
         }
     } else {
         match shared.seat().worker().await {
             Ok(worker) => worker,
             Err(failure) => {
                 tracing::warn!(reason = %failure.refusal().message, "no worker for those who listen to resources");
-                sleep(RETRY).await;
-                return false;
+                return Step::Later;
             }
         }
     };
@@ -67,7 +82,7 @@ async fn step(shared: &Weak<Shared>) -> bool {
             held.remove(&uri);
             ("resources/unsubscribe", uri)
         } else {
-            return true;
+            return Step::Done;
         }
     };
     let params = json!({ "uri": uri }).to_string();
@@ -75,5 +90,5 @@ async fn step(shared: &Weak<Shared>) -> bool {
     if !answer.is_ok_and(|answer| answer.kind() == (Kind::Response { error: false })) {
         tracing::warn!(worker.label = %worker.label, mcp.method = method, "the worker did not take it");
     }
-    false
+    Step::More
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::caller::{Caller, begin, everything, head, on_worker};
+use super::caller::{begin, everything, head, on_worker};
 use crate::house::{Events, House, body, call, soon};
 
 #[tokio::test(start_paused = true)]
@@ -124,23 +124,17 @@ async fn trap_23_a_slow_client_loses_notifications_before_answers_and_holds_up_n
 async fn trap_26_an_old_session_id_makes_no_difference_to_a_modern_request() {
     let house = House::new();
     let (session, _own) = house.session("2025-11-25").await;
-    let caller = Caller::new(&house, "alice");
+    let (caller, mut worker) = on_worker(&house, everything()).await;
     let request = caller.call(1, "x");
     for id in [session.session.clone(), Some("unknown".to_owned())] {
         let mut head = head(&request);
         head.session_id = id;
         let (poster, text) = (caller.clone(), request.to_string());
         let reply = tokio::spawn(async move { poster.post_as(head, text).await });
-        let mut shared =
-            if house.bridge.figures().workers == 1 { Some(begin(&house, everything()).await) } else { None };
-        if let Some(shared) = &mut shared {
-            let call = shared.expect("tools/call").await;
-            shared.answer(&call, json!({})).await;
-            let reply = soon(reply).await.expect("post");
-            assert_eq!((reply.status, &reply.session_id), (200, &None));
-            shared.heard().await;
-        }
-        std::mem::forget(shared);
+        let call = worker.expect("tools/call").await;
+        worker.answer(&call, json!({})).await;
+        let reply = soon(reply).await.expect("post");
+        assert_eq!((reply.status, &reply.session_id), (200, &None));
     }
 }
 

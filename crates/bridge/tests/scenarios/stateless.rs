@@ -52,7 +52,7 @@ fn tagged(method: &str, listen: &Value, mut params: Value) -> Value {
 }
 
 /// An input-required result with these questions.
-fn asking(questions: Value) -> Value {
+fn asking(questions: &Value) -> Value {
     json!({"resultType":"input_required","inputRequests":questions,"requestState":"worker's \"own\""})
 }
 
@@ -127,7 +127,7 @@ async fn input_required_becomes_questions_on_the_calls_stream_until_it_is_comple
     let (client, mut worker, _) = session(&house).await;
     let reply = client.start(call("c", "x"));
     let first = worker.expect("tools/call").await;
-    worker.answer(&first, asking(json!({"who":elicit("who?"),"where":{"method":"roots/list"}}))).await;
+    worker.answer(&first, asking(&json!({"who":elicit("who?"),"where":{"method":"roots/list"}}))).await;
     let mut events = Events::of(soon(reply).await.expect("post"));
     let mut roots = events.data().await;
     let mut who = events.data().await;
@@ -147,7 +147,7 @@ async fn input_required_becomes_questions_on_the_calls_stream_until_it_is_comple
         json!({"who":{"action":"accept","content":{"n":"me"}},"where":{"roots":[]}})
     );
     assert_eq!((&retry["params"]["name"], &retry["params"]["_meta"][VERSION]), (&json!("x"), &json!("2026-07-28")));
-    worker.answer(&retry, asking(json!({"more":elicit("more?")}))).await;
+    worker.answer(&retry, asking(&json!({"more":elicit("more?")}))).await;
     let more = events.data().await;
     assert_eq!(client.post(answer(&more, json!({"action":"decline"}))).await.status, 202);
     let last = worker.expect("tools/call").await;
@@ -166,7 +166,7 @@ async fn a_question_to_a_url_gets_the_id_that_2025_11_25_wants() {
     let reply = client.start(call(1, "x"));
     let first = worker.expect("tools/call").await;
     let url = json!({"method":"elicitation/create","params":{"mode":"url","message":"m","url":"https://a.example"}});
-    worker.answer(&first, asking(json!({"k":url}))).await;
+    worker.answer(&first, asking(&json!({"k":url}))).await;
     let mut events = Events::of(soon(reply).await.expect("post"));
     assert!(events.data().await["params"]["elicitationId"].is_string());
 }
@@ -177,7 +177,7 @@ async fn a_client_that_refuses_a_question_gets_an_error_for_its_call() {
     let (client, mut worker, _) = session(&house).await;
     let reply = client.start(call(1, "x"));
     let first = worker.expect("tools/call").await;
-    worker.answer(&first, asking(json!({"a":elicit("a"),"b":elicit("b")}))).await;
+    worker.answer(&first, asking(&json!({"a":elicit("a"),"b":elicit("b")}))).await;
     let mut events = Events::of(soon(reply).await.expect("post"));
     let question = events.data().await;
     let error = json!({"jsonrpc":"2.0","id":question["id"],"error":{"code":-1,"message":"not now"}});
@@ -193,7 +193,7 @@ async fn trap_16_an_answer_comes_from_its_own_session_only_and_r09_nobody_has_to
     let (client, mut worker, _) = session(&house).await;
     let reply = client.start(call(1, "x"));
     let first = worker.expect("tools/call").await;
-    worker.answer(&first, asking(json!({"a":elicit("a")}))).await;
+    worker.answer(&first, asking(&json!({"a":elicit("a")}))).await;
     let mut events = Events::of(soon(reply).await.expect("post"));
     let question = events.data().await;
     let stranger = house.client("alice");
@@ -209,7 +209,7 @@ async fn a_call_that_waits_for_answers_can_be_cancelled() {
     let (client, mut worker, _) = session(&house).await;
     let reply = client.start(call(1, "x"));
     let first = worker.expect("tools/call").await;
-    worker.answer(&first, asking(json!({"a":elicit("a")}))).await;
+    worker.answer(&first, asking(&json!({"a":elicit("a")}))).await;
     let mut events = Events::of(soon(reply).await.expect("post"));
     events.data().await;
     let cancel = json!({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}});
@@ -224,7 +224,7 @@ async fn answers_reach_the_next_worker_if_the_one_that_asked_is_gone() {
     let (client, mut worker, _) = session(&house).await;
     let reply = client.start(call(1, "x"));
     let first = worker.expect("tools/call").await;
-    worker.answer(&first, asking(json!({"a":elicit("a")}))).await;
+    worker.answer(&first, asking(&json!({"a":elicit("a")}))).await;
     let mut events = Events::of(soon(reply).await.expect("post"));
     let question = events.data().await;
     worker.exit(1);
@@ -373,7 +373,7 @@ async fn without_a_session_nothing_can_be_asked() {
     worker.discovered().await;
     let sent = worker.expect("tools/call").await;
     assert_eq!((&sent["params"]["_meta"][CAPABILITIES], sent["params"]["_meta"].get(LEVEL)), (&json!({}), None));
-    worker.answer(&sent, asking(json!({"a":elicit("a")}))).await;
+    worker.answer(&sent, asking(&json!({"a":elicit("a")}))).await;
     let text = body(soon(reply).await.expect("post"))["error"]["message"].to_string();
     assert!(text.contains("session"), "{text}");
 }

@@ -410,7 +410,7 @@ fn a_custom_worker_is_described_by_settings() {
     assert!(profile.may_fork);
     assert_eq!((profile.command.as_str(), profile.token_var.as_str()), ("/usr/bin/my-mcp", "MY_TOKEN"));
     assert_eq!(profile.env["MODE"], "stdio");
-    assert_eq!(profile.era, bridge::profile::WorkerEra::Modern);
+    assert_eq!(profile.era, WorkerEra::Modern);
 }
 
 #[test]

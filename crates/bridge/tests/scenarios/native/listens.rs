@@ -152,7 +152,7 @@ async fn whoever_listens_to_a_resource_keeps_the_worker_and_gets_another_when_it
     let (client, mut worker) = awake(&house).await;
     let filter = json!({"resourceSubscriptions":["a:b"]});
     let (mut events, _) = listening(&client, &mut worker, json!(1), filter).await;
-    tokio::time::sleep(Duration::from_mins(60)).await;
+    tokio::time::sleep(Duration::from_hours(1)).await;
     assert_eq!(house.bridge.figures().workers, 1);
     worker.exit(1);
     let mut worker = house.worker().await;

@@ -1,4 +1,4 @@
-//! The user and network namespace of rung 3 (user_namespaces(7), network_namespaces(7)).
+//! The user and network namespace of rung 3 (`user_namespaces(7)`, `network_namespaces(7)`).
 //!
 //! A new network namespace has a loopback interface that is down and nothing else: no route, no other interface. The user
 //! namespace is what allows an ordinary user to make one. The only listener in it is opened here, by the process that will

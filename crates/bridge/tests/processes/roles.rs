@@ -31,7 +31,7 @@ pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let name = args.next().unwrap().into_string().unwrap();
     if name == "hostile" {
         // Without a runtime: its own process is all that it should need.
-        return house::hostile(args.map(|arg| arg.into_string().unwrap()).collect());
+        return house::hostile(&args.map(|arg| arg.into_string().unwrap()).collect::<Vec<_>>());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match name.as_str() {
@@ -83,7 +83,7 @@ async fn hardened() {
     harden_self().unwrap();
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
-    let mut worker = start(crate::workers::profile("/bin/cat", &[])).await;
+    let mut worker = start(profile("/bin/cat", &[])).await;
     worker.stdin.as_mut().unwrap().write_all(b"hello\n").await.unwrap();
     let mut stdout = lines(&mut worker);
     println!("{}", line(&mut stdout).await);

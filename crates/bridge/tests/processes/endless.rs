@@ -28,7 +28,7 @@ struct Issuer(String);
 pub(crate) async fn endure(spawner: Spawner, url: &str) -> u16 {
     let config = BridgeConfig {
         max_line_bytes: LINE_CAP,
-        start_timeout: Duration::from_secs(2),
+        start_timeout: Duration::from_secs(1),
         stop_grace: Duration::from_millis(50),
         ..BridgeConfig::default()
     };

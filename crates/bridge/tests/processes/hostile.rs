@@ -10,10 +10,11 @@ use crate::workers::RUNGS;
 use crate::{page, roles};
 
 /// What a house does besides the attempts of its worker.
-pub(crate) const ENDINGS: [(&str, &str); 4] = [
+pub(crate) const ENDINGS: [(&str, &str); 5] = [
     ("stubborn", "outlive SIGTERM, outside of its process group"),
     ("orphans", "leave processes behind in another session"),
     ("orphans-may-fork", "the same from a program that may fork"),
+    ("fork-bomb-may-fork", "start processes without end from a program that may fork (stops at 300)"),
     ("endless-line", "print a line without end"),
 ];
 
@@ -21,14 +22,17 @@ pub(crate) const ENDINGS: [(&str, &str); 4] = [
 const NOBODY: u32 = 65_534;
 
 /// What is open on a rung from 2 on, and why.
-pub(crate) const KNOWN: [(usize, &str, &str); 2] = [
+pub(crate) const KNOWN: [(usize, &str, &str); 3] = [
     (
         2,
         "same-port",
         "Landlock names ports and not hosts; only a network of its own keeps a worker from a host that listens on the gateway's port",
     ),
-    (2, "threads", "a limit on tasks counts those of the user, unless he has a user namespace of its own"),
+    (2, "threads", LIMIT),
+    (2, "fork-bomb-may-fork", LIMIT),
 ];
+
+const LIMIT: &str = "a limit on tasks counts those of the user, unless the worker has a user namespace of its own; below rung 3 it is the container's or the service's limit that ends it";
 
 /// Attempts that the kernel or the machine's settings may refuse to anybody, so that they say nothing on rung 0.
 const MAY_FAIL_ANYWAY: [&str; 11] = [
@@ -82,7 +86,7 @@ fn judge(rung: usize, root: bool, column: &Column) {
             (0, key) => assert!(open, "without a cage, {key} should work: {detail}"),
             (1, _) => {}
             // The kernel does not count the tasks of the machine's root.
-            (_, "threads") if root => {}
+            (_, "threads" | "fork-bomb-may-fork") if root => {}
             (_, key) => assert_eq!(open, known, "rung {rung}: {key}: {detail}"),
         }
     }
@@ -92,8 +96,8 @@ pub(crate) async fn a_hostile_worker_gets_nothing_on_rungs_two_and_three() {
     let root = getuid().is_root();
     let mut shown = BTreeMap::new();
     for rung in 0..RUNGS.len() {
-        let own = column(rung, None).await;
-        let ordinary = if root { column(rung, Some(NOBODY)).await } else { None };
+        let other = async { if root { column(rung, Some(NOBODY)).await } else { None } };
+        let (own, ordinary) = tokio::join!(column(rung, None), other);
         for (column, root) in [(&own, root), (&ordinary, false)] {
             if let Some(column) = column {
                 judge(rung, root, column);

@@ -50,6 +50,7 @@ pub(crate) async fn run(rung: &str) {
         house.stubborn().await;
         house.orphans("orphans", false).await;
         house.orphans("orphans-may-fork", true).await;
+        house.fork_bomb().await;
         house.endless_line().await;
     } else {
         say("rung", Outcome::Refused, spawner.next_rung().unwrap_or("nobody knows why"));
@@ -130,6 +131,15 @@ impl House {
             }
         });
         targets
+    }
+
+    /// Of a program that may fork. Its processes wait for it, and end with it.
+    async fn fork_bomb(&self) {
+        let mut worker = self.worker(&["attempt", "fork-bomb"], true).await;
+        let text = line(&mut lines(&mut worker)).await;
+        let report: Report = serde_json::from_str(&text).unwrap();
+        say("fork-bomb-may-fork", report.outcome, &report.detail);
+        worker.stop(SHORT).await;
     }
 
     async fn endless_line(&self) {

@@ -14,7 +14,7 @@ pub(crate) fn page(columns: &BTreeMap<usize, Column>) -> String {
     let rows = attempts.map(|(key, what)| row(what, columns.values().map(|column| cell(&column[*key]))));
     let table: Vec<String> = [head, line].into_iter().chain(rows).collect();
     let open = KNOWN.map(|(_, key, why)| {
-        let what = ATTEMPTS.iter().find(|(attempt, _)| *attempt == key).unwrap().1;
+        let what = ATTEMPTS.iter().chain(&ENDINGS).find(|(attempt, _)| *attempt == key).unwrap().1;
         format!("- {what}: {why}.")
     });
     let parts = [INTRODUCTION, &table.join("\n"), OPEN, &open.join("\n"), NOTES];
@@ -26,13 +26,16 @@ fn row(first: &str, rest: impl Iterator<Item = String>) -> String {
     format!("| {} |", cells.join(" | "))
 }
 
+/// Contained and not refused: the detail says how.
+const UNREFUSED: [&str; 4] = ["stubborn", "orphans", "orphans-may-fork", "endless-line"];
+
 fn cell(report: &Report) -> String {
     let Report { outcome, detail, attempt } = report;
     let detail = detail.split(" (os error").next().unwrap_or_default();
     match outcome {
         Outcome::Open if attempt == "gateway" => "yes".to_owned(),
         Outcome::Open => format!("**open** ({detail})"),
-        Outcome::Refused if ENDINGS.iter().any(|(ending, _)| ending == attempt) => detail.to_owned(),
+        Outcome::Refused if UNREFUSED.contains(&attempt.as_str()) => detail.to_owned(),
         Outcome::Refused => format!("refused ({detail})"),
     }
 }
@@ -54,7 +57,7 @@ const NOTES: &str = "
 - Rung 0 is the control: what is refused there is refused by the kernel to anybody, or by the broker's own shield (it is
   not dumpable, so processes of its user can't look into it).
 - A connection that is refused on rung 3 was refused by a network in which nobody listens but the gateway.
-- The limit on threads does not hold for a broker that runs as the machine's root, whom the kernel exempts; run it as an
+- The limit on threads and processes does not hold for a broker that runs as the machine's root, whom the kernel exempts; run it as an
   ordinary user, or as root of a rootless container.
 - A program that may fork (`may_fork` in its profile) starts processes in the same cage. What it leaves behind when it ends is
   ended by the broker, see `docs/adr/0005-subreaper-and-sweep.md`.

@@ -8,7 +8,7 @@
 //!   belongs to somebody else by then.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -258,7 +258,7 @@ impl Shared {
         let mut stdin = None;
         if self.found.rung == Rung::Apart {
             let (theirs, ours) = io::pipe().map_err(refused)?;
-            let (channel, launchers) = handover::channel(theirs.into()).map_err(refused)?;
+            let (channel, launchers) = handover::channel(theirs.as_fd()).map_err(refused)?;
             command.stdin(launchers);
             stdin = Some(ChildStdin::from_std(OwnedFd::from(ours).into()).map_err(refused)?);
             handover = Some(Handover { channel, belongings: belongings.clone() });

@@ -11,7 +11,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::attempt::Context;
 
-const PROCESSES: usize = 64;
+const PROCESSES: usize = 300;
 const THREADS: usize = 600;
 const THREAD_STACK: usize = 64 << 10;
 const MEMORY_STEP: usize = 64 << 20;

@@ -22,6 +22,7 @@ pub use attempt::{ATTEMPTS, Outcome, Report, Targets};
 /// Runs the mode that the first argument names:
 ///
 /// - `attempts TARGETS` tries everything; TARGETS is [`Targets`] as JSON
+/// - `attempt KEY` tries one thing that needs no targets
 /// - `wait` does nothing until its stdin ends
 /// - `endless-line` answers nothing and prints without end once it has read a line
 /// - `stubborn PID` leaves its group for that of process PID if it can, ignores SIGTERM and the end of its stdin
@@ -33,6 +34,7 @@ pub fn run(again: &[OsString], args: &[String]) -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["attempts", targets] => attempt::all(again, targets),
+        ["attempt", key] => attempt::one(again, key),
         ["wait"] => escapes::wait(),
         ["endless-line"] => escapes::endless_line(),
         ["stubborn", process] => escapes::stubborn(process),

@@ -1,4 +1,4 @@
-//! The user and network namespace of rung 3 (user_namespaces(7), network_namespaces(7)).
+//! The user and network namespace of rung 3 (`user_namespaces(7)`, `network_namespaces(7)`).
 //!
 //! A new network namespace has a loopback interface that is down and nothing else: no route, no other interface. The user
 //! namespace is what allows an ordinary user to make one. The only listener in it is opened here, by the process that will
@@ -12,7 +12,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
 use nix::sched::{CloneFlags, unshare};
-use rustix::process::{getegid, geteuid};
+use rustix::process::{DumpableBehavior, getegid, geteuid, set_dumpable_behavior};
 
 use super::loopback;
 
@@ -43,6 +43,8 @@ pub(crate) fn enter(gateway_port: u16) -> Result<TcpListener, NamespaceError> {
 /// Inside, the user has the number that it has outside. Groups can only be mapped by an ordinary user once `setgroups` is
 /// given up.
 fn map(user: u32, group: u32) -> io::Result<()> {
+    // A process whose program may be executed but not read owns nothing below its /proc directory, maps included.
+    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
     fs::write("/proc/self/gid_map", format!("{group} {group} 1"))

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -86,7 +87,7 @@ fn attempt(rung: Rung, launcher: &Path, limits: Limits) -> Result<(), String> {
 }
 
 fn with_handover(mut command: Command) -> io::Result<std::process::Output> {
-    let (channel, theirs) = handover::channel(File::open("/dev/null")?.into())?;
+    let (channel, theirs) = handover::channel(File::open("/dev/null")?.as_fd())?;
     command.stdin(theirs);
     let output = children::output(&mut command);
     // The listener waits in the channel until here, and with it the probe's network.

@@ -39,6 +39,14 @@ const SYSTEM: &[&str] = &[
     "/proc/cpuinfo",
 ];
 
+/// The dynamic loaders of the C libraries we know, for a program that may be executed but not read.
+const LOADERS: &[&str] = &[
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+];
+
 /// An interpreter may name an interpreter, and so on; the kernel follows no further either.
 const DEEPEST: usize = 5;
 /// As much as the kernel looks at of a file that it is to execute.
@@ -53,7 +61,7 @@ pub(crate) fn allowed(program: &Path, extra: &[PathBuf], search: Option<&OsStr>)
     allowed
 }
 
-/// The program, its interpreter, that one's loader. What can't be read is left to the exec to complain about.
+/// The program, its interpreter, that one's loader.
 fn chain(program: &Path, search: Option<&OsStr>) -> Vec<PathBuf> {
     let mut files = vec![program.to_path_buf()];
     let mut next = 0;
@@ -74,7 +82,7 @@ fn chain(program: &Path, search: Option<&OsStr>) -> Vec<PathBuf> {
 /// The files that the head of this one names.
 fn named_by(path: &Path, search: Option<&OsStr>) -> Vec<PathBuf> {
     let Ok(mut file) = File::open(path) else {
-        return Vec::new();
+        return LOADERS.iter().map(PathBuf::from).filter(|loader| loader.exists()).collect();
     };
     let mut head = [0; HEAD];
     let length = read_head(&mut file, &mut head);

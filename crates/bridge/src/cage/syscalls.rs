@@ -2,7 +2,7 @@
 //!
 //! Landlock knows TCP by `bind` and `connect` only. So the one socket that can be had is a TCP one, which shuts out UDP,
 //! MPTCP, path sockets, netlink, vsock and the rest; `listen` without a bind and data in the first packet (TCP Fast Open)
-//! are refused; and io_uring, which makes calls that no filter sees. A worker is one process: nothing can be forked,
+//! are refused; and `io_uring`, which makes calls that no filter sees. A worker is one process: nothing can be forked,
 //! traced or read. Names and owners of files, which Landlock does not guard, can't be changed.
 //!
 //! A list of what is refused and not of what is allowed: workers are other people's programs in any language, and what they

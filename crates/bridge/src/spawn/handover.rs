@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use tokio::io::Interest;
@@ -21,9 +21,9 @@ pub trait GatewayListeners: std::fmt::Debug + Send + Sync + 'static {
 }
 
 /// Both ends of a channel: the broker's, with the worker's stdin sent already, and the launcher's.
-pub(crate) fn channel(worker_stdin: OwnedFd) -> io::Result<(UnixStream, OwnedFd)> {
+pub(crate) fn channel(worker_stdin: BorrowedFd<'_>) -> io::Result<(UnixStream, OwnedFd)> {
     let (ours, theirs) = UnixStream::pair()?;
-    passing::send(ours.as_fd(), worker_stdin.as_fd())?;
+    passing::send(ours.as_fd(), worker_stdin)?;
     Ok((ours, theirs.into()))
 }
 

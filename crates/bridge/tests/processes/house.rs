@@ -19,6 +19,7 @@ use bridge::spawn::{SpawnConfig, Spawner};
 use hostile_child::{Outcome, Report, Targets};
 use tokio::io::AsyncBufReadExt;
 
+use crate::endless;
 use crate::gateway::Gateway;
 use crate::roles;
 use crate::workers::{RUNGS, SHORT, config, line, lines, profile, request};
@@ -49,6 +50,8 @@ pub(crate) async fn run(rung: &str) {
         house.stubborn().await;
         house.orphans("orphans", false).await;
         house.orphans("orphans-may-fork", true).await;
+        house.fork_bomb().await;
+        house.endless_line().await;
     } else {
         say("rung", Outcome::Refused, spawner.next_rung().unwrap_or("nobody knows why"));
     }
@@ -130,6 +133,21 @@ impl House {
         targets
     }
 
+    /// Of a program that may fork. Its processes wait for it, and end with it.
+    async fn fork_bomb(&self) {
+        let mut worker = self.worker(&["attempt", "fork-bomb"], true).await;
+        let text = line(&mut lines(&mut worker)).await;
+        let report: Report = serde_json::from_str(&text).unwrap();
+        say("fork-bomb-may-fork", report.outcome, &report.detail);
+        worker.stop(SHORT).await;
+    }
+
+    async fn endless_line(&self) {
+        let status = endless::endure(self.spawner(&["endless-line"], false), &self.url).await;
+        assert_eq!(status, 503);
+        say("endless-line", Outcome::Refused, "thrown away from the cap on, the worker ended");
+    }
+
     async fn stubborn(&self) {
         let own = std::process::id().to_string();
         let mut worker = self.worker(&["stubborn", &own], false).await;
@@ -164,7 +182,7 @@ impl House {
 }
 
 /// The worker's side.
-pub(crate) fn hostile(args: Vec<String>) -> std::process::ExitCode {
+pub(crate) fn hostile(args: &[String]) -> std::process::ExitCode {
     let own = std::env::current_exe().unwrap().into_os_string();
-    hostile_child::run(&[own, roles::SUBCOMMAND.into(), "hostile".into()], &args)
+    hostile_child::run(&[own, roles::SUBCOMMAND.into(), "hostile".into()], args)
 }

@@ -6,6 +6,7 @@
 
 use std::process::ExitCode;
 
+mod endless;
 mod environment;
 mod failures;
 mod gateway;
@@ -14,6 +15,7 @@ mod hostile;
 mod house;
 mod leaks;
 mod orphans;
+mod page;
 mod parent_death;
 mod programs;
 mod roles;

@@ -25,7 +25,7 @@ struct Running {
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     gateway: Arc<Gateway>,
-    _listener: Box<dyn Send + Sync>,
+    listener: Box<dyn Send + Sync>,
 }
 
 // === impl Running ===
@@ -44,7 +44,7 @@ impl Running {
         }
         let mut process = spawner.spawn(ProcessRequest { url, ..request() }).await.unwrap();
         let (stdin, stdout) = (process.stdin.take().unwrap(), lines(&mut process));
-        Some(Self { process, stdin, stdout, gateway, _listener: listener })
+        Some(Self { process, stdin, stdout, gateway, listener })
     }
 
     async fn tell(&mut self, message: Value) {
@@ -65,7 +65,7 @@ impl Running {
 
     async fn end(self) {
         let gateway = Arc::clone(&self.gateway);
-        drop((self.stdin, self._listener));
+        drop((self.stdin, self.listener));
         let report = self.process.stop(Duration::from_secs(10)).await;
         assert_eq!(report.signal, None, "it ends by itself: {report:?}");
         assert_eq!(gateway.open(), 0, "the listener in its network is closed with it");

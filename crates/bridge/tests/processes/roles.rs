@@ -31,7 +31,7 @@ pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let name = args.next().unwrap().into_string().unwrap();
     if name == "hostile" {
         // Without a runtime: its own process is all that it should need.
-        return house::hostile(args.map(|arg| arg.into_string().unwrap()).collect());
+        return house::hostile(&args.map(|arg| arg.into_string().unwrap()).collect::<Vec<_>>());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match name.as_str() {

@@ -107,9 +107,9 @@ fn another_key_another_text_or_no_signature_is_refused() {
     let text = signer.sign(&header(), &claims());
     assert_eq!(verify(&text, &other.keys("1")), Err(Refusal::Signature));
     assert_eq!(verify(&text, &signer.keys("2")), Err(Refusal::UnknownKey), "the key that it names is another");
-    let (message, signature) = text.rsplit_once('.').unwrap();
-    assert_eq!(verify(&format!("{message}."), &signer.keys("1")), Err(Refusal::Signature));
-    let forged = format!("{}.{signature}", super::tests::message(&header(), &with("jti", json!("b"))));
+    let (head, signature) = text.rsplit_once('.').unwrap();
+    assert_eq!(verify(&format!("{head}."), &signer.keys("1")), Err(Refusal::Signature));
+    let forged = format!("{}.{signature}", message(&header(), &with("jti", json!("b"))));
     assert_eq!(verify(&forged, &signer.keys("1")), Err(Refusal::Signature));
 }
 

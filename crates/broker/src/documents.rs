@@ -17,7 +17,7 @@ const REMEMBERED: usize = 500;
 /// Fetches and remembers documents of clients and their keys.
 pub(crate) struct Documents {
     fetcher: Fetcher,
-    documents: Shelf<ClientDocument>,
+    read: Shelf<ClientDocument>,
     keys: Shelf<KeySet>,
     redirect_uris: AllowList,
     /// Hosts whose documents count; all if empty (check 16).
@@ -57,7 +57,7 @@ impl Documents {
     pub(crate) fn new(fetcher: Fetcher, redirect_uris: AllowList, hosts: Vec<String>, clock: &Arc<dyn Clock>) -> Self {
         Self {
             fetcher,
-            documents: Shelf::new(REMEMBERED, Arc::clone(clock)),
+            read: Shelf::new(REMEMBERED, Arc::clone(clock)),
             keys: Shelf::new(REMEMBERED, Arc::clone(clock)),
             redirect_uris,
             hosts,
@@ -71,7 +71,7 @@ impl Documents {
 
     /// The document at `url`.
     pub(crate) async fn document(&self, url: &DocumentUrl, lane: Lane) -> Result<Held<ClientDocument>, DocumentError> {
-        Ok(self.documents.get(url.as_str(), self.fetch_document(url, lane)).await?)
+        Ok(self.read.get(url.as_str(), self.fetch_document(url, lane)).await?)
     }
 
     /// Verifies an assertion with the keys of the client at `url`. Keys that do not fit are fetched once more, unless they are fresh: the
@@ -94,8 +94,7 @@ impl Documents {
                     outcome => return Ok(outcome?),
                 };
                 let fetch = self.fetch_document(url, Lane::Known);
-                let renewed =
-                    self.documents.renew(url.as_str(), &document, fetch).await.map_err(DocumentError::from)?;
+                let renewed = self.read.renew(url.as_str(), &document, fetch).await.map_err(DocumentError::from)?;
                 match renewed.as_ref().map(|document| &document.value.authentication) {
                     Some(Authentication::PrivateKeyJwt { keys: KeySource::Inline(keys), algorithm }) => {
                         Ok(assertion.verify(keys, &Expected { algorithm: *algorithm, ..expected })?)

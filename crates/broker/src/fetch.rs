@@ -79,10 +79,10 @@ impl Fetcher {
         extra_ca_file: Option<&Path>,
         user_agent: &str,
         reach: Reach,
-        lookup: Arc<dyn Lookup>,
+        lookup: &Arc<dyn Lookup>,
     ) -> anyhow::Result<Self> {
         let certificates = extra_ca_file.map(certificates).transpose()?.unwrap_or_default();
-        let builder = || narrow(user_agent, resolver::Guarded::new(lookup.clone(), reach));
+        let builder = || narrow(user_agent, resolver::Guarded::new(Arc::clone(lookup), reach));
         let client = match builder().tls_certs_merge(certificates.clone()).build() {
             Ok(client) => client,
             // Where the system has no certificates at all, as in a bare container, the platform's verifier cannot be made.

@@ -22,7 +22,7 @@ use oauth::random::{OsRandom, Random};
 use oauth::redirect_uri::AllowList;
 use oauth::token::Lifetimes;
 use parking_lot::Mutex;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use store::sweep::Retention;
 use store::{KeyRing, Store};
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
 use crate::config::{CageMode, Config, ConfiguredClient, Keys, WorkerConfig};
 use crate::documents::Documents;
-use crate::fetch::{Fetcher, Reach, SystemLookup};
+use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
 use crate::live_grants::LiveGrants;
 use crate::router;
@@ -179,13 +179,13 @@ fn documents(config: &Config, policy: &Policy, clock: &Arc<dyn Clock>) -> anyhow
     let reach = if config.http.public_url.is_loopback() { Reach::PublicAndLoopback } else { Reach::Public };
     let user_agent = format!("fjmcp-broker/{}", BUILD.version);
     let extra_ca_file = config.forgejo.extra_ca_file.as_deref();
-    let fetcher = Fetcher::new(extra_ca_file, &user_agent, reach, Arc::new(SystemLookup))?;
+    let fetcher = Fetcher::new(extra_ca_file, &user_agent, reach, &(Arc::new(SystemLookup) as Arc<dyn Lookup>))?;
     let hosts = config.clients.document_hosts.clone();
     Ok(Some(Documents::new(fetcher, policy.redirect_uris.clone(), hosts, clock)))
 }
 
 fn configured_client(client: &ConfiguredClient) -> StaticClient {
-    let secret = client.secret.as_ref().map(|secret| secret.expose_secret());
+    let secret = client.secret.as_ref().map(SecretString::expose_secret);
     StaticClient::new(client.id.as_str().into(), client.name.clone(), client.redirect_uris.clone(), secret)
 }
 

@@ -53,7 +53,10 @@ impl Bridge {
         };
         match Era::of(&incoming, head.session_id.is_some()) {
             Era::Legacy => legacy::post(&self.supervisor, who, head, incoming).await,
-            Era::Modern => modern::refuse(&incoming),
+            Era::Modern => {
+                self.supervisor.shop().observer.refused("modern_request");
+                modern::refuse(&incoming)
+            }
         }
     }
 
@@ -75,7 +78,10 @@ impl Bridge {
         };
         match self.supervisor.delete(who, id).await {
             Ok(()) => Reply::empty(204),
-            Err(refusal) => refusal.reply(None),
+            Err(refusal) => {
+                self.supervisor.shop().observer.refused(refusal.label);
+                refusal.reply(None)
+            }
         }
     }
 

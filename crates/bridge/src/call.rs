@@ -65,14 +65,28 @@ pub(crate) struct OpenId {
 impl Call {
     /// Answers the call with the bridge's own words.
     pub(crate) fn refuse(self, refusal: &Refusal) {
-        self.exchange.refuse(self.id.as_bytes(), refusal);
+        let (exchange, id) = self.close();
+        exchange.refuse(id.as_bytes(), refusal);
+    }
+
+    /// The user's credential has died before there was an answer.
+    pub(crate) fn log_in_again(self, refusal: &Refusal) {
+        let (exchange, id) = self.close();
+        exchange.log_in_again(id.as_bytes(), refusal);
     }
 
     /// The client has cancelled it.
     pub(crate) fn cancelled(self) {
         let refusal =
             Refusal::in_band(crate::refusal::UNAVAILABLE, "cancelled", "the call was cancelled by the client");
-        self.exchange.cancelled(self.id.as_bytes(), &refusal);
+        let (exchange, id) = self.close();
+        exchange.cancelled(id.as_bytes(), &refusal);
+    }
+
+    /// Gives back what the call occupies. Done before it is answered: the client may use the id again as soon as it has read
+    /// the answer.
+    pub(crate) fn close(self) -> (Arc<Exchange>, RawId) {
+        (self.exchange, self.id)
     }
 
     /// Whether the client has cancelled it before a worker had it.

@@ -20,6 +20,8 @@ pub struct BridgeConfig {
     pub max_streams_per_user: usize,
     /// Messages waiting to be written to one worker. Default 256.
     pub worker_queue: usize,
+    /// Bytes waiting to be written to one worker; a single message may be longer. Default 16 MiB.
+    pub worker_queue_bytes: usize,
     /// Messages in one batch (2025-03-26). Default 64.
     pub max_batch: usize,
     /// Levels of nesting in one message. Default 128.
@@ -66,11 +68,11 @@ pub struct StreamLimits {
     pub queue: usize,
     /// Events kept for `Last-Event-ID`. Default 256.
     pub replay_events: usize,
-    /// Bytes of events kept for `Last-Event-ID`, and of notifications not yet taken. Default 1 MiB.
+    /// Bytes of events kept for `Last-Event-ID`, and of notifications not yet taken. Default 256 KiB.
     pub replay_bytes: usize,
     /// Time between keep-alive comments. Default 15 s.
     pub keep_alive: Duration,
-    /// Event streams of finished POSTs that one session keeps for `Last-Event-ID`. Default 8.
+    /// Event streams of finished POSTs that one session keeps for `Last-Event-ID`. Default 4.
     pub kept_posts: usize,
 }
 
@@ -86,6 +88,7 @@ impl Default for BridgeConfig {
             max_calls_per_user: 256,
             max_streams_per_user: 32,
             worker_queue: 256,
+            worker_queue_bytes: 16 * 1024 * 1024,
             max_batch: 64,
             max_depth: 128,
             max_line_bytes: 32 * 1024 * 1024,
@@ -115,9 +118,9 @@ impl Default for StreamLimits {
         Self {
             queue: 256,
             replay_events: 256,
-            replay_bytes: 1024 * 1024,
+            replay_bytes: 256 * 1024,
             keep_alive: Duration::from_secs(15),
-            kept_posts: 8,
+            kept_posts: 4,
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) trait Desk: Send + Sync {
     /// The worker no longer wants an answer to a question; `message` says so in the client's terms.
     fn question_withdrawn(&self, worker: &Arc<Worker>, message: Message);
     /// A call has been answered with a result.
-    fn answered(&self, after: After, result: &Message);
+    fn answered(&self, after: &After, result: &Message);
     /// How a worker is brought to where the last one was.
     fn opening(&self) -> Opening;
     /// A worker is ready for calls. `again` if it is not the first one.

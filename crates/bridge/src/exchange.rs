@@ -140,11 +140,13 @@ impl Exchange {
             }
         }
         self.state.lock().plain = false;
-        std::mem::forget(waiting);
-        self.streaming.store(true, Ordering::Relaxed);
         let (guard, primed) = streaming(self);
         let first = self.log.first_frame(primed);
-        Reply::events(events(self.log.attach(None), guard, first))
+        let tail = self.log.attach(None);
+        // The reader is there, so from here on it tells whether the client is.
+        self.streaming.store(true, Ordering::Relaxed);
+        std::mem::forget(waiting);
+        Reply::events(events(tail, guard, first))
     }
 
     /// The answer without a stream, if nothing but answers has come.

@@ -1,11 +1,14 @@
 //! Session records on their way to the store: changes are collected and written off the request path.
+//!
+//! One task writes, so that an older state of a session never lands on a newer one. A change leaves the collection only when
+//! it has been written: a store that is away for a while, or a task that is stopped, loses none.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use crate::session_id::SessionKey;
@@ -18,13 +21,20 @@ pub(crate) struct Ledger {
     store: Arc<dyn SessionStore>,
     changed: Mutex<HashMap<SessionKey, SessionRecord>>,
     wake: Notify,
+    /// Counts the attempts to write what was there, and tells how the last one went.
+    attempts: watch::Sender<(u64, Result<(), SessionStoreUnavailable>)>,
 }
 
 // === impl Ledger ===
 
 impl Ledger {
     pub(crate) fn new(store: Arc<dyn SessionStore>) -> Arc<Self> {
-        Arc::new(Self { store, changed: Mutex::default(), wake: Notify::new() })
+        Arc::new(Self {
+            store,
+            changed: Mutex::default(),
+            wake: Notify::new(),
+            attempts: watch::Sender::new((0, Ok(()))),
+        })
     }
 
     /// Milliseconds since the Unix epoch.
@@ -44,16 +54,31 @@ impl Ledger {
         self.store.load(key).await
     }
 
-    /// Writes a change that must not be lost before going on.
-    pub(crate) async fn update(&self, record: SessionRecord) -> Result<(), SessionStoreUnavailable> {
-        self.changed.lock().remove(&record.id_hash);
-        self.store.update(record).await
-    }
-
     /// Has a change written soon.
     pub(crate) fn mark(&self, record: SessionRecord) {
         self.changed.lock().insert(record.id_hash, record);
         self.wake.notify_one();
+    }
+
+    /// Returns when a change has been written. After an error it is tried again all the same.
+    pub(crate) async fn update(&self, record: SessionRecord) -> Result<(), SessionStoreUnavailable> {
+        let mut attempts = self.attempts.subscribe();
+        // One may be under way that does not include this change; the next one does.
+        let include = attempts.borrow_and_update().0 + 2;
+        let key = record.id_hash;
+        self.mark(record);
+        loop {
+            let (attempt, result) = attempts.borrow_and_update().clone();
+            if !self.changed.lock().contains_key(&key) {
+                return Ok(());
+            }
+            if attempt >= include && result.is_err() {
+                return result;
+            }
+            if attempts.changed().await.is_err() {
+                return Err(SessionStoreUnavailable("the broker is shutting down".to_owned()));
+            }
+        }
     }
 
     pub(crate) async fn delete(&self, key: SessionKey) -> Result<(), SessionStoreUnavailable> {
@@ -77,17 +102,25 @@ impl Ledger {
         }
     }
 
-    /// Writes what has changed.
+    /// Writes what has changed. Not to be called while [`Self::keep`] is polled.
     pub(crate) async fn flush(&self) -> Result<(), SessionStoreUnavailable> {
-        let records: Vec<SessionRecord> = self.changed.lock().drain().map(|(_, record)| record).collect();
+        let records: Vec<SessionRecord> = self.changed.lock().values().cloned().collect();
         let mut result = Ok(());
         for record in records {
-            if let Err(error) = self.store.update(record.clone()).await {
-                // A later change of the same session has everything that this one had.
-                self.changed.lock().entry(record.id_hash).or_insert(record);
-                result = Err(error);
+            match self.store.update(record.clone()).await {
+                Ok(()) => {
+                    let mut changed = self.changed.lock();
+                    if changed.get(&record.id_hash) == Some(&record) {
+                        changed.remove(&record.id_hash);
+                    }
+                }
+                Err(error) => result = Err(error),
             }
         }
+        self.attempts.send_modify(|(attempt, last)| {
+            *attempt += 1;
+            last.clone_from(&result);
+        });
         result
     }
 }

@@ -125,6 +125,13 @@ impl Pending {
         attended.pop().map(|(_, exchange)| exchange.clone())
     }
 
+    /// The one call that an answer without an id can be for. None if that is a guess.
+    pub(crate) fn only_open(&self) -> Option<u64> {
+        let mut ids = self.open.keys();
+        let id = ids.next().copied();
+        id.filter(|_| ids.next().is_none() && self.tombstones.is_empty())
+    }
+
     /// The ids of all open calls of clients.
     pub(crate) fn call_ids(&self) -> Vec<u64> {
         let is_call = |entry: &Entry| matches!(entry.waiter, Waiter::Client(_));

@@ -88,9 +88,19 @@ impl Refusal {
         Self::new(404, GONE, "unknown_session", "no such session; begin a new one with initialize")
     }
 
+    /// The user's credential at Forgejo has died. In-band: where no stream has begun, the endpoint answers 401 instead.
+    pub(crate) fn log_in_again() -> Self {
+        Self::in_band(UNAVAILABLE, "log_in_again", "Forgejo no longer accepts this connection: log in again")
+    }
+
     /// 503 while the broker shuts down.
     pub(crate) fn draining() -> Self {
         Self::unavailable("draining", 5, "the broker is shutting down; try again in a few seconds")
+    }
+
+    /// The same for a call that a worker has got: an answer like others, not an invitation to send the request again.
+    pub(crate) fn for_sent_call(self) -> Self {
+        Self { status: 200, retry_after: None, ..self }
     }
 
     pub(crate) fn body(&self, id: Option<&[u8]>) -> Bytes {

@@ -11,8 +11,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::call::Call;
 use crate::desk::Desk;
@@ -33,6 +34,10 @@ pub(crate) struct Seat {
     desk: Weak<dyn Desk>,
     user: Arc<str>,
     question_numbers: Arc<AtomicU64>,
+    /// Ends a start under way when the seat is closed.
+    closing: CancellationToken,
+    /// The user has to log in again: calls that wait for a worker need not wait longer.
+    login_lost: Arc<Notify>,
     inner: Mutex<Inner>,
 }
 
@@ -78,6 +83,8 @@ impl Seat {
             desk,
             user: who.user.clone(),
             question_numbers: Arc::new(AtomicU64::new(first_question)),
+            closing: CancellationToken::new(),
+            login_lost: Arc::default(),
             inner: Mutex::new(Inner { who, slot: Slot::Empty, closed: None, crashes: VecDeque::new(), used }),
         })
     }
@@ -200,9 +207,19 @@ impl Seat {
             return;
         }
         let seat = self.clone();
+        let login_lost = self.login_lost.clone().notified_owned();
         tokio::spawn(async move {
+            tokio::pin!(login_lost);
             while !waiting.is_empty() {
-                match seat.worker().await {
+                let started = tokio::select! {
+                    started = seat.worker() => started,
+                    () = &mut login_lost => {
+                        let refusal = Refusal::log_in_again();
+                        waiting.drain(..).for_each(|call| call.log_in_again(&refusal));
+                        return;
+                    }
+                };
+                match started {
                     Ok(worker) => {
                         waiting = waiting.into_iter().filter_map(|call| seat.give(&worker, call)).collect();
                         // One that has ended but has not left yet must not be found again.
@@ -296,6 +313,15 @@ impl Seat {
         true
     }
 
+    /// Gives up the calls that are not answered: the user has to log in first.
+    pub(crate) fn log_in_again(&self) {
+        let refusal = Refusal::log_in_again();
+        if let Some(worker) = self.running() {
+            worker.give_up_calls(|call| call.log_in_again(&refusal));
+        }
+        self.login_lost.notify_waiters();
+    }
+
     /// Stops the worker and lets no other in.
     pub(crate) fn close(&self, refusal: Refusal) {
         let old = {
@@ -307,6 +333,7 @@ impl Seat {
                 _ => std::mem::replace(&mut inner.slot, Slot::Empty),
             }
         };
+        self.closing.cancel();
         if let Slot::Running { worker, .. } = &old {
             worker.stop(refusal);
         }

@@ -80,7 +80,7 @@ impl Desk for Shared {
 
     fn question_withdrawn(&self, _: &Arc<Worker>, _: Message) {}
 
-    fn answered(&self, _: After, _: &Message) {}
+    fn answered(&self, _: &After, _: &Message) {}
 
     fn opening(&self) -> Opening {
         let initialize = json!({

@@ -6,11 +6,12 @@ mod sweep;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::envelope::Message;
@@ -24,6 +25,9 @@ use crate::session_id::{self, SessionKey};
 use crate::session_store::{SessionRecord, SessionStore};
 use crate::shared::Shared;
 use crate::workshop::Workshop;
+
+/// How long a request waits for its session's move to another grant to be written.
+const MOVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) struct Supervisor {
     shop: Arc<Workshop>,
@@ -79,21 +83,22 @@ impl Supervisor {
     pub(crate) async fn find(&self, who: &Principal, id: &str) -> Result<Arc<Session>, Refusal> {
         let key = session_id::key(id);
         let known = self.sessions.lock().get(&key).cloned();
-        let session = match known {
-            Some(session) => session,
-            None => {
-                let session = self.revive(key).await?;
-                // Whoever ended the grant meanwhile did not see this session.
-                self.admit(who)?;
-                session
-            }
+        let session = if let Some(session) = known {
+            session
+        } else {
+            let session = self.revive(key).await?;
+            // Whoever ended the grant meanwhile did not see this session.
+            self.admit(who)?;
+            session
         };
         match session.admit(who) {
             Admission::Owner => {}
             Admission::Moved(record) => {
-                if let Err(error) = self.ledger.update(SessionRecord::clone(&record)).await {
-                    tracing::warn!(error = %error, "the move of a session to a newer grant could not be written; will try again");
-                    self.ledger.mark(*record);
+                // Written before the request is served: an end of the old grant must not take the session along. If the store
+                // does not answer, the change stays on its way.
+                let written = timeout(MOVE_TIMEOUT, self.ledger.update(*record)).await;
+                if !matches!(written, Ok(Ok(()))) {
+                    tracing::warn!("the move of a session to a newer grant could not be written yet");
                 }
             }
             Admission::Stranger => return Err(Refusal::no_such_session()),

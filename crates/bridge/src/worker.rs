@@ -9,7 +9,7 @@ mod tests;
 mod warden;
 mod writer;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub(crate) struct Worker {
     observer: Arc<dyn Observer>,
     desk: Weak<dyn Desk>,
     outgoing: mpsc::Sender<Outgoing>,
+    /// Bytes in `outgoing`.
+    queued: AtomicUsize,
     pending: Mutex<Pending>,
     questions: Mutex<Questions>,
     last_used: Mutex<Instant>,
@@ -117,6 +119,7 @@ impl Worker {
             observer: parts.observer,
             desk: parts.desk,
             outgoing,
+            queued: AtomicUsize::new(0),
             pending: Mutex::default(),
             questions: Mutex::new(Questions::new(parts.question_numbers)),
             last_used: Mutex::new(Instant::now()),
@@ -144,6 +147,9 @@ impl Worker {
         let Some(message) = call.unsent.clone() else {
             return Err((call, NotTaken::Ended));
         };
+        if !self.has_room_for(message.bytes().len()) {
+            return Err((call, NotTaken::QueueFull));
+        }
         let room = match self.outgoing.try_reserve() {
             Ok(room) => room,
             Err(TrySendError::Full(())) => return Err((call, NotTaken::QueueFull)),
@@ -165,6 +171,7 @@ impl Worker {
         self.sooner.notify_one();
         let number = id.to_string();
         let line = message.with_id(number.as_bytes(), Some(number.as_bytes()));
+        self.queued.fetch_add(line.len(), Ordering::Relaxed);
         room.send(Outgoing { line, call: Some(id) });
         Ok(())
     }
@@ -178,6 +185,7 @@ impl Worker {
         let Ok(id) = opened else { return Err(ended()) };
         self.sooner.notify_one();
         let line = request_line(id, method, params);
+        self.queued.fetch_add(line.len(), Ordering::Relaxed);
         tokio::select! {
             sent = self.outgoing.send(Outgoing { line, call: None }) => if sent.is_err() {
                 self.pending.lock().withdraw(id);
@@ -191,7 +199,21 @@ impl Worker {
 
     /// A notification, or an answer to a question. `false` if the worker has ended or takes nothing more.
     pub(crate) fn note(&self, line: Bytes) -> bool {
-        self.outgoing.try_send(Outgoing { line, call: None }).is_ok()
+        let length = line.len();
+        if !self.has_room_for(length) {
+            return false;
+        }
+        self.queued.fetch_add(length, Ordering::Relaxed);
+        let taken = self.outgoing.try_send(Outgoing { line, call: None }).is_ok();
+        if !taken {
+            self.queued.fetch_sub(length, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    fn has_room_for(&self, length: usize) -> bool {
+        let queued = self.queued.load(Ordering::Relaxed);
+        queued == 0 || queued + length <= self.config.worker_queue_bytes
     }
 
     /// Tells the worker once that initialization is over.
@@ -342,7 +364,7 @@ impl End {
     pub(crate) fn refusal(&self) -> Refusal {
         let unsure = "; the call may or may not have been carried out";
         let message = match self {
-            Self::Stopped(refusal) => return refusal.clone(),
+            Self::Stopped(refusal) => return refusal.clone().for_sent_call(),
             Self::Exited(ExitReport { signal: Some(signal), .. }) => {
                 format!("the worker was ended by signal {signal}{unsure}")
             }

@@ -18,6 +18,8 @@ use crate::tombstones::Tombstones;
 
 /// Tokens that are remembered; the rest are read from the store again.
 const REMEMBERED: usize = 50_000;
+/// What is longer is not looked up at all, in bytes.
+const LONGEST_TOKEN: usize = 512;
 
 /// Checks bearer tokens. Cheap to clone.
 #[derive(Clone)]
@@ -39,7 +41,7 @@ pub(crate) struct Challenge {
 /// Why a request is not let in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotAuthorized {
-    /// No credentials at all; the challenge then carries no error code (RFC 6750 §3.1, oauth.md A15).
+    /// No credentials, or some for another scheme; the challenge then carries no error code (RFC 6750 §3.1, oauth.md A15).
     #[error("no bearer token")]
     Missing,
     /// The Authorization header has another form.
@@ -125,9 +127,15 @@ impl Bearers {
 fn presented(headers: &HeaderMap) -> Result<&str, NotAuthorized> {
     let value = headers.get(header::AUTHORIZATION).ok_or(NotAuthorized::Missing)?;
     let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(NotAuthorized::Malformed)?;
-    let token = token.trim();
-    let sane = !token.is_empty() && token.len() <= 512 && scheme.eq_ignore_ascii_case("bearer");
-    if sane { Ok(token) } else { Err(NotAuthorized::Malformed) }
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(NotAuthorized::Missing);
+    }
+    match token.trim() {
+        "" => Err(NotAuthorized::Malformed),
+        // Somebody else's token, such as a JWT; ours are far shorter.
+        token if token.len() > LONGEST_TOKEN => Err(NotAuthorized::Invalid("unknown")),
+        token => Ok(token),
+    }
 }
 
 // === impl Challenge ===
@@ -204,5 +212,14 @@ mod tests {
             assert_eq!(read(other), None, "{other}");
         }
         assert!(matches!(presented(&HeaderMap::new()), Err(NotAuthorized::Missing)));
+    }
+
+    #[test]
+    fn a_token_that_is_too_long_to_be_ours_is_invalid_and_not_malformed() {
+        // The client has to throw it away and log in, as with any other invalid token (oauth.md A02).
+        let mut headers = HeaderMap::new();
+        let value = format!("Bearer {}", "e".repeat(LONGEST_TOKEN + 1));
+        headers.insert(header::AUTHORIZATION, HeaderValue::try_from(value).unwrap());
+        assert!(matches!(presented(&headers), Err(NotAuthorized::Invalid(_))));
     }
 }

@@ -18,7 +18,8 @@ pub struct LoggedRequest {
     pub method: String,
     /// The request target as sent: path and query, or an absolute URI.
     pub target: String,
-    /// Path below the root URL, decoded, with leading slash and slashes collapsed.
+    /// Path below the root URL, decoded, with leading slash and slashes collapsed; as sent when nothing can be found there
+    /// (dot segments, or not below the root URL).
     pub path: String,
     /// The query as sent, without `?`.
     pub query: String,
@@ -95,8 +96,9 @@ impl LoggedRequest {
 // === impl RequestLog ===
 
 impl RequestLog {
-    /// Writes a request down. `path` counts requests at once.
-    pub(crate) fn begin(&self, target: String, request: &Request, path: String) -> InFlight<'_> {
+    /// Writes a request down.
+    pub(crate) fn begin(&self, target: String, request: &Request) -> InFlight<'_> {
+        let path = request.path.clone();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let headers = request.headers.iter();
         let mut inner = self.0.lock();

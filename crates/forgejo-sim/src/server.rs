@@ -79,12 +79,9 @@ async fn serve(site: &Site, request: http::Request<Incoming>) -> Result<Response
     let (parts, body) = request.into_parts();
     let target = parts.uri.to_string();
     let body: Bytes = body.collect().await.map_err(|_| Cut)?.to_bytes();
-    let Some(request) = Request::new(parts, body, &site.base_path) else {
-        return Ok(wire::not_found());
-    };
-    let path = format!("/{}", request.segments.as_deref().unwrap_or_default().join("/"));
-    let fault = site.faults.meet(request.method.as_str(), &path);
-    let entry = site.log.begin(target, &request, path);
+    let request = Request::new(parts, body, &site.base_path);
+    let fault = site.faults.meet(request.method.as_str(), &request.path);
+    let entry = site.log.begin(target, &request);
     match fault {
         None => {}
         Some(Fault::Hang) => std::future::pending().await,

@@ -16,7 +16,10 @@ pub(crate) struct Params(Vec<(String, String)>);
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
-    /// Path below the root URL, split, percent-decoded, repeated slashes collapsed. `None` when it holds dot segments.
+    /// Path below the root URL with leading slash, decoded where [`Request::segments`] is; else as sent, for the log.
+    pub(crate) path: String,
+    /// The path split and percent-decoded, repeated slashes collapsed. `None` when it holds dot segments or is not below
+    /// the root URL: nothing is found there.
     pub(crate) segments: Option<Vec<String>>,
     /// The query as sent.
     pub(crate) raw_query: String,
@@ -63,25 +66,26 @@ impl From<Vec<(String, String)>> for Params {
 
 impl Request {
     /// Builds the request from its parts; `base` is the path of the root URL without its trailing slash.
-    ///
-    /// `None` when the path is not below `base`.
-    pub(crate) fn new(parts: http::request::Parts, body: Bytes, base: &str) -> Option<Self> {
-        let path = collapse_slashes(parts.uri.path());
-        let below = path.strip_prefix(base)?;
-        if !below.is_empty() && !below.starts_with('/') {
-            return None;
-        }
+    pub(crate) fn new(parts: http::request::Parts, body: Bytes, base: &str) -> Self {
+        let sent = collapse_slashes(parts.uri.path());
+        let below = sent.strip_prefix(base).filter(|path| path.is_empty() || path.starts_with('/'));
+        let segments = below.and_then(split);
+        let path = match &segments {
+            Some(segments) => format!("/{}", segments.join("/")),
+            None => sent.clone(),
+        };
         let raw_query = parts.uri.query().unwrap_or_default().to_owned();
         let is_form = content_type(&parts.headers).starts_with("application/x-www-form-urlencoded");
-        Some(Self {
+        Self {
             method: parts.method,
-            segments: split(below),
+            path,
+            segments,
             query: Params::parse(raw_query.as_bytes()),
             raw_query,
             form: if is_form { Params::parse(&body) } else { Params::default() },
             headers: parts.headers,
             body,
-        })
+        }
     }
 
     /// A header's value; empty when absent or not text.

@@ -36,7 +36,17 @@ fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let release = folder.ends_with("release");
     let mut command = Command::new(cargo);
-    command.current_dir(project_root()).args(["build", "--quiet", "-p", "broker", "-p", "fixture-child", "--bins"]);
+    command.current_dir(project_root()).args([
+        "build",
+        "--quiet",
+        "-p",
+        "broker",
+        "-p",
+        "fixture-child",
+        "-p",
+        "conformance-child",
+        "--bins",
+    ]);
     if release {
         command.arg("--release");
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -51,7 +52,21 @@ impl Settings {
         }
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// The same without a setting.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// As variables of the environment.
+    pub fn variables(&self) -> impl Iterator<Item = (String, &str)> {
+        self.0.iter().map(|(name, value)| (format!("FJMCP_BROKER_{name}"), value.as_str()))
+    }
+
+    /// A setting.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
@@ -80,7 +95,7 @@ impl Broker {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(settings.0.iter().map(|(name, value)| (format!("FJMCP_BROKER_{name}"), value)))
+            .envs(settings.variables())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -149,6 +164,17 @@ impl Broker {
         tokio::time::timeout(Duration::from_secs(20), found).await.with_context(|| format!("no line with {text:?}"))?
     }
 
+    /// Stops it; everything that it has written to stderr from start to end.
+    ///
+    /// # Errors
+    /// When it does not end within 30 s.
+    pub async fn whole_log(&mut self) -> Result<String> {
+        self.terminate().await?;
+        let ended = async { while self.news.changed().await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(20), ended).await.context("its stderr did not end")?;
+        Ok(self.log())
+    }
+
     /// SIGKILL.
     ///
     /// # Errors
@@ -197,6 +223,12 @@ pub fn children_of(pid: u32) -> Vec<u32> {
     processes().filter(|(_, parent, state)| *parent == pid && *state != 'Z').map(|(pid, _, _)| pid).collect()
 }
 
+/// Whether a process lives; a zombie does not.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    processes().any(|(known, _, state)| known == pid && state != 'Z')
+}
+
 /// Zombies whose parent is `pid`.
 #[must_use]
 pub fn zombies_of(pid: u32) -> Vec<u32> {
@@ -228,12 +260,26 @@ pub fn http_client() -> Result<reqwest::Client> {
         .context("cannot build an HTTP client")
 }
 
-/// A port on which nobody listens at present.
+/// A port on which nobody listens at present, and which no other call in this process gets.
+///
+/// Below the range from which the system takes ports of outgoing connections, so that it is still free when a broker comes back to it.
 ///
 /// # Errors
-/// When the system gives none.
+/// When there is none.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 16_384;
+    const PORTS: u32 = 16_384;
+    // Processes that run side by side begin at different places.
+    let start = std::process::id().wrapping_mul(257);
+    for _ in 0..PORTS {
+        let port = FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = u16::try_from(port)?;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
 
 /// A state folder's database file.

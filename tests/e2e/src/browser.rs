@@ -42,7 +42,7 @@ pub struct Page {
 }
 
 /// A form of a page, with its hidden values.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Form {
     /// Where it goes.
     pub action: Url,
@@ -101,14 +101,34 @@ impl Browser {
     /// # Errors
     /// As [`Self::open`].
     pub async fn submit(&self, form: &Form, stop: &str) -> Result<Arrival> {
-        let request = self
-            .http
-            .post(form.action.clone())
-            .header(header::ORIGIN, form.action.origin().ascii_serialization())
-            .header("sec-fetch-site", "same-origin")
-            .form(&form.fields);
+        let origin = form.action.origin().ascii_serialization();
+        self.submit_with(form, &[("origin", &origin), ("sec-fetch-site", "same-origin")], stop).await
+    }
+
+    /// Submits a form with these headers about where it came from, and follows on.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn submit_with(&self, form: &Form, headers: &[(&str, &str)], stop: &str) -> Result<Arrival> {
+        let request = self.http.post(form.action.clone()).form(&form.fields);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let response = self.send(request, &form.action).await?;
         self.follow(form.action.clone(), response, stop).await
+    }
+
+    /// Loads a page that is expected to be one, and no redirect.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when it redirects to `stop`.
+    pub async fn page(&self, url: &Url, stop: &str) -> Result<Page> {
+        self.open(url, stop).await?.page()
+    }
+
+    /// Names and values of the cookies that it would send.
+    #[must_use]
+    pub fn cookies(&self) -> Vec<(String, String)> {
+        let jar = self.cookies.lock();
+        jar.iter_unexpired().map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
     }
 
     /// Plays a whole login: consent page, Forgejo's login page, Forgejo's grant page, in whatever order they come.
@@ -177,6 +197,49 @@ impl Browser {
     }
 }
 
+// === impl Arrival ===
+
+impl Arrival {
+    /// The page, if it is one.
+    ///
+    /// # Errors
+    /// When it is a redirect.
+    pub fn page(self) -> Result<Page> {
+        match self {
+            Self::Page(page) => Ok(page),
+            Self::Redirect(url) => bail!("a redirect to {url} instead of a page"),
+        }
+    }
+
+    /// The redirect, if it is one.
+    ///
+    /// # Errors
+    /// When it is a page; its text is in the error.
+    pub fn redirect(self) -> Result<Url> {
+        match self {
+            Self::Redirect(url) => Ok(url),
+            Self::Page(page) => bail!("{} on {} instead of a redirect:\n{}", page.status, page.url, page.text()),
+        }
+    }
+}
+
+// === impl Form ===
+
+impl Form {
+    /// With a field set.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.fields.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// A consent form, approved as a person would without changing anything.
+    #[must_use]
+    pub fn approved(self) -> Self {
+        self.with("access", "write").with("decision", "approve")
+    }
+}
+
 // === impl Page ===
 
 impl Page {
@@ -199,6 +262,29 @@ impl Page {
             .collect();
         let action = self.url.join(form.value().attr("action").unwrap_or_default()).ok()?;
         Some(Form { action, fields })
+    }
+
+    /// The first form, which has to be there.
+    ///
+    /// # Errors
+    /// When there is none; the page's text is in the error.
+    pub fn the_form(&self) -> Result<Form> {
+        self.form().with_context(|| format!("no form on {}:\n{}", self.url, self.text()))
+    }
+
+    /// Addresses of the links on the page.
+    #[must_use]
+    pub fn links(&self) -> Vec<Url> {
+        let html = Html::parse_document(&self.body);
+        let Ok(anchors) = Selector::parse("a[href]") else { return Vec::new() };
+        let targets = html.select(&anchors).filter_map(|anchor| anchor.value().attr("href"));
+        targets.filter_map(|target| self.url.join(target).ok()).collect()
+    }
+
+    /// A header as text; empty if it is not there.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// The text that a person reads.

@@ -55,6 +55,7 @@ pub struct Call {
     pub expect: &'static str,
 }
 
+/// `.children/children.json`.
 #[derive(Deserialize)]
 struct List {
     children: Vec<Listed>,
@@ -65,8 +66,8 @@ struct List {
 struct Listed {
     name: String,
     profile: String,
-    version: String,
     path: PathBuf,
+    arguments: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -102,17 +103,26 @@ pub fn table() -> Result<(Vec<Child>, Vec<Absent>)> {
         absent.push(Absent { label: "forgejo-mcp, forgejo-mcp-rs".to_owned(), reason });
         return Ok((present, absent));
     };
-    let list: List = serde_json::from_str(&text).with_context(|| format!("{}", list.display()))?;
-    for child in list.children.into_iter().filter(|child| !child.name.starts_with("fixture")) {
-        present.push(Child {
-            label: format!("{} {}", child.profile, child.version),
-            words: if child.profile == "forgejo-mcp-rs" { Words::Rust } else { Words::Go },
-            profile: child.profile,
-            command: child.path,
-            args: Vec::new(),
-        });
+    let listed: List = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not what scripts/children.sh writes", list.display()))?;
+    for child in listed.children {
+        // The tests build their own fixture.
+        if child.name.starts_with("fixture-child") {
+            continue;
+        }
+        if child.path.exists() {
+            present.push(Child {
+                words: if child.profile == "forgejo-mcp-rs" { Words::Rust } else { Words::Go },
+                label: child.name,
+                profile: child.profile,
+                command: child.path,
+                args: child.arguments,
+            });
+        } else {
+            absent.push(Absent { label: child.name, reason: format!("{} is gone", child.path.display()) });
+        }
     }
-    absent.extend(list.skipped.into_iter().map(|child| Absent { label: child.name, reason: child.reason }));
+    absent.extend(listed.skipped.into_iter().map(|child| Absent { label: child.name, reason: child.reason }));
     Ok((present, absent))
 }
 
@@ -128,6 +138,17 @@ pub fn best() -> Result<Child> {
         _ => 2,
     };
     present.into_iter().min_by_key(rank).context("no child program")
+}
+
+// === impl Child ===
+
+impl Child {
+    /// The same with more arguments.
+    #[must_use]
+    pub fn with_args(mut self, more: &[&str]) -> Self {
+        self.args.extend(more.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
 }
 
 // === impl Words ===
@@ -154,29 +175,57 @@ impl Words {
         match self {
             Self::Go => vec![
                 self.whoami("alice"),
-                Call { tool: "list_my_repos", arguments: json!({"page": 1, "limit": 10}), expect: "hello" },
-                Call { tool: "get_issue_by_index", arguments: repo(json!({"index": 1})), expect: "title" },
+                Call { tool: "list_my_repos", arguments: json!({"page": 1, "limit": 10}), expect: "private-notes" },
+                self.issue(1, "Greet people by name"),
                 Call {
                     tool: "list_repo_issues",
-                    arguments: repo(
-                        json!({"state": "open", "type": "issues", "page": 1, "limit": 10, "labels": "", "milestones": ""}),
-                    ),
-                    expect: "title",
+                    arguments: repo(json!({"state": "open", "type": "issues", "page": 1, "limit": 10})),
+                    expect: "Write a manual page",
                 },
                 Call {
-                    tool: "get_file_content",
-                    arguments: repo(json!({"filePath": "README.md", "ref": "main"})),
-                    expect: "README",
+                    tool: "list_branches",
+                    arguments: repo(json!({"page": 1, "limit": 10})),
+                    expect: "greet-by-name",
                 },
+                Call {
+                    tool: "get_pull_request_by_index",
+                    arguments: repo(json!({"index": 4})),
+                    expect: "greet-by-name",
+                },
+                comments(),
             ],
             Self::Rust => vec![
                 self.whoami("alice"),
-                Call { tool: "list_my_repos", arguments: json!({}), expect: "hello" },
-                Call { tool: "get_issue", arguments: repo(json!({"index": 1})), expect: "title" },
-                Call { tool: "list_issues", arguments: repo(json!({})), expect: "title" },
-                Call { tool: "get_file_contents", arguments: repo(json!({"path": "README.md"})), expect: "hello" },
+                Call { tool: "list_my_repos", arguments: json!({}), expect: "private-notes" },
+                self.issue(1, "Greet people by name"),
+                Call { tool: "list_issues", arguments: repo(json!({})), expect: "Write a manual page" },
+                Call { tool: "list_branches", arguments: repo(json!({})), expect: "greet-by-name" },
+                Call { tool: "get_pull_request", arguments: repo(json!({"index": 4})), expect: "greet-by-name" },
+                comments(),
             ],
         }
+    }
+
+    /// One issue of `alice/hello`.
+    #[must_use]
+    pub fn issue(self, number: i64, title: &'static str) -> Call {
+        let tool = match self {
+            Self::Go => "get_issue_by_index",
+            Self::Rust => "get_issue",
+        };
+        Call { tool, arguments: json!({"owner": "alice", "repo": "hello", "index": number}), expect: title }
+    }
+
+    /// A file of `alice/hello`. Some programs show it as text, some as base64.
+    #[must_use]
+    pub fn file(self) -> Call {
+        let (tool, arguments) = match self {
+            Self::Go => {
+                ("get_file_content", json!({"owner": "alice", "repo": "hello", "filePath": "README.md", "ref": "main"}))
+            }
+            Self::Rust => ("get_file_contents", json!({"owner": "alice", "repo": "hello", "path": "README.md"})),
+        };
+        Call { tool, arguments, expect: "A program that says hello." }
     }
 
     /// A write.
@@ -185,4 +234,10 @@ impl Words {
         let arguments = json!({"owner": "alice", "repo": "hello", "title": title, "body": "made by a test"});
         Call { tool: "create_issue", arguments, expect: title }
     }
+}
+
+/// Both call it the same.
+fn comments() -> Call {
+    let arguments = json!({"owner": "alice", "repo": "hello", "index": 1});
+    Call { tool: "list_issue_comments", arguments, expect: "Good idea, I am on it." }
 }

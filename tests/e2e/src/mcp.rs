@@ -1,5 +1,8 @@
 //! An MCP client over Streamable HTTP, small and literal: it shows what came, byte for byte where that matters.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::{Client, Response, StatusCode, header};
 use serde_json::{Value, json};
@@ -12,6 +15,8 @@ pub struct Mcp {
     http: Client,
     url: String,
     token: String,
+    /// Ids of requests; a session's open requests must differ in theirs.
+    next_id: Arc<AtomicU64>,
     /// The session, once initialized.
     pub session: Option<String>,
     /// Sent as `MCP-Protocol-Version`, once initialized.
@@ -41,6 +46,7 @@ impl Mcp {
             http: http_client()?,
             url: format!("{issuer}/mcp"),
             token: token.to_owned(),
+            next_id: Arc::new(AtomicU64::new(1)),
             session: None,
             version: None,
         })
@@ -103,9 +109,32 @@ impl Mcp {
     /// # Errors
     /// When the answer is not a result.
     pub async fn request(&self, method: &str, params: &Value) -> Result<Value> {
-        let answer = self.post(&request(&json!(1), method, params)).await?;
+        let answer = self.send(method, params).await?;
         ensure!(answer.status == StatusCode::OK, "{method}: {} {}", answer.status, answer.body);
         answer.result()
+    }
+
+    /// Sends a request and shows what came.
+    ///
+    /// # Errors
+    /// When nothing came.
+    pub async fn send(&self, method: &str, params: &Value) -> Result<Answer> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.post(&request(&json!(id), method, params)).await
+    }
+
+    /// Calls a tool and shows what came.
+    ///
+    /// # Errors
+    /// When nothing came.
+    pub async fn send_call(&self, tool: &str, arguments: &Value) -> Result<Answer> {
+        self.send("tools/call", &json!({"name": tool, "arguments": arguments})).await
+    }
+
+    /// The same client without its session.
+    #[must_use]
+    pub fn without_session(&self) -> Self {
+        Self { session: None, ..self.clone() }
     }
 
     /// Posts a body as it is.
@@ -137,7 +166,18 @@ impl Mcp {
     /// # Errors
     /// When nothing came.
     pub async fn open_stream(&self) -> Result<Response> {
-        let request = self.http.get(&self.url).header(header::ACCEPT, "text/event-stream");
+        self.resume_stream(None).await
+    }
+
+    /// Opens the server's stream, or what came after an event.
+    ///
+    /// # Errors
+    /// When nothing came.
+    pub async fn resume_stream(&self, last_event_id: Option<&str>) -> Result<Response> {
+        let mut request = self.http.get(&self.url).header(header::ACCEPT, "text/event-stream");
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
         self.with_headers(request).send().await.context("the broker does not answer")
     }
 

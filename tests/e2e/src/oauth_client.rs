@@ -28,8 +28,10 @@ pub struct OAuthClient {
 pub struct Authorization {
     /// What the browser opens.
     pub url: Url,
-    verifier: String,
-    state: String,
+    /// PKCE verifier.
+    pub verifier: String,
+    /// `state`, to be echoed.
+    pub state: String,
 }
 
 /// What the token endpoint issued.

@@ -77,6 +77,12 @@ impl Stack {
         Ok(Self { sim, broker, settings, state, client_secret: application.client_secret })
     }
 
+    /// The broker's OAuth2 application at the stand-in.
+    #[must_use]
+    pub fn client_id(&self) -> Option<String> {
+        self.settings.get("FORGEJO_OAUTH_CLIENT_ID").map(str::to_owned)
+    }
+
     /// Starts the broker again, after it was stopped or killed.
     ///
     /// # Errors
@@ -127,4 +133,21 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) -> Resu
         }
     };
     tokio::time::timeout(Duration::from_secs(20), held).await.with_context(|| format!("not within 20 s: {what}"))
+}
+
+/// Tries again and again until `attempt` succeeds.
+///
+/// # Errors
+/// The last failure, when none succeeds within 20 s.
+pub async fn until_ok<T, F: Future<Output = Result<T>>>(what: &str, mut attempt: impl FnMut() -> F) -> Result<T> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        match attempt().await {
+            Ok(value) => return Ok(value),
+            Err(error) if tokio::time::Instant::now() > deadline => {
+                return Err(error.context(format!("not within 20 s: {what}")));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
 }

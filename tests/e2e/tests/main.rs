@@ -4,6 +4,7 @@
 mod children;
 mod clients;
 mod discovery;
+mod documents;
 mod doors;
 mod login;
 mod mcp;

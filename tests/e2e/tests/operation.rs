@@ -1,1 +1,9 @@
-//! operation
+//! How an operator meets the program: command line, configuration, start, health, end.
+
+mod commands;
+mod configuration;
+mod end;
+mod health;
+mod proxy;
+mod requests;
+mod start;

@@ -41,14 +41,16 @@ pub(super) fn members<'a, const N: usize>(
 
 /// Equal for a decoder that folds case: ASCII letters, and the few others whose upper or lower case is an ASCII letter.
 fn folds_to(found: &str, known: &str) -> bool {
+    if found.is_ascii() {
+        return found.eq_ignore_ascii_case(known);
+    }
     let fold = |letter: char| match letter {
         'ſ' => 's',
         '\u{212a}' => 'k',
         'ı' | 'İ' => 'i',
         other => other.to_ascii_lowercase(),
     };
-    // Four bytes at most become one.
-    found.len() >= known.len() && found.chars().map(fold).eq(known.chars().map(fold))
+    found.chars().map(fold).eq(known.chars().map(fold))
 }
 
 struct Seed<'k, const N: usize> {

@@ -31,33 +31,42 @@ impl Seat {
         let desk = self.desk.upgrade().ok_or_else(|| refused(Refusal::draining()))?;
         let until = Instant::now() + shop.config.start_timeout;
         let worker = self.start_process(&desk, until).await.map_err(refused)?;
-        let Opening { initialize, replay } = desk.opening();
+        let opening = desk.opening();
         drop(desk);
+        let opened = self.closing.run_until_cancelled(self.open(&worker, opening, until)).await;
+        match opened.unwrap_or_else(|| Err(refused(self.closed_because()))) {
+            Ok(()) => Ok((worker, place)),
+            Err(failure) => {
+                worker.stop(failure.refusal());
+                Err(failure)
+            }
+        }
+    }
+
+    /// The handshake, and what brings the worker to where its predecessor was.
+    async fn open(&self, worker: &Worker, opening: Opening, until: Instant) -> Result<(), StartFailure> {
+        let shop = &self.shop;
         let within = until.saturating_duration_since(Instant::now());
+        let Opening { initialize, replay } = opening;
         let greeting = match worker.ask("initialize", Some(&initialize), within).await {
             Ok(greeting) => greeting,
             Err(reason) => {
-                if !self.is_closed() {
-                    shop.start_failed();
-                    shop.breaker.failed(Instant::now());
-                    tracing::warn!(worker.label = %worker.label, reason = %reason.message, "worker did not answer initialize");
-                }
+                shop.start_failed();
+                shop.breaker.failed(Instant::now());
+                tracing::warn!(worker.label = %worker.label, reason = %reason.message, "worker did not answer initialize");
                 let message = "the MCP server behind this broker did not start in time; try again";
-                let refusal = Refusal::unavailable("start_failed", RETRY_SECONDS, message);
-                worker.stop(refusal.clone());
-                return Err(refused(refusal));
+                return Err(StartFailure::Refused(Refusal::unavailable("start_failed", RETRY_SECONDS, message)));
             }
         };
         shop.start_succeeded();
         if matches!(greeting.kind(), Kind::Response { error: true }) {
-            worker.stop(Refusal::draining());
             return Err(StartFailure::Declined(Box::new(greeting)));
         }
         worker.greeted(greeting);
         if let Some(replay) = replay {
-            self.replay(&worker, replay, until).await;
+            self.replay(worker, replay, until).await;
         }
-        Ok((worker, place))
+        Ok(())
     }
 
     async fn start_process(self: &Arc<Self>, desk: &Arc<dyn Desk>, until: Instant) -> Result<Arc<Worker>, Refusal> {
@@ -139,8 +148,8 @@ impl Seat {
         }
     }
 
-    fn is_closed(&self) -> bool {
-        self.inner.lock().closed.is_some()
+    fn closed_because(&self) -> Refusal {
+        self.inner.lock().closed.clone().unwrap_or_else(Refusal::draining)
     }
 }
 

@@ -64,7 +64,7 @@ impl Desk for Session {
         self.put(worker, true, Weight::Notification, Bytes::copy_from_slice(message.bytes()));
     }
 
-    fn answered(&self, after: After, result: &Message) {
+    fn answered(&self, after: &After, result: &Message) {
         let mut state = self.state.lock();
         let State { record, tools, .. } = &mut *state;
         match after {
@@ -73,10 +73,10 @@ impl Desk for Session {
                 *tools = result.payload().map(|list| sha256(&list));
                 return;
             }
-            After::LevelSet(level) => record.log_level = Some(level),
-            After::Subscribed(uri) if record.subscriptions.contains(&uri) => return,
-            After::Subscribed(uri) => record.subscriptions.push(uri),
-            After::Unsubscribed(uri) => record.subscriptions.retain(|present| *present != uri),
+            After::LevelSet(level) => record.log_level = Some(level.clone()),
+            After::Subscribed(uri) if record.subscriptions.contains(uri) => return,
+            After::Subscribed(uri) => record.subscriptions.push(uri.clone()),
+            After::Unsubscribed(uri) => record.subscriptions.retain(|present| present != uri),
         }
         self.ledger.mark(record.clone());
     }

@@ -8,12 +8,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Supervisor, grant_ended};
 use crate::event_log::Weight;
-use crate::refusal::{Refusal, UNAVAILABLE, error_body};
+use crate::refusal::{Refusal, UNAVAILABLE};
 use crate::reply::Principal;
-use crate::seat::Seat;
 use crate::session::Session;
-
-const LOG_IN_AGAIN: &str = "Forgejo no longer accepts this connection: log in again";
+use crate::shared::Shared;
 
 // === impl Supervisor ===
 
@@ -21,7 +19,7 @@ impl Supervisor {
     /// DELETE: the client has done with the session.
     pub(crate) async fn delete(&self, who: &Principal, id: &str) -> Result<(), Refusal> {
         let session = self.find(who, id).await?;
-        let refusal = Refusal::in_band(UNAVAILABLE, "session_ended", "the session was ended by its client");
+        let refusal = Refusal::new(404, UNAVAILABLE, "session_ended", "the session was ended by its client");
         self.forget(&session, refusal).await;
         Ok(())
     }
@@ -45,7 +43,7 @@ impl Supervisor {
             .extract_if(|_, session| session.grant() == grant)
             .map(|(_, session)| session)
             .collect();
-        let refusal = Refusal { status: 200, ..grant_ended() };
+        let refusal = grant_ended();
         for session in sessions {
             session.end(refusal.clone());
         }
@@ -61,24 +59,19 @@ impl Supervisor {
     /// The user's credential has died. His sessions stay: a login revives them. Calls that are not answered yet are given up;
     /// open streams are told and end.
     pub(crate) fn log_in_again(&self, user: &str) {
-        let refusal = Refusal::in_band(UNAVAILABLE, "log_in_again", LOG_IN_AGAIN);
         let sessions: Vec<Arc<Session>> =
             self.sessions.lock().values().filter(|session| **session.user() == *user).cloned().collect();
-        let shared = self
-            .shared
-            .lock()
-            .values()
-            .filter(|shared| *shared.who().user == *user)
-            .map(|shared| shared.seat().clone())
-            .collect::<Vec<_>>();
-        let seats = sessions.iter().map(|session| session.seat().clone()).chain(shared);
-        for worker in seats.filter_map(|seat: Arc<Seat>| seat.running()) {
-            worker.give_up_calls(|call| call.exchange.log_in_again(call.id.as_bytes(), &refusal));
+        let shared: Vec<Arc<Shared>> =
+            self.shared.lock().values().filter(|shared| *shared.who().user == *user).cloned().collect();
+        let seats = sessions.iter().map(|session| session.seat()).chain(shared.iter().map(|shared| shared.seat()));
+        for seat in seats {
+            seat.log_in_again();
         }
+        let refusal = Refusal::log_in_again();
         for session in &sessions {
             let stream = session.server_stream();
             if stream.is_attached() {
-                stream.push(Weight::Needed, error_body(None, UNAVAILABLE, LOG_IN_AGAIN));
+                stream.push(Weight::Needed, refusal.body(None));
                 stream.hang_up();
             }
         }
@@ -94,7 +87,7 @@ impl Supervisor {
         self.each_session(|session| session.server_stream().hang_up());
         let _ = timeout_at(begun + grace / 2, self.shop.tally.quiet()).await;
         self.shop.close();
-        let refusal = Refusal { status: 200, ..Refusal::draining() };
+        let refusal = Refusal::draining();
         for seat in self.shop.seats() {
             seat.close(refusal.clone());
         }

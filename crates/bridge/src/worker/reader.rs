@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use tokio::io::AsyncRead;
 
 use super::Worker;
-use crate::call::{After, Call};
+use crate::call::After;
 use crate::envelope::{Incoming, Kind, Message, RawId, read_line, splice};
 use crate::event_log::{Pushed, Weight};
 use crate::frame::{Line, LineReader};
@@ -81,7 +81,12 @@ impl Worker {
     }
 
     fn take_answer(self: &Arc<Self>, message: Message, is_error: bool) {
-        let number = message.id().as_ref().and_then(RawId::as_number);
+        let number = match message.id() {
+            Some(id) => id.as_number(),
+            // A server that has lost the id after an accident in a handler says `null`: mcp-go 0.58 does.
+            None if is_error => self.pending.lock().only_open(),
+            None => None,
+        };
         let answered = match number {
             Some(number) => self.pending.lock().answer(number),
             None => Answered::Unknown,
@@ -90,15 +95,13 @@ impl Worker {
             Answered::Open(Waiter::Client(call)) => {
                 self.touch();
                 self.observer.call_answered();
-                let Call { exchange, id, after, ticket, .. } = *call;
                 if !is_error
-                    && after != After::Nothing
+                    && call.after != After::Nothing
                     && let Some(desk) = self.desk.upgrade()
                 {
-                    desk.answered(after, &message);
+                    desk.answered(&call.after, &message);
                 }
-                // The id is free for the client to use again before it can have read the answer.
-                drop(ticket);
+                let (exchange, id) = call.close();
                 exchange.answer(message.with_id(id.as_bytes(), None));
             }
             Answered::Open(Waiter::Broker { answer, .. }) => {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -42,6 +43,8 @@ pub(super) async fn write(
             result = write_batch(&mut stdin, &batch, &mut written) => result,
             () = worker.stop.cancelled() => Err(io::ErrorKind::Interrupted.into()),
         };
+        let length: usize = batch.iter().map(|outgoing| outgoing.line.len()).sum();
+        worker.queued.fetch_sub(length, Ordering::Relaxed);
         batch.clear();
         if let Err(error) = result {
             // What the pipe did not take at all can be given to another worker; what it took in part can not.

@@ -85,6 +85,34 @@ async fn a_dead_credential_makes_unanswered_calls_401_and_tells_open_streams() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_credential_reaches_calls_that_wait_for_a_worker_too() {
+    let house = House::new();
+    let (client, worker) = house.session("2025-11-25").await;
+    worker.stopped().await;
+    let waiting = client.start(call(1, "x"));
+    let mut worker = house.worker().await;
+    let request = worker.expect("initialize").await;
+    house.bridge.log_in_again("alice");
+    assert_eq!(soon(waiting).await.expect("post").status, 401);
+    worker.answer(&request, json!({"protocolVersion":"2025-11-25","capabilities":{}})).await;
+    worker.expect("notifications/initialized").await;
+    worker.heard().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_does_not_wait_for_a_worker_that_never_starts() {
+    let house = House::new();
+    let reply = house.client("alice").start(initialize("2025-11-25"));
+    let mut worker = house.worker().await;
+    worker.expect("initialize").await;
+    let begun = tokio::time::Instant::now();
+    soon(house.bridge.drain(Duration::from_secs(8))).await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(soon(reply).await.expect("post").status, 503);
+    worker.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_lets_calls_finish_ends_streams_and_workers_and_begins_nothing_new() {
     let house = House::new();
     let (client, mut worker) = house.session("2025-11-25").await;

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Nothing that a test waits for takes longer; with the clock paused, waiting costs nothing.
-const PATIENCE: Duration = Duration::from_secs(3000);
+const PATIENCE: Duration = Duration::from_mins(500);
 
 pub(crate) const GATEWAY: &str = "http://127.0.0.1:4001";
 pub(crate) const FORGEJO: &str = "https://forge.example";
@@ -69,9 +69,9 @@ impl House {
     fn build(store: Arc<MemoryStore>, repeat_calls: Vec<RepeatCall>, change: impl FnOnce(&mut BridgeConfig)) -> Self {
         let mut config = BridgeConfig::default();
         change(&mut config);
-        let (started, workers) = mpsc::unbounded_channel();
+        let (tell, workers) = mpsc::unbounded_channel();
         let failures: Arc<Mutex<Vec<SpawnError>>> = Arc::default();
-        let starter = Starter { started, failures: failures.clone(), repeat_calls };
+        let starter = Starter { started: tell, failures: failures.clone(), repeat_calls };
         let (issuer, seen): (Arc<Issuer>, Arc<Seen>) = (Arc::default(), Arc::default());
         let bridge = Bridge::start(config, starter, issuer.clone(), store.clone(), seen.clone());
         Self { bridge, store, issuer, seen, workers: workers.into(), failures }
@@ -123,6 +123,35 @@ pub(crate) fn call(id: impl Into<Value>, tool: &str) -> Value {
     json!({"jsonrpc":"2.0","id":id.into(),"method":"tools/call","params":{"name":tool,"arguments":{}}})
 }
 
+/// What can be sent: JSON, or text that may be none.
+pub(crate) trait Body {
+    fn text(self) -> String;
+}
+
+impl Body for Value {
+    fn text(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Body for &Value {
+    fn text(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Body for &str {
+    fn text(self) -> String {
+        self.to_owned()
+    }
+}
+
+impl Body for String {
+    fn text(self) -> String {
+        self
+    }
+}
+
 // === The client's side ===
 
 #[derive(Clone)]
@@ -134,13 +163,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) async fn post(&self, body: impl ToString) -> Reply {
-        soon(self.post_future(body.to_string())).await
+    pub(crate) async fn post(&self, body: impl Body) -> Reply {
+        soon(self.post_future(body.text())).await
     }
 
     /// Posts in the background.
-    pub(crate) fn start(&self, body: impl ToString) -> JoinHandle<Reply> {
-        let (client, body) = (self.clone(), body.to_string());
+    pub(crate) fn start(&self, body: impl Body) -> JoinHandle<Reply> {
+        let (client, body) = (self.clone(), body.text());
         tokio::spawn(async move { client.post_future(body).await })
     }
 
@@ -321,8 +350,8 @@ impl Puppet {
         message
     }
 
-    pub(crate) async fn say(&mut self, message: impl ToString) {
-        let line = format!("{}\n", message.to_string());
+    pub(crate) async fn say(&mut self, message: impl Body) {
+        let line = format!("{}\n", message.text());
         self.out.write_all(line.as_bytes()).await.expect("the broker reads");
     }
 

@@ -98,6 +98,19 @@ async fn a_full_queue_is_a_clear_503() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_queue_is_bounded_in_bytes_too() {
+    let house = House::with(|config| config.worker_queue_bytes = 250_000);
+    let (client, _worker) = house.session("2025-11-25").await;
+    let big = |n: i64| json!({"jsonrpc":"2.0","id":n,"method":"tools/call","params":{"x":"x".repeat(100_000)}});
+    let mut waiting = Vec::new();
+    for n in 0..2 {
+        waiting.push(client.start(big(n)));
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert_eq!(refusal(client.post(big(7)).await), (503, -32000));
+}
+
+#[tokio::test(start_paused = true)]
 async fn server_streams_are_capped_by_user() {
     let house = House::with(|config| config.max_streams_per_user = 1);
     let (client, _worker) = house.session("2025-11-25").await;

@@ -1,4 +1,6 @@
 //! Whole scenarios through the public face: a scripted worker in memory on one side, a client's requests on the other.
+#![forbid(unsafe_code)]
+#![expect(clippy::expect_used, reason = "this is a test program")]
 
 mod house;
 
@@ -9,5 +11,6 @@ mod initialize;
 mod limits;
 mod sessionless;
 mod sessions;
+mod storm;
 mod streams;
 mod workers;

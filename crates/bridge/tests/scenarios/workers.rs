@@ -80,7 +80,7 @@ async fn trap_21_what_is_no_message_is_skipped_and_counted() {
     }
     worker.say("x".repeat(50_000)).await;
     worker.say(json!({"jsonrpc":"2.0","id":4711,"result":{}})).await;
-    worker.say(json!({"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"?"}})).await;
+    worker.say(json!({"jsonrpc":"2.0","id":"4711","result":{}})).await;
     worker.answer(&request, json!({})).await;
     assert_eq!(body(soon(reply).await.expect("post"))["result"], json!({}));
     let skipped = house.seen.skipped.lock().expect("lock").clone();
@@ -89,6 +89,26 @@ async fn trap_21_what_is_no_message_is_skipped_and_counted() {
         (count(SkippedLine::NotAMessage), count(SkippedLine::TooLong), count(SkippedLine::UnknownId)),
         (5, 1, 2)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_lost_its_id_ends_the_call_if_there_is_but_one() {
+    let house = House::new();
+    let (client, mut worker) = house.session("2025-11-25").await;
+    let panicked = json!({"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"panic recovered"}});
+    let reply = client.start(call("mine", "x"));
+    worker.expect("tools/call").await;
+    worker.say(&panicked).await;
+    let answer = body(soon(reply).await.expect("post"));
+    assert_eq!((&answer["id"], &answer["error"]["message"]), (&json!("mine"), &json!("panic recovered")));
+    // Of two it can't be told which.
+    let replies = [client.start(call(1, "x")), client.start(call(2, "x"))];
+    let requests = [worker.expect("tools/call").await, worker.expect("tools/call").await];
+    worker.say(&panicked).await;
+    for (request, reply) in requests.iter().zip(replies) {
+        worker.answer(request, json!({})).await;
+        assert_eq!(body(soon(reply).await.expect("post"))["result"], json!({}));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,14 +171,13 @@ async fn a_worker_that_crashes_at_every_call_is_not_restarted_for_ever() {
     let mut ready = Some(first);
     for n in 0..5 {
         let reply = client.start(call(n, "crash"));
-        let mut worker = match ready.take() {
-            Some(worker) => worker,
-            None => {
-                let mut worker = house.worker().await;
-                worker.greet().await;
-                worker.expect("notifications/initialized").await;
-                worker
-            }
+        let mut worker = if let Some(worker) = ready.take() {
+            worker
+        } else {
+            let mut worker = house.worker().await;
+            worker.greet().await;
+            worker.expect("notifications/initialized").await;
+            worker
         };
         worker.expect("tools/call").await;
         worker.exit(2);

@@ -1,7 +1,7 @@
 //! From the configuration to a running broker, and its orderly end.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -10,7 +10,6 @@ use bridge::cage;
 use bridge::config::BridgeConfig;
 use bridge::observer::NoObserver;
 use bridge::orphans::OrphanReaper;
-use bridge::profile::{Preset, WorkerProfile};
 use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
@@ -25,6 +24,7 @@ use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 use store::sweep::Retention;
 use store::{KeyRing, Store};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -35,7 +35,7 @@ use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
-use crate::config::{CageMode, Config, ConfiguredClient, Keys, WorkerConfig};
+use crate::config::{CageMode, Config, ConfiguredClient, Keys};
 use crate::documents::Documents;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
@@ -50,6 +50,8 @@ use crate::worker_access::GatewayAccessIssuer;
 const DAY: Duration = Duration::from_hours(24);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const FORGEJO_TIMEOUT: Duration = Duration::from_secs(30);
+/// The end of the grace period, kept for stopping workers and writing down what is still in memory.
+const LAST_STEPS: Duration = Duration::from_secs(2);
 
 /// Runs the broker until it is told to stop, then ends streams, workers and background tasks within the grace period.
 ///
@@ -65,14 +67,18 @@ pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     let router = router::build(Arc::clone(&app), &config.http)?;
 
     let grace = config.shutdown_grace;
-    let drained = Arc::clone(&app);
+    let (bridge, workers) = (app.bridge.clone(), spawner.clone());
+    let deadline = Arc::new(OnceLock::new());
+    let begun = Arc::clone(&deadline);
     let outcome = server
         .run(router, stop, async move {
-            drained.bridge.drain(grace).await;
+            begun.get_or_init(|| Instant::now() + grace);
+            bridge.drain(grace.saturating_sub(LAST_STEPS)).await;
+            workers.shutdown(LAST_STEPS / 2).await;
         })
         .await;
-    spawner.shutdown(grace.min(Duration::from_secs(2))).await;
-    background.end().await;
+    let left = deadline.get().map_or(LAST_STEPS, |end| end.saturating_duration_since(Instant::now()));
+    background.end(left.max(LAST_STEPS)).await;
     app.store.close().await;
     outcome
 }
@@ -87,10 +93,10 @@ struct Background {
 // === impl Background ===
 
 impl Background {
-    async fn end(&self) {
+    async fn end(&self, within: Duration) {
         self.cancel.cancel();
         self.tasks.close();
-        if tokio::time::timeout(Duration::from_secs(10), self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
             tracing::warn!(tasks.running = self.tasks.len(), "some background tasks did not end in time");
         }
     }
@@ -124,7 +130,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         gateway: gateway.clone(),
         grants: grants.clone(),
     };
-    let spawner = Spawner::start(profile(&config.worker)?, spawn_config(config))?;
+    let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config))?;
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(
         bridge_config(config),
@@ -267,25 +273,6 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
             tracing::info!(user.id = %user, "a user's login at Forgejo is alive again");
         }
     })
-}
-
-fn profile(worker: &WorkerConfig) -> anyhow::Result<WorkerProfile> {
-    let preset: Preset = worker.profile.parse().context("worker-profile")?;
-    let mut profile = preset.profile();
-    if let Some(command) = &worker.command {
-        profile.command.clone_from(command);
-    }
-    profile.args.extend(worker.args.iter().cloned());
-    for (name, value) in &worker.env {
-        profile.env.insert(name.clone(), value.expose_secret().to_owned());
-    }
-    if let Some(name) = &worker.url_var {
-        profile.url_var.clone_from(name);
-    }
-    if let Some(name) = &worker.token_var {
-        profile.token_var.clone_from(name);
-    }
-    Ok(profile)
 }
 
 fn spawn_config(config: &Config) -> SpawnConfig {

@@ -406,3 +406,13 @@ fn a_custom_worker_is_described_by_settings() {
     assert_eq!((profile.command.as_str(), profile.token_var.as_str()), ("/usr/bin/my-mcp", "MY_TOKEN"));
     assert_eq!(profile.env["MODE"], "stdio");
 }
+
+#[test]
+fn the_committed_reference_is_what_the_program_prints() {
+    let committed = include_str!("../../../../docs/configuration.md");
+    assert_eq!(
+        committed.trim_end(),
+        reference().trim_end(),
+        "run `fjmcp-broker config --reference > docs/configuration.md`"
+    );
+}

@@ -99,17 +99,16 @@ async fn show(app: &App, headers: &HeaderMap, query: &str, request_id: &RequestI
         }
     };
     let name = app.cookies.consent();
-    let (cookie, fresh) = match Cookies::read(headers, &name) {
-        Some(cookie) => (cookie, false),
-        None => (PlainToken::generate(TokenKind::Browser, app.random.as_ref())?, true),
+    let cookie = match Cookies::read(headers, &name) {
+        Some(cookie) => cookie,
+        None => PlainToken::generate(TokenKind::Browser, app.random.as_ref())?,
     };
     let sealed = ConsentTicket::seal(request.clone(), &cookie, app.clock.now(), &app.keys).ok_or(Cause::Seal)?;
     let page = consent_page(app, &client, &request, sealed, csrf_token(&cookie));
     let mut response = page.into_response();
-    if fresh {
-        let seconds = i64::try_from(FORM_LIFETIME.as_secs()).unwrap_or(3600);
-        add_cookie(&mut response, app.cookies.set(&name, cookie.expose(), seconds));
-    }
+    // Set anew each time: it has to live as long as the form that is shown now.
+    let seconds = i64::try_from(FORM_LIFETIME.as_secs()).unwrap_or(3600);
+    add_cookie(&mut response, app.cookies.set(&name, cookie.expose(), seconds));
     Ok(response)
 }
 

@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use forgejo::credential_store::IssuedPair;
-use forgejo::oauth_client::{ExchangeError, IdentityError};
+use forgejo::oauth_client::{ExchangeError, IdentityError, for_display};
 use oauth::error::ErrorCode;
 use oauth::grant::GrantLimits;
 use oauth::id::{GrantId, UserId};
@@ -102,8 +102,8 @@ async fn finish(
     let Some(code) = parameters.code else {
         let code = parameters.error.unwrap_or_else(|| "no code".to_owned());
         if code != ErrorCode::AccessDenied.as_str() {
-            let description = parameters.error_description.unwrap_or_default();
-            return Err(Cause::Refused { code, description });
+            let description = for_display(&parameters.error_description.unwrap_or_default(), &[]);
+            return Err(Cause::Refused { code: for_display(&code, &[]), description });
         }
         let entry =
             Entry { client: Some(request.client.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
@@ -209,6 +209,18 @@ impl Parameters {
     }
 }
 
+// === impl Cause ===
+
+impl Cause {
+    /// What the operator should look at, if Forgejo's text tells.
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Exchange(ExchangeError::Refused(denial) | ExchangeError::ClientRejected(denial)) => denial.hint(),
+            _ => None,
+        }
+    }
+}
+
 impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
         let again = "Go back to your application and start the connection again.";
@@ -253,7 +265,8 @@ impl IntoResponse for RouteError {
             ),
         };
         if status.is_server_error() {
-            tracing::error!(error = text, request.id = self.request_id.as_str(), "a login failed");
+            let hint = self.cause.hint();
+            tracing::error!(error = text, hint, request.id = self.request_id.as_str(), "a login failed");
         } else {
             tracing::info!(login.refusal = text, request.id = self.request_id.as_str(), "a login was refused");
         }

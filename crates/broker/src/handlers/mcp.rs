@@ -194,7 +194,7 @@ impl RouteError {
             Self::NotAuthorized(reason) => (StatusCode::UNAUTHORIZED, reason.challenge(challenge)),
         };
         let message = match status {
-            StatusCode::SERVICE_UNAVAILABLE => "the store does not answer; try again".to_owned(),
+            StatusCode::SERVICE_UNAVAILABLE => "the server cannot look up your login at present; try again".to_owned(),
             StatusCode::UNAUTHORIZED => format!("{self}; authorize at this server first (see WWW-Authenticate)"),
             _ => self.to_string(),
         };

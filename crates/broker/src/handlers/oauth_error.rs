@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use oauth::error::ErrorCode;
+use oauth::token_request::Malformed;
 use serde::Serialize;
 
 /// An error for a client program.
@@ -54,6 +55,15 @@ impl OAuthError {
             description: description.into(),
             retry_after: Some(retry_after),
             basic: false,
+        }
+    }
+}
+
+impl From<&Malformed> for OAuthError {
+    fn from(reason: &Malformed) -> Self {
+        match reason.code() {
+            ErrorCode::InvalidClient => Self::invalid_client(reason.to_string(), *reason == Malformed::Basic),
+            code => Self::bad_request(code, reason.to_string()),
         }
     }
 }

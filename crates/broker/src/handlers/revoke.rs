@@ -55,7 +55,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: 
 impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
         match self {
-            Self::Malformed(reason) => OAuthError::bad_request(reason.code(), reason.to_string()),
+            Self::Malformed(reason) => OAuthError::from(&reason),
             Self::Client(error) => error,
             Self::Store(error) => {
                 tracing::error!(error = %error, "a revocation could not be stored");

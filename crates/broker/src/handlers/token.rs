@@ -233,10 +233,7 @@ fn entry(grant: &Grant) -> Entry<'_> {
 impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
         match self {
-            Self::Malformed(reason) if reason.code() == ErrorCode::InvalidClient => {
-                OAuthError::invalid_client(reason.to_string(), reason == Malformed::Basic)
-            }
-            Self::Malformed(reason) => OAuthError::bad_request(reason.code(), reason.to_string()),
+            Self::Malformed(reason) => OAuthError::from(&reason),
             Self::Client(error) => error,
             Self::Target(reason) => OAuthError::bad_request(ErrorCode::InvalidTarget, reason.to_string()),
             Self::UnknownCode

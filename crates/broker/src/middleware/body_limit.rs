@@ -1,19 +1,28 @@
 //! How long a request's body may be, and how long it may take.
 
 use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
 use http::{StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::runtime::Handle;
 
 use super::identify::RequestId;
 use super::refusal::{Refusal, Shape};
+
+/// How much of a body that nobody wants is read away, in bytes.
+const READ_AWAY: usize = 16 * 1024 * 1024;
+/// For how long.
+const READ_AWAY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +36,14 @@ pub enum BodyError {
     /// The connection broke off.
     #[error("the body broke off")]
     BrokenOff,
+}
+
+/// A body that is read away if it is dropped before its end.
+///
+/// A connection that is closed with unread bytes is reset, and then a client that is still sending never sees the 401 or 413
+/// that it was answered early.
+struct ReadAway {
+    body: Option<BodyDataStream>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +63,12 @@ where
 async fn run(State(limit): State<Limit>, request: Request, next: Next) -> Response {
     let announced =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let (parts, body) = request.into_parts();
+    let body = ReadAway::unless_read(body);
     if announced.is_some_and(|length| length > limit.bytes as u64) {
-        let id = RequestId::of(request.extensions());
+        let id = RequestId::of(&parts.extensions);
         return BodyError::TooLong.refusal().into_response(limit.shape, Some(id.as_str()));
     }
-    let (parts, body) = request.into_parts();
     next.run(Request::from_parts(parts, Body::new(Limited::new(body, limit.bytes)))).await
 }
 
@@ -73,6 +91,48 @@ fn is_limit(error: &(dyn Error + 'static)) -> bool {
         error = inner.source();
     }
     false
+}
+
+// === impl ReadAway ===
+
+impl ReadAway {
+    fn unless_read(body: Body) -> Body {
+        if body.is_end_stream() {
+            return body;
+        }
+        Body::from_stream(Self { body: Some(body.into_data_stream()) })
+    }
+}
+
+impl Stream for ReadAway {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = body.poll_next_unpin(context);
+        // After its end, or a connection that broke, there is nothing to read away.
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+        }
+        polled
+    }
+}
+
+impl Drop for ReadAway {
+    fn drop(&mut self) {
+        let (Some(mut body), Ok(runtime)) = (self.body.take(), Handle::try_current()) else { return };
+        let reading = async move {
+            let mut read = 0;
+            while let Some(Ok(piece)) = body.next().await {
+                read += piece.len();
+                if read > READ_AWAY {
+                    break;
+                }
+            }
+        };
+        // Whether all was read or the client was too slow: it has its answer.
+        runtime.spawn(async move { drop(tokio::time::timeout(READ_AWAY_WITHIN, reading).await) });
+    }
 }
 
 // === impl BodyError ===

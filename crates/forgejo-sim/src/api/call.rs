@@ -239,13 +239,14 @@ impl Call<'_> {
         (read("page").max(1), limit)
     }
 
+    /// The request's own URL with another page; whatever else the query held stays, a token too, as in Forgejo.
     fn page_url(&self, page: usize) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        let pairs = self.request.query.pairs().iter();
-        query.extend_pairs(pairs.filter(|(name, _)| name != "page" && name != "token" && name != "access_token"));
+        query.extend_pairs(self.request.query.pairs().iter().filter(|(name, _)| name != "page"));
         query.append_pair("page", &page.to_string());
-        let path = self.request.segments.as_deref().unwrap_or_default().join("/");
-        format!("{}?{}", self.site.url(&path), query.finish())
+        let plain = self.site.url(self.request.path.trim_start_matches('/'));
+        let path = url::Url::parse(&plain).map_or(plain, String::from);
+        format!("{path}?{}", query.finish())
     }
 }
 

@@ -69,9 +69,8 @@ impl Browser {
     pub(crate) fn require_user(&self, site: &Site, state: &State, request: &Request) -> Result<i64, Box<Response>> {
         let Some(user) = self.user(state).and_then(|id| state.users.get(&id)) else {
             let mut response = wire::see_other(&format!("{}/user/login", site.base_path));
-            let path = request.segments.as_deref().unwrap_or_default().join("/");
             let question = if request.raw_query.is_empty() { "" } else { "?" };
-            let target = format!("{}/{path}{question}{}", site.base_path, request.raw_query);
+            let target = format!("{}{}{question}{}", site.base_path, request.path, request.raw_query);
             let value = utf8_percent_encode(&target, NON_ALPHANUMERIC);
             wire::set_header(&mut response, "set-cookie", &cookie(site, "redirect_to", &value.to_string(), ""));
             return Err(Box::new(response));

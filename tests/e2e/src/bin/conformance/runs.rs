@@ -1,0 +1,165 @@
+//! Which runs there are, and what each is made of.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use e2e::binaries::{built, project_root};
+use e2e::broker::Settings;
+use e2e::children::{Child, Words};
+use e2e::stack::Stack;
+use forgejo_sim::SimConfig;
+use tokio::net::TcpListener;
+
+use crate::alone::Alone;
+use crate::authorization;
+use crate::injector::Injector;
+use crate::suite::{Findings, Suite, listed};
+
+/// What the worker of all runs seals its states with, so that they outlive a worker.
+const STATE_KEY: &str = "conformance";
+
+/// The revisions that the suite judges.
+const REVISIONS: [&str; 2] = ["2025-11-25", "2026-07-28"];
+
+/// One run of the suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// Through the broker.
+    Broker { worker: Era, revision: &'static str },
+    /// The broker as authorization server.
+    Authorization,
+    /// The worker without the broker, reached by clients of its own era.
+    Alone { worker: Era },
+}
+
+/// The eras that the worker can speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Era {
+    /// Up to 2025-11-25.
+    Legacy,
+    /// 2026-07-28.
+    Modern,
+}
+
+/// What a run found, beside what it had to find.
+pub(crate) struct Results {
+    pub(crate) run: Run,
+    /// Scenarios that count.
+    pub(crate) scored: BTreeSet<String>,
+    /// Those of them that can't be passed, with the reason in expected-failures.yml.
+    pub(crate) expected_failures: BTreeSet<String>,
+    pub(crate) findings: Findings,
+}
+
+// === impl Era ===
+
+impl Era {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Modern => "modern",
+        }
+    }
+
+    /// The revision of clients of this era.
+    pub(crate) fn revision(self) -> &'static str {
+        match self {
+            Self::Legacy => REVISIONS[0],
+            Self::Modern => REVISIONS[1],
+        }
+    }
+
+    fn child(self) -> Result<Child> {
+        Ok(Child {
+            label: format!("conformance-child, {}", self.name()),
+            profile: "custom".to_owned(),
+            command: built("conformance-child")?,
+            args: ["--era", self.name(), "--state-key", STATE_KEY].map(str::to_owned).into(),
+            words: Words::Go,
+        })
+    }
+}
+
+// === impl Run ===
+
+impl Run {
+    /// Every run, those with the same worker together.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut runs = Vec::new();
+        for worker in [Era::Legacy, Era::Modern] {
+            runs.extend(REVISIONS.map(|revision| Self::Broker { worker, revision }));
+        }
+        runs.push(Self::Authorization);
+        runs.extend([Era::Legacy, Era::Modern].map(|worker| Self::Alone { worker }));
+        runs
+    }
+
+    /// Reads a name such as `legacy:2025-11-25`.
+    pub(crate) fn parse(name: &str) -> Result<Self, String> {
+        let all = Self::all();
+        let names = || all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        all.iter().find(|run| run.to_string() == name).cloned().ok_or_else(|| format!("there are: {}", names()))
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broker { worker, revision } => write!(f, "{}:{revision}", worker.name()),
+            Self::Authorization => f.write_str("authorization"),
+            Self::Alone { worker } => write!(f, "{}:alone", worker.name()),
+        }
+    }
+}
+
+/// Carries out the runs in their order.
+pub(crate) async fn execute(suite: &Suite, runs: &[Run]) -> Result<Vec<Results>> {
+    let mut all = Vec::new();
+    for run in runs {
+        all.push(one(suite, run).await.with_context(|| run.to_string())?);
+    }
+    Ok(all)
+}
+
+async fn one(suite: &Suite, run: &Run) -> Result<Results> {
+    let (scored, findings) = match run {
+        Run::Broker { worker, revision } => {
+            let findings = through_broker(suite, &run.to_string(), *worker, revision).await?;
+            (suite.scored(revision)?, findings)
+        }
+        Run::Authorization => {
+            let mut stack = Stack::start(&Era::Legacy.child()?).await?;
+            let findings = authorization::run(suite, &stack).await?;
+            stack.broker.terminate().await?;
+            (["authorization-server-metadata-endpoint", "authorization-code-grant"].map(str::to_owned).into(), findings)
+        }
+        Run::Alone { worker } => {
+            let alone = Alone::start(worker.child()?).await?;
+            let findings = suite.server(&run.to_string(), &alone.url, worker.revision()).await?;
+            (suite.scored(worker.revision())?, findings)
+        }
+    };
+    let expected_failures = match run {
+        Run::Broker { worker: Era::Legacy, revision: "2026-07-28" } => {
+            let path = project_root().join("tests/conformance/expected-failures.yml");
+            listed(&std::fs::read_to_string(&path).with_context(|| path.display().to_string())?, "server")
+        }
+        _ => BTreeSet::new(),
+    };
+    Ok(Results { run: run.clone(), scored, expected_failures, findings })
+}
+
+async fn through_broker(suite: &Suite, name: &str, worker: Era, revision: &str) -> Result<Findings> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let door = format!("localhost:{}", listener.local_addr()?.port());
+    let settings = Settings::default().with("ALLOWED_HOSTS", &door).with("ALLOWED_ORIGINS", format!("http://{door}"));
+    let mut stack = Stack::start_with(&worker.child()?, SimConfig::default(), settings).await?;
+    let (_, tokens) = stack.log_in("alice").await?;
+    let broker: SocketAddr = stack.broker.url.trim_start_matches("http://").parse()?;
+    let injector = Injector::start(listener, broker, &tokens.access_token)?;
+    let findings = suite.server(name, &format!("http://localhost:{}/mcp", injector.port), revision).await?;
+    stack.broker.terminate().await?;
+    Ok(findings)
+}

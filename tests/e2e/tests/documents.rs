@@ -1,0 +1,40 @@
+//! What the documents say of the code is held against the code.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use e2e::binaries::project_root;
+
+/// Every `fn name` in the tests and sources below `folder`.
+fn functions(folder: &Path, found: &mut HashSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            functions(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let names = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+            found.extend(names.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_security_review_names_exists() {
+    let root = project_root();
+    let mut known = HashSet::new();
+    functions(&root.join("crates"), &mut known);
+    functions(&root.join("tests/e2e"), &mut known);
+    let review = std::fs::read_to_string(root.join("docs/design.md")).unwrap();
+    let (_, review) = review.split_once("### 8.2 Review").unwrap();
+    let rows: Vec<_> = review.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 30, "the table has {} rows", rows.len());
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit('|').next().unwrap_or_default();
+        let names: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test is named in: {row}");
+        for name in names {
+            assert!(known.contains(name), "there is no test {name}, named in: {row}");
+        }
+    }
+}

@@ -131,7 +131,6 @@ fn narrow(user_agent: &str, resolver: resolver::Guarded) -> ClientBuilder {
         .no_proxy()
         .redirect(redirect::Policy::none())
         .referer(false)
-        .timeout(TOTAL_TIMEOUT)
         .pool_max_idle_per_host(0)
         .dns_resolver(resolver)
         .user_agent(user_agent)

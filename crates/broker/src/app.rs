@@ -8,7 +8,7 @@ use forgejo::credentials::Credentials;
 use forgejo::oauth_client::OAuthClient;
 use oauth::clock::Clock;
 use oauth::grant::Grant;
-use oauth::metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata};
+use oauth::metadata::{AuthorizationServerMetadata, ClientKinds, ProtectedResourceMetadata};
 use oauth::random::Random;
 use oauth::redirect_uri::AllowList;
 use oauth::resource::Resource;
@@ -20,6 +20,7 @@ use store::{KeyRing, Store, StoreError};
 use crate::audit::{Audit, Entry};
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
+use crate::clients::Clients;
 use crate::config::{BaseUrl, PublicUrl};
 use crate::live_grants::{LiveGrant, LiveGrants};
 use crate::pages::LandingPage;
@@ -33,6 +34,7 @@ pub use build::run;
 pub(crate) struct App {
     pub(crate) site: Site,
     pub(crate) policy: Policy,
+    pub(crate) clients: Clients,
     pub(crate) cookies: Cookies,
     pub(crate) store: Store,
     pub(crate) keys: Arc<KeyRing>,
@@ -72,12 +74,12 @@ pub(crate) struct Policy {
 // === impl Site ===
 
 impl Site {
-    fn new(public_url: &PublicUrl, forgejo: &BaseUrl, forgejo_host: &str) -> Self {
+    fn new(public_url: &PublicUrl, forgejo: &BaseUrl, forgejo_host: &str, clients: ClientKinds) -> Self {
         let issuer = public_url.origin();
         let resource = Resource::of_issuer(issuer);
         let name = format!("Forgejo at {forgejo_host}");
         Self {
-            authorization_server: AuthorizationServerMetadata::of_issuer(issuer),
+            authorization_server: AuthorizationServerMetadata::of_issuer(issuer, clients),
             protected_resource: ProtectedResourceMetadata::of(issuer, &resource, &name),
             landing: LandingPage::new(public_url, forgejo),
             issuer: issuer.to_owned(),

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 mod build;
+mod clients;
 mod duration;
 mod file;
 mod flags;
@@ -52,6 +53,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// What workers may reach.
     pub gateway: GatewayConfig,
+    /// Which clients are served, besides those that register.
+    pub clients: ClientsConfig,
     /// Where state is kept.
     pub store: StoreConfig,
     /// How long what we issue is good.
@@ -149,6 +152,30 @@ pub struct GatewayConfig {
     pub open_doors: Vec<String>,
     /// Origins from which redirected downloads are fetched.
     pub storage_origins: Vec<String>,
+}
+
+/// Which clients are served, besides those that register.
+#[derive(Debug, Clone)]
+pub struct ClientsConfig {
+    /// Whether a `client_id` may be the address of a metadata document.
+    pub metadata_documents: bool,
+    /// Hosts whose documents count, lower case, punycode; all if empty.
+    pub document_hosts: Vec<String>,
+    /// Known beforehand.
+    pub configured: Vec<ConfiguredClient>,
+}
+
+/// A client known beforehand.
+#[derive(Debug, Clone)]
+pub struct ConfiguredClient {
+    /// Its `client_id`.
+    pub id: String,
+    /// Shown at consent.
+    pub name: Option<String>,
+    /// Where answers may go.
+    pub redirect_uris: Vec<String>,
+    /// Its secret; without one it is public.
+    pub secret: Option<SecretString>,
 }
 
 /// Where state is kept.

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
+use crate::client_assertion::{self, ASSERTION_TYPE, ClientAssertion};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::token::PlainToken;
@@ -28,6 +29,8 @@ pub struct PresentedClient {
     pub id: ClientId,
     /// Its secret, if it sent a non-empty one.
     pub secret: Option<PlainToken>,
+    /// Its signed assertion, if it sent one (RFC 7521 §4.2).
+    pub assertion: Option<ClientAssertion>,
     /// Whether HTTP Basic was used, in which case a refusal carries a `WWW-Authenticate` header.
     pub by_basic: bool,
 }
@@ -80,6 +83,15 @@ pub enum Malformed {
     /// Header and body name different clients.
     #[error("the Authorization header and client_id name different clients")]
     TwoClients,
+    /// More than one kind of authentication (RFC 6749 §2.3).
+    #[error("authenticate in one way only: HTTP Basic, client_secret or client_assertion")]
+    TwoWays,
+    /// `client_assertion` without its type, or the reverse, or with another one.
+    #[error("client_assertion and client_assertion_type={ASSERTION_TYPE} must be sent together")]
+    AssertionType,
+    /// The assertion cannot be verified with any key.
+    #[error("{0}")]
+    Assertion(client_assertion::Refusal),
 }
 
 struct Form(Vec<(String, String)>);
@@ -137,10 +149,19 @@ impl PresentedClient {
     /// that use Basic by habit send it for public clients too (clients.md, LibreChat).
     fn read(form: &Form, authorization: Option<&str>) -> Result<Self, Malformed> {
         let in_body = form.one("client_id");
+        let assertion = match (form.one("client_assertion"), form.one("client_assertion_type")) {
+            (None, None) => None,
+            (Some(text), Some(ASSERTION_TYPE)) => Some(ClientAssertion::read(text).map_err(Malformed::Assertion)?),
+            _ => return Err(Malformed::AssertionType),
+        };
+        if assertion.is_some() && (authorization.is_some() || form.one("client_secret").is_some()) {
+            return Err(Malformed::TwoWays);
+        }
         let Some(header) = authorization else {
-            let id = in_body.ok_or(Malformed::Missing("client_id"))?;
+            let claimed = || assertion.as_ref().and_then(ClientAssertion::claimed_client);
+            let id = in_body.map(ClientId::from).or_else(claimed).ok_or(Malformed::Missing("client_id"))?;
             let secret = form.one("client_secret").map(PlainToken::presented);
-            return Ok(Self { id: id.into(), secret, by_basic: false });
+            return Ok(Self { id, secret, assertion, by_basic: false });
         };
         let encoded = header
             .split_once(' ')
@@ -155,7 +176,10 @@ impl PresentedClient {
             return Err(Malformed::TwoClients);
         }
         let secret = Some(secret.as_str()).filter(|secret| !secret.is_empty()).map(PlainToken::presented);
-        Ok(Self { id: ClientId::from(id), secret, by_basic: true })
+        if secret.is_some() && form.one("client_secret").is_some() {
+            return Err(Malformed::TwoWays);
+        }
+        Ok(Self { id: ClientId::from(id), secret, assertion: None, by_basic: true })
     }
 }
 
@@ -198,14 +222,17 @@ impl Malformed {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::GrantType => ErrorCode::UnsupportedGrantType,
-            Self::Basic | Self::Missing("client_id") => ErrorCode::InvalidClient,
-            Self::Missing(_) | Self::Repeated(_) | Self::TwoClients => ErrorCode::InvalidRequest,
+            Self::Basic | Self::Missing("client_id") | Self::AssertionType | Self::Assertion(_) => {
+                ErrorCode::InvalidClient
+            }
+            Self::Missing(_) | Self::Repeated(_) | Self::TwoClients | Self::TwoWays => ErrorCode::InvalidRequest,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
 
     use super::*;
@@ -251,6 +278,47 @@ mod tests {
         assert!(
             read("grant_type=refresh_token&refresh_token=r&client_id=a&resource=x&resource=y&unknown=1", None).is_ok()
         );
+    }
+
+    fn assertion(algorithm: &str) -> String {
+        let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        format!("{}.{}.c2ln", part(&format!(r#"{{"alg":"{algorithm}"}}"#)), part(r#"{"sub":"https://a.example/c"}"#))
+    }
+
+    fn with_assertion(more: &str, algorithm: &str) -> String {
+        let kind = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+        let (text, code) = (assertion(algorithm), "grant_type=authorization_code&code=c");
+        format!("{code}&client_assertion={text}&client_assertion_type={kind}{more}")
+    }
+
+    #[test]
+    fn an_assertion_may_stand_for_the_client_id() {
+        let request = read(&with_assertion("", "ES256"), None).unwrap();
+        assert_eq!(request.client.id.as_str(), "https://a.example/c");
+        assert!(request.client.assertion.is_some());
+        let named = read(&with_assertion("&client_id=other", "ES256"), None).unwrap();
+        assert_eq!(named.client.id.as_str(), "other", "what is verified has to name the same");
+    }
+
+    #[test]
+    fn an_assertion_is_the_only_authentication_and_of_the_right_type() {
+        let header = format!("Basic {}", STANDARD.encode("https%3A%2F%2Fa.example%2Fc:"));
+        assert_eq!(read(&with_assertion("", "ES256"), Some(&header)).unwrap_err(), Malformed::TwoWays);
+        assert_eq!(read(&with_assertion("&client_secret=s", "ES256"), None).unwrap_err(), Malformed::TwoWays);
+        let untyped = format!("grant_type=authorization_code&code=c&client_assertion={}", assertion("ES256"));
+        assert_eq!(read(&untyped, None).unwrap_err(), Malformed::AssertionType);
+        let other = format!("{untyped}&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:saml2-bearer");
+        assert_eq!(read(&other, None).unwrap_err(), Malformed::AssertionType);
+        let unsigned = read(&with_assertion("", "none"), None).unwrap_err();
+        assert_eq!(unsigned, Malformed::Assertion(client_assertion::Refusal::Algorithm));
+        assert_eq!(unsigned.code(), ErrorCode::InvalidClient);
+    }
+
+    #[test]
+    fn a_secret_comes_in_one_way_only() {
+        let header = format!("Basic {}", STANDARD.encode("a:secret"));
+        let refusal = read("grant_type=authorization_code&code=c&client_secret=secret", Some(&header));
+        assert_eq!(refusal.unwrap_err(), Malformed::TwoWays);
     }
 
     proptest! {

@@ -11,6 +11,7 @@
 
 pub mod audit;
 pub mod authorizations;
+pub mod client_assertions;
 pub mod clients;
 pub mod codes;
 pub mod credentials;

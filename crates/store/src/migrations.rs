@@ -8,7 +8,10 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use crate::database::Tx;
 
 /// Number, name, text. Never change an entry that has been released: databases remember its checksum.
-const STEPS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../migrations/sqlite/0001_initial.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
+    (2, "client_assertions", include_str!("../migrations/sqlite/0002_client_assertions.sql")),
+];
 
 /// Why a database can't be brought to this program's schema.
 #[derive(Debug, thiserror::Error)]

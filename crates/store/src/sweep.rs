@@ -16,9 +16,9 @@ pub struct Retention {
     pub successor: Duration,
     /// Spent codes after their expiry, so that a late replay still ends the grant.
     pub spent_code: Duration,
-    /// Dynamic clients that no user ever authorized, after their last use.
+    /// Clients, not configured ones, that no user ever authorized, after their last use.
     pub unauthorized_client: Duration,
-    /// Dynamic clients without grants, after their last use.
+    /// Clients, not configured ones, without grants, after their last use.
     pub idle_client: Duration,
     /// MCP sessions after their last use.
     pub session: Duration,
@@ -47,6 +47,8 @@ pub struct Swept {
     pub lapsed_grants: Vec<GrantId>,
     /// Clients.
     pub clients: u64,
+    /// Used client assertions that have expired by themselves.
+    pub client_assertions: u64,
     /// Sessions.
     pub sessions: u64,
     /// Audit events.
@@ -67,17 +69,18 @@ impl Store {
         let (lapsed_grants, revoked_grants) = self.sweep_grants().await?;
         let strangers = self
             .delete(
-                "DELETE FROM clients WHERE kind = 'dynamic' AND NOT authorized AND last_used_at < $1",
+                "DELETE FROM clients WHERE kind <> 'static' AND NOT authorized AND last_used_at < $1",
                 now.minus(retention.unauthorized_client),
             )
             .await?;
         let idle = self
             .delete(
-                "DELETE FROM clients WHERE kind = 'dynamic' AND authorized AND last_used_at < $1 \
+                "DELETE FROM clients WHERE kind <> 'static' AND authorized AND last_used_at < $1 \
                  AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.client_id = clients.id)",
                 now.minus(retention.idle_client),
             )
             .await?;
+        let client_assertions = self.delete("DELETE FROM client_assertions WHERE expires_at < $1", now).await?;
         let sessions = self.purge_sessions(now.minus(retention.session)).await?;
         self.delete("DELETE FROM revocations WHERE at < $1", now.minus(retention.revocation)).await?;
         let audit_events = self.delete("DELETE FROM audit_events WHERE at < $1", now.minus(retention.audit)).await?;
@@ -90,6 +93,7 @@ impl Store {
             revoked_grants,
             lapsed_grants,
             clients: strangers + idle,
+            client_assertions,
             sessions,
             audit_events,
         })

@@ -112,6 +112,14 @@ impl Client {
     /// # Errors
     /// When it fails; what it wrote to stderr is in the error.
     pub async fn run(&self, errand: Errand<'_>) -> Result<Report> {
+        self.run_with_document(errand, "").await
+    }
+
+    /// The same with a client that is known by the metadata document at `url`.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_with_document(&self, errand: Errand<'_>, url: &str) -> Result<Report> {
         let (program, arguments) = self.command.split_first().context("no command")?;
         let mut command = Command::new(program);
         command
@@ -124,7 +132,7 @@ impl Client {
             .env("ARGS", errand.call.arguments.to_string())
             .env("REFRESH", "1")
             .env("MODE", errand.mode.unwrap_or_default())
-            .env_remove("CIMD_URL")
+            .env("CIMD_URL", url)
             .env_remove("REDIRECT_URL")
             .stdin(Stdio::null())
             .kill_on_drop(true);

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod children;
 pub mod clients;
 pub mod command;
+pub mod document_server;
 pub mod events;
 pub mod mcp;
 pub mod memory;

@@ -76,6 +76,15 @@ impl OAuthClient {
         Ok(Self { http, issuer: issuer.to_owned(), id, redirect_uri: redirect_uri.to_owned() })
     }
 
+    /// A client that is known without registration: configured, or by its document.
+    ///
+    /// # Errors
+    /// When no HTTP client can be built.
+    pub fn known(issuer: &str, id: &str, redirect_uri: &str) -> Result<Self> {
+        let (issuer, id, redirect_uri) = (issuer.to_owned(), id.to_owned(), redirect_uri.to_owned());
+        Ok(Self { http: http_client()?, issuer, id, redirect_uri })
+    }
+
     /// Begins an authorization.
     ///
     /// # Errors
@@ -144,6 +153,26 @@ impl OAuthClient {
             ("client_id", &self.id),
         ])
         .await
+    }
+
+    /// Redeems a code with more parameters, such as what authenticates the client, and shows what came.
+    ///
+    /// # Errors
+    /// When nothing came.
+    pub async fn redeem_with(
+        &self,
+        authorization: &Authorization,
+        code: &str,
+        more: &[(&str, &str)],
+    ) -> Result<(StatusCode, Value)> {
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", self.redirect_uri.as_str()),
+            ("code_verifier", authorization.verifier.as_str()),
+        ];
+        form.extend_from_slice(more);
+        self.token(&form).await
     }
 
     /// Refreshes.

@@ -21,7 +21,7 @@ use oauth::random::{OsRandom, Random};
 use oauth::redirect_uri::AllowList;
 use oauth::token::Lifetimes;
 use parking_lot::Mutex;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use store::sweep::Retention;
 use store::{KeyRing, Store};
 use tokio::time::Instant;
@@ -34,11 +34,15 @@ use crate::audit::Audit;
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::build_info::BUILD;
-use crate::config::{CageMode, Config, Keys};
+use crate::clients::{Clients, ClientsParts};
+use crate::config::{CageMode, Config, ConfiguredClient, Keys};
+use crate::documents::Documents;
+use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
 use crate::live_grants::LiveGrants;
 use crate::router;
 use crate::serve::{Limits, Server, Stop};
+use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
 use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
@@ -138,9 +142,19 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     );
     *bridge_cell.lock() = Some(bridge.clone());
 
+    let policy = policy(config);
+    let clients = Clients::new(ClientsParts {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        audit: audit.clone(),
+        configured: config.clients.configured.iter().map(configured_client).collect(),
+        documents: documents(config, &policy, &clock)?,
+        issuer: issuer.to_owned(),
+    });
     let app = Arc::new(App {
-        site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config)),
-        policy: policy(config),
+        site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config), clients.kinds()),
+        policy,
+        clients,
         cookies: Cookies::of_issuer(issuer),
         bearers: Bearers::new(store.clone(), grants.clone(), Arc::clone(&clock), issuer),
         store,
@@ -162,6 +176,24 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     });
     background.tasks.spawn(upkeep::run(Arc::clone(&app), retention(config), cancel.clone()));
     Ok((app, spawner))
+}
+
+/// Nothing where documents are switched off.
+fn documents(config: &Config, policy: &Policy, clock: &Arc<dyn Clock>) -> anyhow::Result<Option<Documents>> {
+    if !config.clients.metadata_documents {
+        return Ok(None);
+    }
+    let reach = if config.http.public_url.is_loopback() { Reach::PublicAndLoopback } else { Reach::Public };
+    let user_agent = format!("fjmcp-broker/{}", BUILD.version);
+    let extra_ca_file = config.forgejo.extra_ca_file.as_deref();
+    let fetcher = Fetcher::new(extra_ca_file, &user_agent, reach, &(Arc::new(SystemLookup) as Arc<dyn Lookup>))?;
+    let hosts = config.clients.document_hosts.clone();
+    Ok(Some(Documents::new(fetcher, policy.redirect_uris.clone(), hosts, clock)))
+}
+
+fn configured_client(client: &ConfiguredClient) -> StaticClient {
+    let secret = client.secret.as_ref().map(SecretString::expose_secret);
+    StaticClient::new(client.id.as_str().into(), client.name.clone(), client.redirect_uris.clone(), secret)
 }
 
 fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {

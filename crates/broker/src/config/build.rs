@@ -13,6 +13,7 @@ use oauth::redirect_uri::{AllowList, RedirectUri};
 use secrecy::SecretString;
 use store::KeyRing;
 
+use super::clients::clients;
 use super::duration::{format_duration, parse_duration, parse_size};
 use super::probe::probe_store;
 use super::problem::Fault;
@@ -36,6 +37,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
     let forgejo = forgejo(reader);
     let worker = worker(reader);
     let gateway = gateway(reader);
+    let clients = clients(reader);
     let store = store(reader, environment);
     let lifetimes = lifetimes(reader);
     let sessions = sessions(reader);
@@ -46,6 +48,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
         forgejo: forgejo?,
         worker: worker?,
         gateway: gateway?,
+        clients: clients?,
         store: store?,
         lifetimes: lifetimes?,
         sessions: sessions?,
@@ -106,7 +109,7 @@ fn network(text: &str) -> Result<IpNet, Fault> {
 }
 
 /// The list overrides only which schemes are taken; everything else that `oauth` refuses stays refused.
-fn redirect_uri(text: &str) -> Result<String, Fault> {
+pub(super) fn redirect_uri(text: &str) -> Result<String, Fault> {
     let remedy = "write the whole URI, such as cursor://anysphere.cursor-mcp/oauth/callback";
     if text.contains('*') {
         return Err(Fault::new(
@@ -171,15 +174,6 @@ fn gateway(reader: &mut Reader<'_>) -> Option<GatewayConfig> {
     Some(GatewayConfig { open_doors: open_doors?, storage_origins: storage_origins? })
 }
 
-/// What a switch is set to.
-pub(super) fn truth(text: &str) -> Result<bool, Fault> {
-    match text {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err(Fault::new(format!("`{text}` is neither true nor false"), "write true or false")),
-    }
-}
-
 fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreConfig> {
     let path = store_path(reader, environment);
     let keys = reader.list(&s::ENCRYPTION_KEYS, |text| Ok(text.to_owned()));
@@ -200,6 +194,14 @@ fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreC
         }
     };
     Some(StoreConfig { path: path?, keys })
+}
+
+pub(super) fn truth(text: &str) -> Result<bool, Fault> {
+    match text {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(Fault::new(format!("`{text}` is neither true nor false"), "write true or false")),
+    }
 }
 
 fn key_ring(reader: &mut Reader<'_>, keys: &[String]) -> Option<SecretString> {
@@ -357,6 +359,12 @@ fn warn(reader: &mut Reader<'_>, config: &Config) {
             ));
             break;
         }
+    }
+    if config.clients.metadata_documents && config.forgejo.egress_proxy.is_some() {
+        reader.warnings.push(
+            "client metadata documents are fetched directly, not through egress-proxy; if nothing but the proxy reaches the internet, set \
+             client-metadata-documents to false, or clients that have one cannot connect".to_owned(),
+        );
     }
     if config.sessions.max_sessions_per_user > config.sessions.max_sessions {
         reader.warnings.push("max-sessions-per-user is larger than max-sessions and has no effect".to_owned());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -108,6 +109,10 @@ fn suggestion(key: &str) -> String {
 
 fn items_of(setting: &Setting, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, Fault> {
     match (setting.shape, value.get_ref()) {
+        (Shape::Tables, DeValue::Array(items)) => items.iter().map(|item| Ok(json_of(item)?.to_string())).collect(),
+        (Shape::Tables, _) => {
+            Err(Fault::new("a list of tables is expected", format!("write [[{}]] and its keys below", setting.name)))
+        }
         (Shape::Commas | Shape::Words, DeValue::Array(items)) => items.iter().map(text_of).collect(),
         (Shape::Commas | Shape::Words, DeValue::Table(table)) if setting.placeholder == "NAME=VALUE" => {
             table.iter().map(|(name, value)| Ok(format!("{}={}", name.get_ref(), text_of(value)?))).collect()
@@ -120,6 +125,20 @@ fn items_of(setting: &Setting, value: &Spanned<DeValue<'_>>) -> Result<Vec<Strin
         }
         _ => text_of(value).map(|text| vec![text]),
     }
+}
+
+/// The part of TOML that tables of ours have.
+fn json_of(value: &Spanned<DeValue<'_>>) -> Result<Value, Fault> {
+    Ok(match value.get_ref() {
+        DeValue::Table(table) => {
+            let member = |(name, value): (&Spanned<_>, _)| {
+                Ok((String::from(AsRef::<str>::as_ref(name.get_ref())), json_of(value)?))
+            };
+            Value::Object(table.iter().map(member).collect::<Result<_, Fault>>()?)
+        }
+        DeValue::Array(items) => Value::Array(items.iter().map(json_of).collect::<Result<_, _>>()?),
+        _ => Value::String(text_of(value)?),
+    })
 }
 
 fn text_of(value: &Spanned<DeValue<'_>>) -> Result<String, Fault> {

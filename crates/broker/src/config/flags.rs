@@ -44,7 +44,7 @@ impl FlagValues {
 
 fn flag_items(shape: Shape, text: &str) -> Vec<String> {
     match shape {
-        Shape::Commas => split_list(shape, text),
+        Shape::Commas | Shape::Tables => split_list(shape, text),
         Shape::Words | Shape::One | Shape::Switch => vec![text.to_owned()],
     }
 }
@@ -65,13 +65,13 @@ fn argument(setting: &'static Setting) -> Arg {
         _ => format!("[default: {}]", setting.default_text()),
     };
     let mut help = format!("{}\n{default} [env: {}]", setting.doc, setting.variable());
-    if setting.secrecy == Secrecy::Secret {
+    if matches!(setting.secrecy, Secrecy::Secret | Secrecy::Members) {
         help.push_str("\nOther users of the machine can read a command line: better use the variable or the file.");
     }
     let argument = Arg::new(setting.name).long(setting.name).help(help).help_heading(setting.group);
     match setting.shape {
         Shape::One => argument.value_name(setting.placeholder).action(ArgAction::Set),
-        Shape::Commas => argument.value_name(setting.placeholder).action(ArgAction::Append),
+        Shape::Commas | Shape::Tables => argument.value_name(setting.placeholder).action(ArgAction::Append),
         Shape::Words => argument.value_name(setting.placeholder).action(ArgAction::Append).allow_hyphen_values(true),
         Shape::Switch => argument.action(ArgAction::SetTrue),
     }

@@ -185,7 +185,9 @@ impl RawValues {
 /// Reads the file that a `-file` variant names. One trailing line end is not part of a value.
 fn read_value(setting: &Setting, path: &Path) -> Result<Vec<String>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let items: Vec<String> = if setting.is_list() {
+    let items: Vec<String> = if setting.shape == Shape::Tables {
+        split_list(setting.shape, &text)
+    } else if setting.is_list() {
         let lines = text.lines().map(str::trim);
         lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
     } else {
@@ -211,6 +213,11 @@ pub(super) fn split_list(shape: Shape, text: &str) -> Vec<String> {
     match shape {
         Shape::Commas => trimmed(&mut text.split(',')),
         Shape::Words => trimmed(&mut text.split_whitespace()),
+        Shape::Tables => match serde_json::from_str(text) {
+            Ok(serde_json::Value::Array(tables)) => tables.iter().map(ToString::to_string).collect(),
+            // What is no object is told apart where it is read.
+            _ => vec![text.to_owned()],
+        },
         Shape::One | Shape::Switch => vec![text.to_owned()],
     }
 }

@@ -47,6 +47,7 @@ fn meaning(setting: &Setting) -> String {
     match setting.shape {
         Shape::Commas => text.push_str(" *List.*"),
         Shape::Words => text.push_str(" *List; white space separates items in the variable.*"),
+        Shape::Tables => text.push_str(" *List of tables; a JSON array of objects in the variable.*"),
         Shape::One | Shape::Switch => {}
     }
     if setting.secrecy != Secrecy::Open {

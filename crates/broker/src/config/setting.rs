@@ -30,6 +30,8 @@ pub(crate) enum Shape {
     Words,
     /// True or false; the flag takes no value.
     Switch,
+    /// A list of tables in the file; elsewhere JSON: a flag gives one object, a variable an array of them.
+    Tables,
 }
 
 /// What must not be shown of a setting.
@@ -43,6 +45,8 @@ pub(crate) enum Secrecy {
     Url,
     /// `NAME=VALUE` items whose values may not be shown. They can also come from a file.
     Values,
+    /// Tables whose member `secret` may not be shown. They can also come from a file.
+    Members,
 }
 
 /// What holds if nobody sets a setting.
@@ -92,6 +96,15 @@ impl Setting {
         Self { shape: Shape::Switch, ..Self::one(name, "", Fallback::Value("false"), doc) }
     }
 
+    pub(super) const fn tables(
+        name: &'static str,
+        placeholder: &'static str,
+        default: Fallback,
+        doc: &'static str,
+    ) -> Self {
+        Self { shape: Shape::Tables, secrecy: Secrecy::Members, ..Self::one(name, placeholder, default, doc) }
+    }
+
     pub(super) const fn secrecy(self, secrecy: Secrecy) -> Self {
         Self { secrecy, ..self }
     }
@@ -117,7 +130,7 @@ impl Setting {
 
     /// Whether it takes several values.
     pub(crate) const fn is_list(&self) -> bool {
-        matches!(self.shape, Shape::Commas | Shape::Words)
+        matches!(self.shape, Shape::Commas | Shape::Words | Shape::Tables)
     }
 
     /// What `--help` and the reference say holds by default.

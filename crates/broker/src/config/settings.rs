@@ -27,6 +27,16 @@ settings! {
         REDIRECT_URI_ALLOW_LIST = Setting::list("redirect-uri-allow-list", "URI", Unset("none"),
             "Whole redirect URIs that are accepted at registration although their scheme would not be, such as cursor://anysphere.cursor-mcp/oauth/callback.");
     }
+    "Clients" {
+        CLIENT_METADATA_DOCUMENTS = Setting::one("client-metadata-documents", "true|false", Value("true"),
+            "Whether a client may be known by a document at an https address that is its client_id. The metadata says so, and clients that have a \
+             document then do not register: switch it off where the broker cannot reach the internet.");
+        CLIENT_METADATA_DOCUMENT_HOSTS = Setting::list("client-metadata-document-hosts", "HOST", Unset("all"),
+            "Hosts whose client metadata documents are accepted, such as claude.ai.");
+        CLIENTS = Setting::tables("clients", "JSON", Unset("none"),
+            "Clients known beforehand: `id`, `redirect_uris`, and optionally `name` and `secret` or `secret_file`; without a secret the client is \
+             public. In the file a table [[clients]] for each.");
+    }
     "Forgejo" {
         FORGEJO_URL = Setting::one("forgejo-url", "URL", Required,
             "Forgejo's address as browsers see it (its ROOT_URL); a sub-path works.");

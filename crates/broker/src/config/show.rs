@@ -38,7 +38,9 @@ pub(super) fn to_toml(raw: &RawValues, computed: &BTreeMap<&'static str, Vec<Str
 
 fn line(setting: &Setting, value: &RawValue) -> String {
     let mut items = value.items.iter().map(|item| shown(setting, item));
-    let shown = if setting.is_list() {
+    let shown = if setting.shape == Shape::Tables {
+        Value::Array(value.items.iter().map(|item| masked_table(item)).collect())
+    } else if setting.is_list() {
         Value::Array(items.map(|item| item.map_or(Value::String(MASK.to_owned()), Value::String)).collect())
     } else {
         Value::String(items.next_back().flatten().unwrap_or_else(|| MASK.to_owned()))
@@ -50,13 +52,24 @@ fn line(setting: &Setting, value: &RawValue) -> String {
     format!("{} = {shown}  # {}", setting.name, value.origin().replace(char::is_control, "?"))
 }
 
+/// A table without its secret; nothing at all of what is no table.
+fn masked_table(json: &str) -> Value {
+    let Ok(mut table) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json) else {
+        return Value::String(MASK.to_owned());
+    };
+    if let Some(secret) = table.get_mut("secret") {
+        *secret = MASK.into();
+    }
+    Value::try_from(table).unwrap_or_else(|_| Value::String(MASK.to_owned()))
+}
+
 /// The part of a value that may be seen.
 fn shown(setting: &Setting, item: &str) -> Option<String> {
     match setting.secrecy {
         // Nobody should write a password into such a URL, but somebody will, and then it is refused, not shown.
         Secrecy::Open if setting.placeholder == "URL" => Some(mask(item)),
         Secrecy::Open => Some(item.to_owned()),
-        Secrecy::Secret => None,
+        Secrecy::Secret | Secrecy::Members => None,
         Secrecy::Url => Some(mask(item)),
         Secrecy::Values => item.split_once('=').map(|(name, _)| format!("{name}={MASK}")),
     }

@@ -15,7 +15,7 @@ use oauth::client::{Client, ClientKind};
 use oauth::error::ErrorCode;
 use oauth::pkce::OwnVerifier;
 use oauth::random::NoRandomness;
-use oauth::redirect_uri::RedirectUri;
+use oauth::redirect_uri::{AllowList, RedirectUri};
 use oauth::scope::{Access, ScopeSet};
 use oauth::token::{PlainToken, TokenKind};
 use store::StoreError;
@@ -25,6 +25,7 @@ use url::Url;
 use crate::app::App;
 use crate::audit::Entry;
 use crate::browser::{Cookies, csrf_admits, csrf_token};
+use crate::clients::FindError;
 use crate::handlers::consent::{ConsentTicket, FORM_LIFETIME, InvalidTicket};
 use crate::login::PendingLogin;
 use crate::middleware::RequestId;
@@ -35,8 +36,8 @@ use crate::pages::{ClientShown, ConsentPage, Destination, ErrorPage, MessagePage
 pub(crate) enum Cause {
     #[error("{0}")]
     Request(PageReason),
-    #[error("the client {0} is not known")]
-    UnknownClient(String),
+    #[error(transparent)]
+    Client(FindError),
     #[error("the form carries no valid CSRF token")]
     Csrf,
     #[error("the browser sent no cookie")]
@@ -85,8 +86,11 @@ pub(crate) async fn post(
 async fn show(app: &App, headers: &HeaderMap, query: &str, request_id: &RequestId) -> Result<Response, Cause> {
     let parameters = Parameters::from_pairs(url::form_urlencoded::parse(query.as_bytes()));
     let id = parameters.client_id().map_err(Cause::Request)?;
-    let client = app.store.client(&id).await?.ok_or_else(|| Cause::UnknownClient(id.to_string()))?;
-    let request = match parameters.judge(&client, &app.policy.redirect_uris, &app.site.resource) {
+    let client = app.clients.find(&id).await?;
+    // The operator has written the URIs of his own clients himself: they are their own allow-list.
+    let own = (client.kind == ClientKind::Static).then(|| AllowList::new(client.metadata.redirect_uris.clone()));
+    let allowed = own.as_ref().unwrap_or(&app.policy.redirect_uris);
+    let request = match parameters.judge(&client, allowed, &app.site.resource) {
         Ok(request) => request,
         Err(Refusal::Page(reason)) => return Err(Cause::Request(reason)),
         Err(Refusal::Redirect { redirect_uri, state, code, description }) => {
@@ -125,14 +129,14 @@ async fn decide(app: &App, headers: &HeaderMap, body: &[u8], request_id: &Reques
         return Err(Cause::Csrf);
     }
     let request = ConsentTicket::open(&form.request, &cookie, app.clock.now(), &app.keys)?;
-    let client =
-        app.store.client(&request.client).await?.ok_or_else(|| Cause::UnknownClient(request.client.to_string()))?;
+    let client = app.clients.find(&request.client).await?;
     let entry = Entry { client: Some(client.id.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
     if !form.approved {
         app.audit.record("consent", "denied", &entry);
         let (state, text) = (request.state.as_deref(), "the user did not allow it");
         return Ok(tell_client(app, &client, &request.redirect_uri, state, ErrorCode::AccessDenied, text, request_id));
     }
+    app.clients.record(&client).await?;
     app.audit.record("consent", if form.read_only { "read" } else { "as_asked" }, &entry);
     begin_login(app, request, form.read_only).await
 }
@@ -229,6 +233,15 @@ fn consent_page(
     }
 }
 
+impl From<FindError> for Cause {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Store(error) => Self::Store(error),
+            other => Self::Client(other),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Answer {
     request: String,
@@ -260,7 +273,12 @@ impl IntoResponse for RouteError {
                 "This authorization request is not valid",
                 "Start again from your application. If this page comes back, tell its makers what is written here.",
             ),
-            Cause::UnknownClient(_) => (
+            Cause::Client(FindError::Document { .. }) => (
+                StatusCode::BAD_REQUEST,
+                "This application cannot be verified at present",
+                "Try again in a minute. If this page comes back, tell the operator the request id below.",
+            ),
+            Cause::Client(_) => (
                 StatusCode::BAD_REQUEST,
                 "This application is not known here any more",
                 "Remove the connection in your application and add it again: it then registers anew.",
@@ -288,10 +306,13 @@ impl IntoResponse for RouteError {
                 )
             }
         };
-        let wrong = if status.is_server_error() {
-            "The request could not be handled.".to_owned()
-        } else {
-            format!("Reason: {text}.")
+        let wrong = match &self.cause {
+            // What exactly went wrong in a fetch would show a stranger what can be reached from here. It is in the log.
+            Cause::Client(FindError::Document { client, .. }) => {
+                format!("The application describes itself at {client}, and that description could not be used.")
+            }
+            _ if status.is_server_error() => "The request could not be handled.".to_owned(),
+            _ => format!("Reason: {text}."),
         };
         tracing::info!(request.id = self.request_id.as_str(), authorize.refusal = text, "no consent");
         let request_id = self.request_id.as_str().to_owned();

@@ -25,6 +25,7 @@ use store::tokens::{NewTokens, Rotated};
 
 use crate::app::App;
 use crate::audit::Entry;
+use crate::clients::AuthenticationError;
 use crate::handlers::oauth_error::OAuthError;
 use crate::token_pair::{Successor, TokenPair};
 
@@ -89,23 +90,22 @@ pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())
 }
 
-/// The client that a request names, if it may be it. Public clients have no secret to show; one that shows one is not what it says.
+/// The client of a request, if the request is from it.
 pub(crate) async fn authenticate(app: &App, presented: &PresentedClient) -> Result<Client, OAuthError> {
-    let client = app.store.client(&presented.id).await.map_err(|error| {
-        tracing::error!(error = %error, "a client could not be read");
-        OAuthError::unavailable("the client could not be looked up; try again", 5)
-    })?;
-    match client {
-        None => Err(OAuthError::invalid_client(
-            "this client_id is not known here, or has expired unused; register again",
-            presented.by_basic,
-        )),
-        Some(_) if presented.secret.is_some() => Err(OAuthError::invalid_client(
-            "this client is public: send no client_secret (token_endpoint_auth_method is none)",
-            presented.by_basic,
-        )),
-        Some(client) => Ok(client),
-    }
+    app.clients.authenticate(presented).await.map_err(|error| match error {
+        AuthenticationError::Store(error) => {
+            tracing::error!(error = %error, "a client could not be read");
+            OAuthError::unavailable("the client could not be looked up; try again", 5)
+        }
+        AuthenticationError::Unreachable(cause) => {
+            tracing::warn!(client.id = %presented.id, error = %cause, "a client cannot be authenticated at present");
+            OAuthError::unavailable("the document or the keys of the client cannot be had; try again", 30)
+        }
+        refusal => {
+            tracing::info!(client.id = %presented.id, oauth.refusal = %refusal, "a client is not authenticated");
+            OAuthError::invalid_client(refusal.to_string(), presented.by_basic)
+        }
+    })
 }
 
 async fn redeem(app: &App, code: &PlainToken, presented: code::Presented<'_>) -> Result<Response, RouteError> {

@@ -170,7 +170,7 @@ mod tests {
                "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"})
     }
 
-    fn count(keys: Vec<Value>) -> Result<usize, InvalidKeys> {
+    fn count(keys: &[Value]) -> Result<usize, InvalidKeys> {
         KeySet::of_value(&json!({ "keys": keys })).map(|set| set.0.len())
     }
 
@@ -183,20 +183,20 @@ mod tests {
         let edwards = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
         let weak = json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode([0xff; 128]), "e": "AQAB"});
         let padded = json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode([[0; 128], [0xff; 128]].concat()), "e": "AQAB"});
-        assert_eq!(count(vec![p256("a"), encryption, other_algorithm, edwards, weak, padded, json!("x")]), Ok(1));
+        assert_eq!(count(&[p256("a"), encryption, other_algorithm, edwards, weak, padded, json!("x")]), Ok(1));
     }
 
     #[test]
     fn a_set_that_publishes_a_secret_is_refused_as_a_whole() {
         let mut private = p256("b");
         private["d"] = json!("870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE");
-        assert_eq!(count(vec![p256("a"), private]), Err(InvalidKeys::Secret));
-        assert_eq!(count(vec![p256("a"), json!({"kty": "oct", "k": "c2VjcmV0"})]), Err(InvalidKeys::Secret));
+        assert_eq!(count(&[p256("a"), private]), Err(InvalidKeys::Secret));
+        assert_eq!(count(&[p256("a"), json!({"kty": "oct", "k": "c2VjcmV0"})]), Err(InvalidKeys::Secret));
     }
 
     #[test]
     fn a_set_without_a_usable_key_is_refused() {
-        assert_eq!(count(vec![]), Err(InvalidKeys::NoneUsable));
+        assert_eq!(count(&[]), Err(InvalidKeys::NoneUsable));
         assert_eq!(KeySet::read(b"[]"), Err(InvalidKeys::Malformed));
         assert_eq!(KeySet::read(b"{\"keys\":{}}"), Err(InvalidKeys::Malformed));
         assert_eq!(KeySet::read(b"nonsense"), Err(InvalidKeys::Malformed));

@@ -10,6 +10,7 @@ mod login;
 mod mcp;
 mod operation;
 mod outlive;
+mod proxies;
 mod secrets;
 mod tokens;
 mod upstream;

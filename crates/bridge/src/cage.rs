@@ -1,12 +1,18 @@
 //! What a worker is kept from, as a ladder of rungs.
 //!
-//! Every rung contains the ones below it. This build knows rung 1: no new privileges and resource limits, on top of what
-//! every worker gets whatever the rung (a clean environment, a process group of its own, death with the broker, no core
-//! dump). The launcher applies the rung in the worker's own process, right before the program replaces it, so a further
-//! rung is one more variant of [`Cage`] and one more file under `cage/`.
+//! | rung | what it adds |
+//! |---|---|
+//! | 0 | a clean environment, a process group of its own, death with the broker, no core dump |
+//! | 1 | no new privileges, resource limits |
+//! | 2 | Landlock ([`domain`]) and a system call filter ([`syscalls`]), no capabilities |
+//! | 3 | a user and a network namespace of its own ([`namespace`]), a limit on processes |
 //!
-//! There is no limit on processes or address space: `RLIMIT_NPROC` counts all processes of the uid, not those of one worker,
-//! and `RLIMIT_AS` breaks runtimes that reserve address space without using it.
+//! Every rung contains the ones below it. The launcher applies the rung in the worker's own process, right before the
+//! program replaces it. Which rungs the kernel allows is found by trying ([`probe`]), because version numbers do not tell:
+//! containers, hardened kernels and their settings take away what a version has.
+//!
+//! There is no limit on address space: `RLIMIT_AS` breaks runtimes that reserve it without using it. The limit on processes
+//! (`RLIMIT_NPROC`) counts those of the user within one user namespace, so it can only be set on rung 3.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,9 +20,19 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod basic;
+mod capabilities;
+pub(crate) mod domain;
 mod harden;
+mod loopback;
+pub(crate) mod namespace;
+pub(crate) mod probe;
+pub(crate) mod program;
+pub(crate) mod sealed;
+pub(crate) mod syscalls;
 
+pub use domain::{Allowed, Right};
 pub use harden::harden_self;
+pub use sealed::Seal;
 
 /// What the operator asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,7 +40,7 @@ pub use harden::harden_self;
 pub enum CageMode {
     /// Refuse to start below rung 2.
     Required,
-    /// The highest rung that kernel and program allow.
+    /// The highest rung that the kernel allows.
     #[default]
     Auto,
     /// Rung 0, for finding out whether the cage is what breaks a program.
@@ -38,6 +54,10 @@ pub enum Rung {
     None,
     /// Rung 1: no new privileges, resource limits.
     Basic,
+    /// Rung 2: files, system calls and TCP ports by list.
+    Sealed,
+    /// Rung 3: a network of its own, in which there is only the gateway.
+    Apart,
 }
 
 /// The resource limits of one worker.
@@ -50,6 +70,9 @@ pub struct Limits {
     pub file_size_bytes: u64,
     /// Bytes of private writable memory (`RLIMIT_DATA`).
     pub data_bytes: u64,
+    /// Processes and threads (`RLIMIT_NPROC`). On rung 3 only, and not for a broker that runs as the machine's root, whom the
+    /// kernel exempts.
+    pub tasks: u64,
 }
 
 /// What the launcher does to the process before the program runs in it.
@@ -59,17 +82,23 @@ pub enum Cage {
     None,
     /// Rung 1.
     Basic(Limits),
+    /// Rung 2.
+    Sealed(Limits, Seal),
+    /// Rung 3. The launcher's stdin is the socket over which it gets the worker's stdin and gives the gateway's listener.
+    Apart(Limits, Seal),
 }
 
 /// The operator asked for a cage that can't be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "worker-cage=required needs rung 2 (Landlock and seccomp), but this build has only rung {}; \
+    "worker-cage=required needs rung 2 (Landlock and seccomp), but only rung {} can be had here: {reason}; \
      set worker-cage=auto to run with that", .available.number()
 )]
 pub struct CageUnavailable {
     /// The highest rung that can be had.
     pub available: Rung,
+    /// What happened when the next one was tried.
+    pub reason: String,
 }
 
 /// The cage mode is none of `required`, `auto` and `off`.
@@ -78,17 +107,6 @@ pub struct CageUnavailable {
 pub struct UnknownCageMode(pub String);
 
 // === impl CageMode ===
-
-impl CageMode {
-    /// The rung that workers will stand on.
-    pub fn choose(self) -> Result<Rung, CageUnavailable> {
-        match self {
-            Self::Required => Err(CageUnavailable { available: Rung::Basic }),
-            Self::Auto => Ok(Rung::Basic),
-            Self::Off => Ok(Rung::None),
-        }
-    }
-}
 
 impl FromStr for CageMode {
     type Err = UnknownCageMode;
@@ -122,15 +140,23 @@ impl Rung {
         match self {
             Self::None => 0,
             Self::Basic => 1,
+            Self::Sealed => 2,
+            Self::Apart => 3,
         }
     }
+}
 
-    /// What the launcher is to do on this rung.
+// === impl Cage ===
+
+impl Cage {
+    /// The rung of this cage.
     #[must_use]
-    pub fn cage(self, limits: Limits) -> Cage {
+    pub fn rung(&self) -> Rung {
         match self {
-            Self::None => Cage::None,
-            Self::Basic => Cage::Basic(limits),
+            Self::None => Rung::None,
+            Self::Basic(_) => Rung::Basic,
+            Self::Sealed(..) => Rung::Sealed,
+            Self::Apart(..) => Rung::Apart,
         }
     }
 }
@@ -140,7 +166,7 @@ impl Rung {
 impl Default for Limits {
     /// Fifteen times what forgejo-mcp was seen to use after a 12 MiB line (65 MB), and room for node and Python.
     fn default() -> Self {
-        Self { open_files: 1024, file_size_bytes: 16 << 20, data_bytes: 1 << 30 }
+        Self { open_files: 1024, file_size_bytes: 16 << 20, data_bytes: 1 << 30, tasks: 256 }
     }
 }
 
@@ -150,15 +176,16 @@ mod tests {
 
     #[test]
     fn required_refuses_to_start_below_rung_two_and_says_what_to_do() {
-        let text = CageMode::Required.choose().unwrap_err().to_string();
-        assert!(text.contains("rung 2") && text.contains("only rung 1") && text.contains("worker-cage=auto"), "{text}");
+        let text = CageUnavailable { available: Rung::Basic, reason: "no Landlock".into() }.to_string();
+        assert!(text.contains("rung 2") && text.contains("only rung 1") && text.contains("no Landlock"), "{text}");
+        assert!(text.contains("worker-cage=auto"), "{text}");
     }
 
     #[test]
-    fn auto_takes_rung_one_and_off_none() {
-        assert_eq!(CageMode::Auto.choose(), Ok(Rung::Basic));
-        assert_eq!(CageMode::Off.choose(), Ok(Rung::None));
-        assert!(Rung::None < Rung::Basic);
+    fn rungs_are_a_ladder() {
+        let rungs = [Rung::None, Rung::Basic, Rung::Sealed, Rung::Apart];
+        assert!(rungs.is_sorted());
+        assert_eq!(rungs.map(Rung::number), [0, 1, 2, 3]);
     }
 
     #[test]

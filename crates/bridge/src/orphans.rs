@@ -1,8 +1,11 @@
 //! Orphans: processes that became this process's children because their parent ended.
 //!
-//! Whoever is pid 1 of a container, or has made itself a child subreaper, inherits them, and they stay zombies until it
-//! takes their status. Waiting for "any child" would also take the statuses of workers, and leave their owners waiting for
-//! something that has happened. So the reaper waits for one pid at a time, and only for zombies that are ours and no worker.
+//! Whoever is pid 1 of a container, or has made itself a child subreaper, inherits them. Every worker is a subreaper itself,
+//! so that what it starts stays below it, whatever session or group it moved to; what arrives here was left behind by a
+//! worker that has ended. It is killed, and what it leaves behind then arrives here too.
+//!
+//! Zombies stay until their status is taken. Waiting for "any child" would also take the statuses of workers, and leave
+//! their owners waiting for something that has happened. So the reaper waits for one pid at a time.
 //!
 //! Workers are the only processes that the broker starts; a program that starts others besides must not run this.
 
@@ -11,7 +14,7 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions, child_subreaper, getpid, set_child_subreaper, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, child_subreaper, getpid, kill_process, set_child_subreaper, waitpid};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -61,20 +64,44 @@ impl Drop for OrphanReaper {
     }
 }
 
-/// Takes the statuses of all zombies that this process has inherited; their number.
+/// What has been done about one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// It is none of ours, or a worker.
+    Nothing,
+    Killed,
+    Reaped,
+}
+
+/// Kills all that this process has inherited, and takes the statuses of what has ended; their number.
 fn reap() -> usize {
     let own = std::process::id();
     let candidates = listed_children().unwrap_or_else(all_processes);
-    candidates.into_iter().filter(|pid| reap_one(*pid, own)).count()
+    let mut reaped = 0;
+    for pid in candidates {
+        match reap_one(pid, own) {
+            Done::Nothing => {}
+            Done::Killed => tracing::warn!(process.pid = pid, "ended a process that a worker left behind"),
+            Done::Reaped => reaped += 1,
+        }
+    }
+    reaped
 }
 
-fn reap_one(pid: u32, own: u32) -> bool {
-    let take = || {
-        let zombie = procfs::stat(pid).is_some_and(|stat| stat.parent == own && stat.state == 'Z');
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        zombie && waitpid(pid, WaitOptions::NOHANG).is_ok_and(|status| status.is_some())
+fn reap_one(pid: u32, own: u32) -> Done {
+    let end = || {
+        let stat = procfs::stat(pid).filter(|stat| stat.parent == own)?;
+        let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+        if stat.state == 'Z' {
+            waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
+            Some(Done::Reaped)
+        } else {
+            // As our child it keeps its pid until its status is taken, so nobody else is hit.
+            kill_process(pid, Signal::KILL).ok()?;
+            Some(Done::Killed)
+        }
     };
-    children::unless_own(pid, take).unwrap_or(false)
+    children::unless_own(pid, end).flatten().unwrap_or(Done::Nothing)
 }
 
 /// The children of all threads, from `/proc/self/task/*/children`; `None` if the kernel does not offer that.
@@ -98,6 +125,8 @@ fn all_processes() -> BTreeSet<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
     #[test]
@@ -106,8 +135,8 @@ mod tests {
         let listed = listed_children().map(|pids| pids.contains(&child.id()));
         assert!(listed.unwrap_or(true), "the kernel lists children, but not this one");
         assert!(all_processes().contains(&child.id()));
-        assert!(!reap_one(child.id(), std::process::id()), "it is alive");
-        child.kill().unwrap();
-        child.wait().unwrap();
+        assert_eq!(reap_one(child.id(), std::process::id() + 1), Done::Nothing, "it is somebody else's");
+        assert_eq!(reap_one(child.id(), std::process::id()), Done::Killed);
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
     }
 }

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 /// What the protocol half asks for: one worker process with this access.
 #[derive(Clone)]
 pub struct ProcessRequest {
-    /// Value of the profile's URL variable.
+    /// Value of the profile's URL variable: the gateway's `http://127.0.0.1:PORT`. On rung 3 of the cage, the gateway's
+    /// listener in the worker's network has that port too.
     pub url: String,
     /// Value of the profile's token variable. Never logged.
     pub token: String,
@@ -43,6 +44,12 @@ pub enum SpawnError {
     /// The process or descriptor limit of the machine is reached.
     #[error("the system refused another process: {0}")]
     Exhausted(String),
+    /// The URL names no port that the cage could leave open.
+    #[error("{0} is not the gateway's address, which is http://127.0.0.1:PORT; the worker would be shut off from it")]
+    Gateway(String),
+    /// The worker could not be put into its cage, which worked when the broker started.
+    #[error("a worker could not be caged: {0}")]
+    Cage(String),
     /// The spawner has been shut down.
     #[error("the spawner has stopped")]
     Stopped,

@@ -40,9 +40,13 @@ pub struct WorkerProfile {
     /// Names of variables that a worker inherits from the broker, if the broker has them.
     #[serde(default)]
     pub passthrough: Vec<String>,
-    /// Files and directories that the program reads besides its own file and the system's libraries.
+    /// Files and directories that the program reads or executes besides its own file, what interprets or loads that, and the
+    /// system's libraries. From rung 2 of the cage on, it can't open any other.
     #[serde(default)]
     pub allowed_paths: Vec<PathBuf>,
+    /// Whether the program starts processes of its own. From rung 2 of the cage on, it can't otherwise.
+    #[serde(default)]
+    pub may_fork: bool,
     /// Requests that the broker itself makes, in this order, after the handshake of every worker, the first one of a session
     /// as well as one that revives it: they restore the state that this program keeps by itself.
     #[serde(default)]
@@ -95,6 +99,7 @@ impl fmt::Debug for WorkerProfile {
             .field("env", &self.env.keys().collect::<Vec<_>>())
             .field("passthrough", &self.passthrough)
             .field("allowed_paths", &self.allowed_paths)
+            .field("may_fork", &self.may_fork)
             .field("repeat_calls", &self.repeat_calls)
             .finish()
     }

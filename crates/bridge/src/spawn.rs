@@ -8,6 +8,8 @@
 //!   belongs to somebody else by then.
 
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +17,15 @@ use std::time::Duration;
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::watch;
 
+use crate::cage::probe::{self, Found};
 use crate::cage::{CageMode, CageUnavailable, Limits, Rung};
 use crate::process::{ExitReport, Process, ProcessRequest, SpawnError};
 use crate::profile::{ProfileProblem, WorkerProfile};
 
 pub(crate) mod children;
+mod exposure;
 mod guard;
+pub(crate) mod handover;
 mod leader;
 mod live;
 mod plan;
@@ -29,8 +34,11 @@ mod scrub;
 mod stderr;
 mod thread;
 
+pub use handover::GatewayListeners;
+
 pub(crate) use guard::ProcessGuard;
 
+use guard::Belongings;
 use live::Live;
 use plan::Plan;
 use run_file::RunFile;
@@ -48,6 +56,10 @@ pub struct SpawnConfig {
     pub limits: Limits,
     /// How well workers are caged.
     pub cage: CageMode,
+    /// No higher rung than this is tried.
+    pub highest_rung: Rung,
+    /// Who serves the listeners of rung 3. Without, that rung is not tried.
+    pub listeners: Option<Arc<dyn GatewayListeners>>,
 }
 
 /// Why no worker could ever be started with this profile and configuration.
@@ -62,6 +74,16 @@ pub enum StartError {
     /// The operator asked for a cage that can't be had.
     #[error(transparent)]
     Cage(#[from] CageUnavailable),
+    /// The profile would give workers a path that they can't have.
+    #[error("worker profile {profile}: allowed path {path} {reason}")]
+    AllowedPath {
+        /// The profile.
+        profile: String,
+        /// The path.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// The run file can't be used.
     #[error("{path}: {reason}")]
     RunFile {
@@ -86,7 +108,8 @@ pub struct Spawner {
 
 struct Shared {
     plan: Plan,
-    rung: Rung,
+    found: Found,
+    listeners: Option<Arc<dyn GatewayListeners>>,
     runtime: tokio::runtime::Handle,
     live: Live,
     stop_grace: Duration,
@@ -100,6 +123,13 @@ struct Started {
     pid: u32,
     exit: watch::Receiver<Option<ExitReport>>,
     guard: ProcessGuard,
+    handover: Option<Handover>,
+}
+
+/// A worker's network whose listener is still to come.
+struct Handover {
+    channel: UnixStream,
+    belongings: Belongings,
 }
 
 // === impl SpawnConfig ===
@@ -112,6 +142,8 @@ impl Default for SpawnConfig {
             state_dir: None,
             limits: Limits::default(),
             cage: CageMode::default(),
+            highest_rung: Rung::Apart,
+            listeners: None,
         }
     }
 }
@@ -127,29 +159,32 @@ impl Spawner {
             return Err(StartError::Profile(problems));
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-        let rung = config.cage.choose()?;
         thread::probe().map_err(StartError::Thread)?;
-        let plan = Plan::new(profile, config.launcher, rung.cage(config.limits), |name| std::env::var_os(name))
+        exposure::check(&profile, config.state_dir.as_deref())?;
+        let highest = config.highest_rung.min(if config.listeners.is_some() { Rung::Apart } else { Rung::Sealed });
+        let found = probe::choose(config.cage, highest, &config.launcher, config.limits)?;
+        let plan = Plan::new(profile, config.launcher, found.rung, config.limits, |name| std::env::var_os(name))
             .map_err(StartError::Program)?;
         let run_file = config.state_dir.as_deref().map(RunFile::open).transpose()?;
         tracing::info!(
             worker.profile = plan.profile().name,
             worker.program = %plan.program().display(),
-            worker.rung = rung.number(),
+            worker.rung = found.rung.number(),
             worker.cage = %config.cage,
+            worker.next_rung = found.missing.as_deref().unwrap_or("not asked for"),
             "workers will run on rung {} of the cage",
-            rung.number(),
+            found.rung.number(),
         );
-        Ok(Self {
-            shared: Arc::new(Shared {
-                plan,
-                rung,
-                runtime,
-                live: Live::new(),
-                stop_grace: config.stop_grace,
-                run_file,
-            }),
-        })
+        let shared = Shared {
+            plan,
+            found,
+            listeners: config.listeners,
+            runtime,
+            live: Live::new(),
+            stop_grace: config.stop_grace,
+            run_file,
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Starts one worker. If the future is dropped, the worker that was being started is stopped.
@@ -159,13 +194,17 @@ impl Spawner {
         }
         let shared = Arc::clone(&self.shared);
         let started = thread::run(move || shared.start_process(&request)).await.unwrap_or(Err(SpawnError::Stopped))?;
-        Ok(Process {
+        let process = Process {
             stdin: Some(started.stdin),
             stdout: Some(started.stdout),
             exit: started.exit,
             pid: started.pid,
             guard: started.guard,
-        })
+        };
+        if let Some(handover) = started.handover {
+            self.shared.take_over(handover, process.exit.clone()).await?;
+        }
+        Ok(process)
     }
 
     /// Starts nothing more, stops every process that is still alive, each by the stop ladder with this grace, and returns
@@ -190,7 +229,13 @@ impl Spawner {
     /// The rung on which workers stand.
     #[must_use]
     pub fn rung(&self) -> Rung {
-        self.shared.rung
+        self.shared.found.rung
+    }
+
+    /// Why workers do not stand on the next higher rung, if that was tried.
+    #[must_use]
+    pub fn next_rung(&self) -> Option<&str> {
+        self.shared.found.missing.as_deref()
     }
 
     /// Number of processes that have been started and not yet ended.
@@ -206,15 +251,45 @@ impl Shared {
     /// Runs on the thread that starts workers.
     fn start_process(self: &Arc<Self>, request: &ProcessRequest) -> Result<Started, SpawnError> {
         let _context = self.runtime.enter();
-        let command = self.plan.command(request)?;
-        let (leader, pipes) = leader::Leader::start(command).map_err(|error| self.plan.spawn_error(&error))?;
+        let mut command = self.plan.command(request)?;
+        let refused = |error: io::Error| self.plan.spawn_error(&error);
+        let belongings = Belongings::default();
+        let mut handover = None;
+        let mut stdin = None;
+        if self.found.rung == Rung::Apart {
+            let (theirs, ours) = io::pipe().map_err(refused)?;
+            let (channel, launchers) = handover::channel(theirs.into()).map_err(refused)?;
+            command.stdin(launchers);
+            stdin = Some(ChildStdin::from_std(OwnedFd::from(ours).into()).map_err(refused)?);
+            handover = Some(Handover { channel, belongings: belongings.clone() });
+        }
+        let (leader, pipes) = leader::Leader::start(command, stdin).map_err(refused)?;
         let pid = leader.pid();
         if let (Some(run_file), Some(start_time)) = (&self.run_file, leader.start_time()) {
             run_file.record(pid, start_time);
         }
         let stderr = stderr::drain(pipes.stderr, &request.label, &request.token);
-        let (guard, exit) = guard::own(leader, stderr, Arc::clone(self), self.stop_grace);
-        Ok(Started { stdin: pipes.stdin, stdout: pipes.stdout, pid, exit, guard })
+        let (guard, exit) = guard::own(leader, stderr, Arc::clone(self), belongings, self.stop_grace);
+        Ok(Started { stdin: pipes.stdin, stdout: pipes.stdout, pid, exit, guard, handover })
+    }
+
+    /// Waits for the listener in the worker's network and has it served.
+    async fn take_over(
+        &self,
+        handover: Handover,
+        mut exit: watch::Receiver<Option<ExitReport>>,
+    ) -> Result<(), SpawnError> {
+        let failed = |error: io::Error| SpawnError::Cage(error.to_string());
+        let Some(listener) = handover::listener(handover.channel).await.map_err(failed)? else {
+            let report = exit.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
+            let said = report.and_then(|report| report.last_stderr_line);
+            return Err(SpawnError::Cage(said.unwrap_or_else(|| "its launcher ended without a word".to_owned())));
+        };
+        let Some(listeners) = &self.listeners else {
+            return Err(SpawnError::Cage("nobody serves its network".to_owned()));
+        };
+        handover.belongings.hold(listeners.adopt(listener).map_err(failed)?);
+        Ok(())
     }
 
     /// Called when a process has ended and its status is taken.

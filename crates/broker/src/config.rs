@@ -122,6 +122,10 @@ pub struct WorkerConfig {
     pub token_var: Option<String>,
     /// How workers are confined.
     pub cage: CageMode,
+    /// Added to the profile's paths.
+    pub allowed_paths: Vec<PathBuf>,
+    /// Whether workers may start processes, if the profile does not say so already.
+    pub may_fork: bool,
 }
 
 /// How workers are confined.
@@ -131,7 +135,7 @@ pub enum CageMode {
     Required,
     /// The highest rung the kernel allows.
     Auto,
-    /// Process limits only.
+    /// A clean environment only.
     Off,
 }
 

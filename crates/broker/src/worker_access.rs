@@ -1,9 +1,12 @@
 //! A worker's access on the gateway: the bridge asks for one, the gateway honours it.
 
+use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use bridge::access::{AccessIssuer, WorkerAccess};
 use bridge::reply::Principal;
+use bridge::spawn::GatewayListeners;
 use forgejo::gateway::{Capability, Gateway, GatewayAssignment};
 use parking_lot::Mutex;
 
@@ -24,6 +27,16 @@ struct GatewayAccess {
     grants: LiveGrants,
     /// Held so that the gateway finds the grant for as long as the worker lives, whatever the bearer cache forgets.
     grant: Mutex<Option<Arc<LiveGrant>>>,
+}
+
+/// Has the gateway serve the listeners in workers' own networks.
+#[derive(Debug)]
+pub(crate) struct WorkerListeners(pub(crate) Gateway);
+
+impl GatewayListeners for WorkerListeners {
+    fn adopt(&self, listener: TcpListener) -> io::Result<Box<dyn Send + Sync>> {
+        Ok(Box::new(self.0.adopt(listener)?))
+    }
 }
 
 impl AccessIssuer for GatewayAccessIssuer {

@@ -17,7 +17,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::token_source::TokenSource;
 
@@ -64,6 +64,12 @@ pub struct Gateway {
     shared: Arc<Shared>,
     /// Until it is served.
     listener: Arc<Mutex<Option<TcpListener>>>,
+}
+
+/// Keeps a worker's own listener open ([`Gateway::adopt`]). When it is dropped, the requests under way still end.
+#[derive(Debug)]
+pub struct AdoptedListener {
+    _cancel: DropGuard,
 }
 
 // === impl Gateway ===
@@ -133,6 +139,18 @@ impl Gateway {
                 listener::serve(shared, listener, cancel).await;
             }
         }
+    }
+
+    /// Serves a further listener until the returned value is dropped: one that was opened in a network of its own for one
+    /// worker, on the same address as this gateway. It must not block. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the runtime can't watch the listener.
+    pub fn adopt(&self, listener: std::net::TcpListener) -> io::Result<AdoptedListener> {
+        let listener = TcpListener::from_std(listener)?;
+        let cancel = CancellationToken::new();
+        tokio::spawn(listener::serve_worker(Arc::clone(&self.shared), listener, cancel.clone()));
+        Ok(AdoptedListener { _cancel: cancel.drop_guard() })
     }
 
     /// Makes the capability of one worker. Until it is assigned, only start-up probes are answered.

@@ -94,7 +94,6 @@ impl ClientMetadata {
 impl TokenEndpointAuthMethod {
     /// Whether the client is public.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde's skip_serializing_if asks for")]
     pub fn is_none(&self) -> bool {
         *self == Self::None
     }

@@ -3,15 +3,25 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::{Launch, SUBCOMMAND};
-use crate::cage::{Cage, Limits};
+use super::{Errand, Launch, SUBCOMMAND};
+use crate::cage::{Allowed, Cage, Limits, Right, Rung, Seal};
 
 const PARENT_PID: &str = "--parent-pid";
 const RUNG: &str = "--rung";
 const OPEN_FILES: &str = "--open-files";
 const FILE_SIZE: &str = "--file-size";
 const DATA: &str = "--data";
+const TASKS: &str = "--tasks";
+const GATEWAY_PORT: &str = "--gateway-port";
+const MAY_FORK: &str = "--may-fork";
+const READ: &str = "--read";
+const EXECUTE: &str = "--execute";
+const DISCARD: &str = "--discard";
+const TRY: &str = "--try";
 const END: &str = "--";
+
+const NUMBERS: [&str; 8] = [PARENT_PID, RUNG, OPEN_FILES, FILE_SIZE, DATA, TASKS, GATEWAY_PORT, MAY_FORK];
+const FILES: [(&str, Right); 3] = [(READ, Right::Read), (EXECUTE, Right::Execute), (DISCARD, Right::Discard)];
 
 /// The launcher was called in a way that no broker of this version calls it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,22 +54,45 @@ pub(super) enum LauncherArgumentError {
     RelativeProgram(PathBuf),
 }
 
+/// What was given: numbers in the order of [`NUMBERS`], and files.
+#[derive(Default)]
+struct Given {
+    numbers: [Option<u64>; NUMBERS.len()],
+    files: Vec<Allowed>,
+}
+
 pub(super) fn write(launch: &Launch) -> Vec<OsString> {
     let mut argv: Vec<OsString> = vec![SUBCOMMAND.into()];
     let mut option = |name: &str, value: u64| argv.extend([name.into(), value.to_string().into()]);
     option(PARENT_PID, launch.parent_pid.into());
-    match &launch.cage {
-        Cage::None => option(RUNG, 0),
-        Cage::Basic(limits) => {
-            option(RUNG, 1);
-            option(OPEN_FILES, limits.open_files);
-            option(FILE_SIZE, limits.file_size_bytes);
-            option(DATA, limits.data_bytes);
+    option(RUNG, launch.cage.rung().number().into());
+    let (limits, seal) = match &launch.cage {
+        Cage::None => (None, None),
+        Cage::Basic(limits) => (Some(limits), None),
+        Cage::Sealed(limits, seal) | Cage::Apart(limits, seal) => (Some(limits), Some(seal)),
+    };
+    if let Some(limits) = limits {
+        option(OPEN_FILES, limits.open_files);
+        option(FILE_SIZE, limits.file_size_bytes);
+        option(DATA, limits.data_bytes);
+        option(TASKS, limits.tasks);
+    }
+    if let Some(seal) = seal {
+        option(GATEWAY_PORT, seal.gateway_port.into());
+        option(MAY_FORK, seal.may_fork.into());
+        for file in &seal.files {
+            let name = FILES.iter().find(|(_, right)| *right == file.right).map_or(READ, |(name, _)| *name);
+            argv.extend([name.into(), file.path.clone().into()]);
         }
     }
-    argv.push(END.into());
-    argv.push(launch.program.clone().into());
-    argv.extend(launch.args.iter().cloned());
+    match &launch.errand {
+        Errand::Try => argv.push(TRY.into()),
+        Errand::Run { program, args } => {
+            argv.push(END.into());
+            argv.push(program.into());
+            argv.extend(args.iter().cloned());
+        }
+    }
     argv
 }
 
@@ -73,102 +106,80 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Launch, 
         if name == OsStr::new(END) {
             break;
         }
-        let (option, place) = given.place_of(&name)?;
-        *place = Some(number(option, args.next())?);
+        if name == OsStr::new(TRY) {
+            return given.launch(Errand::Try);
+        }
+        given.take(&name, args.next())?;
     }
     let program = PathBuf::from(args.next().ok_or(LauncherArgumentError::NoProgram)?);
     if !program.is_absolute() {
         return Err(LauncherArgumentError::RelativeProgram(program));
     }
-    given.launch(program, args.collect())
+    given.launch(Errand::Run { program, args: args.collect() })
 }
 
-fn number(option: &'static str, value: Option<OsString>) -> Result<u64, LauncherArgumentError> {
-    let value = value.ok_or(LauncherArgumentError::NoValue(option))?;
+fn number(option: &'static str, value: &OsStr) -> Result<u64, LauncherArgumentError> {
     let parsed = value.to_str().and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| LauncherArgumentError::BadNumber { option, value: value.to_string_lossy().into_owned() })
-}
-
-#[derive(Default)]
-struct Given {
-    parent_pid: Option<u64>,
-    rung: Option<u64>,
-    open_files: Option<u64>,
-    file_size: Option<u64>,
-    data: Option<u64>,
 }
 
 // === impl Given ===
 
 impl Given {
-    fn place_of(&mut self, name: &OsStr) -> Result<(&'static str, &mut Option<u64>), LauncherArgumentError> {
-        match name.to_str() {
-            Some(PARENT_PID) => Ok((PARENT_PID, &mut self.parent_pid)),
-            Some(RUNG) => Ok((RUNG, &mut self.rung)),
-            Some(OPEN_FILES) => Ok((OPEN_FILES, &mut self.open_files)),
-            Some(FILE_SIZE) => Ok((FILE_SIZE, &mut self.file_size)),
-            Some(DATA) => Ok((DATA, &mut self.data)),
-            _ => Err(LauncherArgumentError::Unknown(name.to_string_lossy().into_owned())),
+    fn take(&mut self, name: &OsStr, value: Option<OsString>) -> Result<(), LauncherArgumentError> {
+        if let Some((option, right)) = FILES.into_iter().find(|(option, _)| name == OsStr::new(option)) {
+            let path = value.ok_or(LauncherArgumentError::NoValue(option))?.into();
+            self.files.push(Allowed { path, right });
+            return Ok(());
         }
+        let known = NUMBERS.into_iter().zip(&mut self.numbers).find(|(option, _)| name == OsStr::new(option));
+        let (option, place) =
+            known.ok_or_else(|| LauncherArgumentError::Unknown(name.to_string_lossy().into_owned()))?;
+        *place = Some(number(option, &value.ok_or(LauncherArgumentError::NoValue(option))?)?);
+        Ok(())
     }
 
-    fn launch(self, program: PathBuf, args: Vec<OsString>) -> Result<Launch, LauncherArgumentError> {
-        let needed = |value: Option<u64>, option| value.ok_or(LauncherArgumentError::Missing(option));
-        let parent = needed(self.parent_pid, PARENT_PID)?;
-        let parent_pid = u32::try_from(parent)
-            .map_err(|_| LauncherArgumentError::BadNumber { option: PARENT_PID, value: parent.to_string() })?;
-        let cage = match needed(self.rung, RUNG)? {
-            0 => Cage::None,
-            1 => Cage::Basic(Limits {
-                open_files: needed(self.open_files, OPEN_FILES)?,
-                file_size_bytes: needed(self.file_size, FILE_SIZE)?,
-                data_bytes: needed(self.data, DATA)?,
-            }),
-            other => return Err(LauncherArgumentError::UnknownRung(other)),
+    fn number(&self, option: &'static str) -> Result<u64, LauncherArgumentError> {
+        let given = NUMBERS.iter().zip(&self.numbers).find(|(known, _)| **known == option);
+        given.and_then(|(_, value)| *value).ok_or(LauncherArgumentError::Missing(option))
+    }
+
+    /// A number that has to fit a narrower type.
+    fn narrow<T: TryFrom<u64>>(&self, option: &'static str) -> Result<T, LauncherArgumentError> {
+        let number = self.number(option)?;
+        number.try_into().map_err(|_| LauncherArgumentError::BadNumber { option, value: number.to_string() })
+    }
+
+    fn limits(&self) -> Result<Limits, LauncherArgumentError> {
+        Ok(Limits {
+            open_files: self.number(OPEN_FILES)?,
+            file_size_bytes: self.number(FILE_SIZE)?,
+            data_bytes: self.number(DATA)?,
+            tasks: self.number(TASKS)?,
+        })
+    }
+
+    fn seal(&mut self) -> Result<Seal, LauncherArgumentError> {
+        Ok(Seal {
+            gateway_port: self.narrow(GATEWAY_PORT)?,
+            may_fork: self.number(MAY_FORK)? != 0,
+            files: std::mem::take(&mut self.files),
+        })
+    }
+
+    fn launch(mut self, errand: Errand) -> Result<Launch, LauncherArgumentError> {
+        let rung = self.number(RUNG)?;
+        let known = [Rung::None, Rung::Basic, Rung::Sealed, Rung::Apart];
+        let cage = match known.into_iter().find(|known| u64::from(known.number()) == rung) {
+            Some(Rung::None) => Cage::None,
+            Some(Rung::Basic) => Cage::Basic(self.limits()?),
+            Some(Rung::Sealed) => Cage::Sealed(self.limits()?, self.seal()?),
+            Some(Rung::Apart) => Cage::Apart(self.limits()?, self.seal()?),
+            None => return Err(LauncherArgumentError::UnknownRung(rung)),
         };
-        Ok(Launch { parent_pid, cage, program, args })
+        Ok(Launch { parent_pid: self.narrow(PARENT_PID)?, cage, errand })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn launch(cage: Cage) -> Launch {
-        Launch {
-            parent_pid: 7,
-            cage,
-            program: "/bin/server".into(),
-            args: vec!["--".into(), "--rung".into(), "x y".into()],
-        }
-    }
-
-    fn parse_words(words: &str) -> Result<Launch, LauncherArgumentError> {
-        parse(words.split(' ').map(OsString::from))
-    }
-
-    #[test]
-    fn what_is_written_is_read_back_whatever_the_program_s_arguments_look_like() {
-        for cage in [Cage::None, Cage::Basic(Limits::default())] {
-            let launch = launch(cage);
-            let argv = write(&launch);
-            assert_eq!(argv[0], SUBCOMMAND);
-            assert_eq!(parse(argv.into_iter().skip(1)), Ok(launch));
-        }
-    }
-
-    #[test]
-    fn each_mistake_is_named() {
-        let text = |words| parse_words(words).unwrap_err().to_string();
-        assert!(text("--root /").contains("\"--root\""));
-        assert!(text("--parent-pid").contains("--parent-pid needs a value"));
-        assert!(text("--parent-pid x").contains("\"x\""));
-        assert!(text("--parent-pid 99999999999 --rung 0 -- /bin/a").contains("99999999999"));
-        assert!(text("--parent-pid 1 -- /bin/a").contains("--rung is missing"));
-        assert!(text("--parent-pid 1 --rung 1 -- /bin/a").contains("--open-files is missing"));
-        assert!(text("--parent-pid 1 --rung 9 -- /bin/a").contains("rung 9"));
-        assert!(text("--parent-pid 1 --rung 0 --").contains("no program"));
-        assert!(text("--parent-pid 1 --rung 0").contains("no program"));
-        assert!(text("--parent-pid 1 --rung 0 -- a").contains("not absolute"));
-    }
-}
+mod tests;

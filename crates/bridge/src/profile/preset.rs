@@ -108,6 +108,7 @@ fn bare(preset: Preset, command: &str, url_var: &str, token_var: &str) -> Worker
         env: BTreeMap::new(),
         passthrough: Vec::new(),
         allowed_paths: Vec::new(),
+        may_fork: false,
         repeat_calls: Vec::new(),
     }
 }

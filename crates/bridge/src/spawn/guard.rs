@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::process::Signal;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -42,11 +43,12 @@ pub(super) fn order(orders: &Orders, grace: Duration) {
     });
 }
 
-/// Starts the task that owns `leader`.
+/// Starts the task that owns `leader`. What is put into `belongings` is dropped when the process has ended.
 pub(super) fn own(
     mut leader: Leader,
     stderr: Stderr,
     shared: Arc<Shared>,
+    belongings: Belongings,
     grace_when_dropped: Duration,
 ) -> (ProcessGuard, watch::Receiver<Option<ExitReport>>) {
     let orders = Arc::new(watch::Sender::new(None));
@@ -57,7 +59,7 @@ pub(super) fn own(
     let guard = ProcessGuard { orders: Arc::clone(&orders), exit: exit.clone(), grace_when_dropped };
     let runtime = shared.runtime.clone();
     // What the task leaves behind when it ends, in whatever way it ends: a runtime that shuts down drops it half-way.
-    let entry = Entry { shared, pid };
+    let entry = Entry { shared, pid, belongings };
     runtime.spawn(async move {
         // Held so that the receiver always has a sender.
         let _orders = orders;
@@ -131,14 +133,45 @@ impl Drop for ProcessGuard {
     }
 }
 
+/// What has to be there exactly as long as a process: the listener in its network.
+#[derive(Clone, Default)]
+pub(super) struct Belongings(Arc<Mutex<Lifetime>>);
+
+#[derive(Default)]
+enum Lifetime {
+    #[default]
+    Alive,
+    Holding(#[expect(dead_code, reason = "held to be dropped")] Box<dyn Send + Sync>),
+    Over,
+}
+
 /// A process's place among the living.
 struct Entry {
     shared: Arc<Shared>,
     pid: u32,
+    belongings: Belongings,
+}
+
+// === impl Belongings ===
+
+impl Belongings {
+    /// Keeps it until the process has ended, which may have been before.
+    pub(super) fn hold(&self, thing: Box<dyn Send + Sync>) {
+        let mut lifetime = self.0.lock();
+        if matches!(*lifetime, Lifetime::Alive) {
+            *lifetime = Lifetime::Holding(thing);
+        }
+    }
+
+    fn end(&self) {
+        let ended = std::mem::replace(&mut *self.0.lock(), Lifetime::Over);
+        drop(ended);
+    }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        self.belongings.end();
         self.shared.ended(self.pid);
     }
 }

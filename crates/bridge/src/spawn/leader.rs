@@ -3,7 +3,7 @@
 use std::io;
 use std::process::{Command, ExitStatus};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::children;
@@ -34,12 +34,12 @@ pub(super) struct Pipes {
 
 impl Leader {
     /// Starts the process; has to be called in a runtime's context. The command has to make it a group leader and give it
-    /// three pipes.
-    pub(super) fn start(command: Command) -> io::Result<(Self, Pipes)> {
+    /// three pipes, or two if the broker's end of its stdin is there already.
+    pub(super) fn start(command: Command, stdin: Option<ChildStdin>) -> io::Result<(Self, Pipes)> {
         let mut child = children::spawn(command)?;
         let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         let group = Group(pid.ok_or_else(|| io::Error::other("a new process without pid"))?);
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) = (stdin.or(child.stdin.take()), child.stdout.take(), child.stderr.take());
         let leader = Self { child, group };
         let missing = || io::Error::other("a pipe is missing");
         let pipes = Pipes {
@@ -87,5 +87,17 @@ impl Group {
     pub(super) fn signal(self, signal: Signal) {
         // The only error there can be is that all of the group has ended.
         let _ = kill_process_group(self.0, signal);
+        self.signal_strayed_leader(signal);
+    }
+
+    /// Where nothing keeps it from doing so, a worker can leave its group, and join the broker's.
+    fn signal_strayed_leader(self, signal: Signal) {
+        let pid = self.0.as_raw_pid().cast_unsigned();
+        // A leader whose status has been taken is nobody's child.
+        let strayed = |stat: &procfs::Stat| stat.group != pid && stat.parent == std::process::id();
+        if procfs::stat(pid).as_ref().is_some_and(strayed) {
+            // The only error there can be is that it has ended.
+            let _ = kill_process(self.0, signal);
+        }
     }
 }

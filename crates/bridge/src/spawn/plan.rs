@@ -2,14 +2,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::fs::{Access, access};
 
-use crate::cage::Cage;
-use crate::launcher::{self, Launch};
+use crate::cage::{Allowed, Cage, Limits, Rung, Seal, program};
+use crate::launcher::{self, Errand, Launch};
 use crate::process::{ProcessRequest, SpawnError};
 use crate::profile::WorkerProfile;
 
@@ -17,7 +18,10 @@ pub(super) struct Plan {
     profile: WorkerProfile,
     program: PathBuf,
     launcher: PathBuf,
-    launcher_args: Vec<OsString>,
+    rung: Rung,
+    limits: Limits,
+    /// What the program may read and execute, on rungs where that matters.
+    files: Vec<Allowed>,
     /// Fixed and inherited variables; URL and tokens come with each request.
     environment: Vec<(OsString, OsString)>,
 }
@@ -29,21 +33,18 @@ impl Plan {
     pub(super) fn new(
         profile: WorkerProfile,
         launcher: PathBuf,
-        cage: Cage,
+        rung: Rung,
+        limits: Limits,
         inherited: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, SpawnError> {
         let program = find(&profile.command, inherited("PATH").as_deref())
             .map_err(|reason| SpawnError::Program { program: profile.command.clone(), reason })?;
-        let launcher_args = launcher::arguments(&Launch {
-            parent_pid: std::process::id(),
-            cage,
-            program: program.clone(),
-            args: profile.args.iter().map(OsString::from).collect(),
-        });
         let fixed = profile.env.iter().map(|(name, value)| (name.into(), value.into()));
         let passed = profile.passthrough.iter().filter_map(|name| Some((name.into(), inherited(name)?)));
-        let environment = fixed.chain(passed).collect();
-        Ok(Self { profile, program, launcher, launcher_args, environment })
+        let environment: Vec<(OsString, OsString)> = fixed.chain(passed).collect();
+        let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        let files = program::allowed(&program, &profile.allowed_paths, search);
+        Ok(Self { profile, program, launcher, rung, limits, files, environment })
     }
 
     pub(super) fn profile(&self) -> &WorkerProfile {
@@ -58,9 +59,17 @@ impl Plan {
     /// removed since the start, and that is better said here than by a launcher that can't run it.
     pub(super) fn command(&self, request: &ProcessRequest) -> Result<Command, SpawnError> {
         executable(&self.program).map_err(|reason| self.program_error(reason))?;
+        let launch = Launch {
+            parent_pid: std::process::id(),
+            cage: self.cage(request)?,
+            errand: Errand::Run {
+                program: self.program.clone(),
+                args: self.profile.args.iter().map(OsString::from).collect(),
+            },
+        };
         let mut command = Command::new(&self.launcher);
         command
-            .args(&self.launcher_args)
+            .args(launcher::arguments(&launch))
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env(&self.profile.url_var, &request.url)
@@ -74,6 +83,19 @@ impl Plan {
             command.env(&var.name, format!("{}{end}", request.token));
         }
         Ok(command)
+    }
+
+    fn cage(&self, request: &ProcessRequest) -> Result<Cage, SpawnError> {
+        let seal = || {
+            let gateway_port = gateway_port(&request.url).ok_or_else(|| SpawnError::Gateway(request.url.clone()))?;
+            Ok(Seal { files: self.files.clone(), gateway_port, may_fork: self.profile.may_fork })
+        };
+        Ok(match self.rung {
+            Rung::None => Cage::None,
+            Rung::Basic => Cage::Basic(self.limits),
+            Rung::Sealed => Cage::Sealed(self.limits, seal()?),
+            Rung::Apart => Cage::Apart(self.limits, seal()?),
+        })
     }
 
     /// What an error of the spawn itself means. The system's limits pass; anything else has to do with the launcher.
@@ -103,6 +125,13 @@ fn find(command: &str, search: Option<&OsStr>) -> Result<PathBuf, String> {
     let directories = std::env::split_paths(search).filter(|directory| !directory.as_os_str().is_empty());
     let found = directories.map(|directory| directory.join(command)).find(|path| executable(path).is_ok());
     absolute(&found.ok_or_else(|| "it is in no directory of the broker's PATH".to_owned())?)
+}
+
+/// The port in `http://127.0.0.1:PORT`, with or without a path. Nothing else is the gateway's address.
+fn gateway_port(url: &str) -> Option<u16> {
+    let authority = url.strip_prefix("http://")?.split('/').next()?;
+    let address: SocketAddrV4 = authority.parse().ok()?;
+    (*address.ip() == Ipv4Addr::LOCALHOST && address.port() != 0).then_some(address.port())
 }
 
 fn executable(path: &Path) -> Result<(), String> {

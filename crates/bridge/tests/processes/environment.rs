@@ -31,7 +31,7 @@ const ABOUT_ITSELF: &str =
 pub(crate) async fn a_worker_runs_in_a_prepared_process() {
     let limits = Limits::default();
     let spawner = spawner_with_cage(script(ABOUT_ITSELF), CageMode::Auto);
-    assert_eq!(spawner.rung(), Rung::Basic);
+    assert!(spawner.rung() >= Rung::Basic);
     let mut worker = spawner.spawn(request()).await.unwrap();
     let text = everything(lines(&mut worker)).await;
     let told: Vec<&str> = text.lines().collect();
@@ -61,6 +61,8 @@ pub(crate) async fn with_the_cage_off_a_worker_is_still_set_apart() {
 }
 
 pub(crate) async fn the_command_line_and_the_descriptors_carry_no_secret() {
+    let profile =
+        |command, args: &[&str]| WorkerProfile { allowed_paths: vec!["/proc".into()], ..profile(command, args) };
     let mut worker = start(profile("/bin/cat", &["-", "/proc/self/cmdline"])).await;
     drop(worker.stdin.take());
     let text = everything(lines(&mut worker)).await;

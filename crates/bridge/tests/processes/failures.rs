@@ -3,7 +3,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use bridge::launcher::{Launch, arguments};
+use bridge::cage::{Cage, CageMode};
+use bridge::launcher::{Errand, Launch, arguments};
 use bridge::process::SpawnError;
 use bridge::spawn::{SpawnConfig, Spawner};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -33,7 +34,7 @@ pub(crate) async fn a_program_that_vanished_is_a_clear_spawn_error() {
 }
 
 pub(crate) async fn a_missing_launcher_is_a_clear_spawn_error() {
-    let config = SpawnConfig { launcher: "/nonexistent/fjmcp-broker".into(), ..config() };
+    let config = SpawnConfig { launcher: "/nonexistent/fjmcp-broker".into(), cage: CageMode::Off, ..config() };
     let spawner = Spawner::start(profile("/bin/cat", &[]), config).unwrap();
     let error = spawner.spawn(request()).await.err().unwrap().to_string();
     assert!(error.contains("/nonexistent/fjmcp-broker") && error.contains("launcher"), "{error}");
@@ -68,8 +69,11 @@ pub(crate) async fn running_out_of_descriptors_is_told_as_exhaustion_and_passes(
 }
 
 fn launch(parent_pid: u32, program: &Path) -> Output {
-    let launch =
-        Launch { parent_pid, cage: bridge::cage::Cage::None, program: program.into(), args: vec!["said".into()] };
+    let launch = Launch {
+        parent_pid,
+        cage: Cage::None,
+        errand: Errand::Run { program: program.into(), args: vec!["said".into()] },
+    };
     Command::new(std::env::current_exe().unwrap()).args(arguments(&launch)).output().unwrap()
 }
 

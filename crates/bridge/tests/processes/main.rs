@@ -8,10 +8,14 @@ use std::process::ExitCode;
 
 mod environment;
 mod failures;
+mod gateway;
 mod harness;
+mod hostile;
+mod house;
 mod leaks;
 mod orphans;
 mod parent_death;
+mod programs;
 mod roles;
 mod stderr;
 mod stop;
@@ -40,11 +44,14 @@ fn tests() -> Vec<harness::Test> {
         failures::running_out_of_descriptors_is_told_as_exhaustion_and_passes,
         failures::a_launcher_with_another_parent_than_told_does_not_run_the_program,
         failures::a_launcher_says_why_it_cannot_run_a_program,
+        hostile::a_hostile_worker_gets_nothing_on_rungs_two_and_three,
         leaks::two_hundred_workers_leave_no_zombie_descriptor_or_task,
         orphans::orphans_are_reaped_and_workers_statuses_are_not_taken,
-        parent_death::a_worker_dies_with_a_broker_that_is_killed,
+        parent_death::a_worker_dies_with_a_broker_that_is_killed_on_every_rung,
         parent_death::a_worker_outlives_the_thread_that_asked_for_it,
         parent_death::a_hardened_broker_still_starts_workers,
+        programs::forgejo_mcp_and_its_kin_live_on_every_rung,
+        programs::interpreters_live_on_every_rung_with_what_their_profile_allows,
         stderr::stderr_is_logged_with_its_label_and_without_secrets,
         stderr::the_exit_report_has_the_last_message,
         stderr::a_flood_on_stderr_does_not_block_the_worker,

@@ -1,28 +1,28 @@
 use std::process::Stdio;
 
-use rustix::fs::{CWD, Mode, mkfifoat};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::unix::pipe;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 use crate::roles;
-use crate::workers::{NEVER, line, lines, profile, request, spawner};
+use crate::workers::{NEVER, RUNGS, line, lines, profile, request, spawner};
 
-pub(crate) async fn a_worker_dies_with_a_broker_that_is_killed() {
-    let directory = tempfile::tempdir().unwrap();
-    let fifo = directory.path().join("held");
-    mkfifoat(CWD, &fifo, Mode::from_raw_mode(0o600)).unwrap();
-    let mut held = pipe::OpenOptions::new().open_receiver(&fifo).unwrap();
-    let mut command = Command::from(roles::command("broker"));
-    let mut broker = command.arg(&fifo).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    let mut told = String::new();
-    BufReader::new(broker.stdout.take().unwrap()).read_line(&mut told).await.unwrap();
-    assert_eq!(told, "the worker holds the pipe\n");
+pub(crate) async fn a_worker_dies_with_a_broker_that_is_killed_on_every_rung() {
+    for rung in 0..RUNGS.len() {
+        let mut command = Command::from(roles::command("broker"));
+        let mut broker = command.arg(rung.to_string()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut told = String::new();
+        BufReader::new(broker.stdout.take().unwrap()).read_line(&mut told).await.unwrap();
+        let (got, pid) = told.trim().split_once(' ').unwrap();
+        let worker = pidfd_open(Pid::from_raw(pid.parse().unwrap()).unwrap(), PidfdFlags::empty()).unwrap();
 
-    broker.kill().await.unwrap();
+        broker.kill().await.unwrap();
 
-    // Returns when nobody has the other end any more.
-    assert_eq!(held.read(&mut [0]).await.unwrap(), 0);
+        // Readable once it has ended.
+        let ended = move || poll(&mut [PollFd::new(&worker, PollFlags::IN)], None);
+        assert_eq!(tokio::task::spawn_blocking(ended).await.unwrap(), Ok(1), "rung {got}");
+    }
 }
 
 pub(crate) async fn a_worker_outlives_the_thread_that_asked_for_it() {

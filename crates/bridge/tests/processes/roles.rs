@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use bridge::cage::harden_self;
 use bridge::orphans::{OrphanReaper, become_subreaper};
+use bridge::spawn::{SpawnConfig, Spawner};
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
 use tokio::io::AsyncWriteExt;
 
-use crate::workers::{NEVER, line, lines, request, script, spawner, start};
+use crate::house;
+use crate::leaks::children;
+use crate::workers::{NEVER, RUNGS, config, line, lines, profile, request, script, spawner, start};
 
 /// First argument of this binary in a role.
 pub(crate) const SUBCOMMAND: &str = "role";
@@ -26,21 +29,27 @@ pub(crate) fn command(name: &str) -> Command {
 
 pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let name = args.next().unwrap().into_string().unwrap();
+    if name == "hostile" {
+        // Without a runtime: its own process is all that it should need.
+        return house::hostile(args.map(|arg| arg.into_string().unwrap()).collect());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match name.as_str() {
         "broker" => runtime.block_on(broker(&args.next().unwrap().into_string().unwrap())),
         "reaper" => runtime.block_on(reaper()),
+        "house" => runtime.block_on(house::run(&args.next().unwrap().into_string().unwrap())),
         "hardened" => runtime.block_on(hardened()),
         other => panic!("no role {other}"),
     }
     ExitCode::SUCCESS
 }
 
-/// Starts a worker that holds a named pipe open, and then does nothing until it is killed.
-async fn broker(fifo: &str) {
-    let text = format!("exec 9>{fifo}; echo the worker holds the pipe; exec sleep 600");
-    let mut worker = start(script(&text)).await;
-    println!("{}", line(&mut lines(&mut worker)).await);
+/// Starts a worker on this rung, and then does nothing until it is killed.
+async fn broker(rung: &str) {
+    let config = SpawnConfig { highest_rung: RUNGS[rung.parse::<usize>().unwrap()], ..config() };
+    let spawner = Spawner::start(profile("/bin/cat", &[]), config).unwrap();
+    let worker = spawner.spawn(request()).await.unwrap();
+    println!("{} {}", spawner.rung().number(), worker.pid);
     std::future::pending::<()>().await;
 }
 
@@ -49,18 +58,22 @@ async fn reaper() {
     assert!(OrphanReaper::start().unwrap().is_none(), "nothing is inherited yet");
     become_subreaper().unwrap();
     let _reaper = OrphanReaper::start().unwrap().unwrap();
-    let spawner = spawner(script("sleep 600 & echo $!; read line; exit 7"));
+    let text = "sleep 600 & echo $!; setsid sh -c 'echo $$; sleep 601 & exec sleep 602' & read line; exit 7";
+    let spawner = spawner(script(text));
     for _ in 0..50 {
         let mut worker = spawner.spawn(request()).await.unwrap();
         let mut stdout = lines(&mut worker);
-        let orphan = line(&mut stdout).await;
+        let orphans = [line(&mut stdout).await, line(&mut stdout).await];
         drop(worker.stdin.take());
         let report = worker.stop(NEVER).await;
         assert_eq!(report.code, Some(7), "the worker's status went to its owner");
         // A zombie is in /proc until its status is taken.
-        while fs::exists(Path::new("/proc").join(&orphan)).unwrap() {
+        while orphans.iter().any(|orphan| fs::exists(Path::new("/proc").join(orphan)).unwrap()) {
             tokio::task::yield_now().await;
         }
+    }
+    while !children().is_empty() {
+        tokio::task::yield_now().await;
     }
     println!("reaped");
 }

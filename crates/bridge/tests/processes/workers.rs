@@ -1,19 +1,26 @@
 //! Profiles, spawners and conversations that the tests share.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::cage::CageMode;
+use bridge::cage::{CageMode, Rung};
 use bridge::process::{Process, ProcessRequest};
 use bridge::profile::{Preset, WorkerProfile};
 use bridge::spawn::{SpawnConfig, Spawner};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::ChildStdout;
 
+use crate::gateway::Gateway;
+
 pub(crate) const TOKEN: &str = "cap-5f1d8c20b7";
 pub(crate) const URL: &str = "http://127.0.0.1:1";
 /// Long enough that a test which needed it would run into its deadline.
 pub(crate) const NEVER: Duration = Duration::from_hours(1);
 pub(crate) const SHORT: Duration = Duration::from_millis(50);
+
+/// By number.
+pub(crate) const RUNGS: [Rung; 4] = [Rung::None, Rung::Basic, Rung::Sealed, Rung::Apart];
 
 pub(crate) fn profile(command: &str, args: &[&str]) -> WorkerProfile {
     WorkerProfile {
@@ -23,9 +30,14 @@ pub(crate) fn profile(command: &str, args: &[&str]) -> WorkerProfile {
     }
 }
 
-/// A shell script as worker program. A clean environment has no PATH, and sh has a default one.
+/// A shell script as worker program, which may call other programs, whatever the rung. A clean environment has no PATH, and
+/// sh has a default one.
 pub(crate) fn script(text: &str) -> WorkerProfile {
-    profile("/bin/sh", &["-c", text])
+    WorkerProfile {
+        allowed_paths: ["/bin", "/usr/bin", "/proc"].map(PathBuf::from).into(),
+        may_fork: true,
+        ..profile("/bin/sh", &["-c", text])
+    }
 }
 
 pub(crate) fn request() -> ProcessRequest {
@@ -33,7 +45,7 @@ pub(crate) fn request() -> ProcessRequest {
 }
 
 pub(crate) fn config() -> SpawnConfig {
-    SpawnConfig { stop_grace: SHORT, ..SpawnConfig::default() }
+    SpawnConfig { stop_grace: SHORT, listeners: Some(Arc::new(Gateway::default())), ..SpawnConfig::default() }
 }
 
 pub(crate) fn spawner(profile: WorkerProfile) -> Spawner {

@@ -9,7 +9,7 @@ use bridge::bridge::Bridge;
 use bridge::cage;
 use bridge::config::BridgeConfig;
 use bridge::observer::NoObserver;
-use bridge::orphans::OrphanReaper;
+use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
@@ -41,7 +41,7 @@ use crate::router;
 use crate::serve::{Limits, Server, Stop};
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
-use crate::worker_access::GatewayAccessIssuer;
+use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
 const DAY: Duration = Duration::from_hours(24);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,6 +55,7 @@ const LAST_STEPS: Duration = Duration::from_secs(2);
 /// Whatever keeps it from starting, each with what to do about it.
 pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     cage::harden_self().context("cannot shield the process from its workers")?;
+    become_subreaper().context("cannot inherit what workers leave behind")?;
     let _reaper = OrphanReaper::start().context("cannot watch for orphaned processes")?;
     let limits = Limits::new(config.http.max_connections, config.shutdown_grace);
     let server = Server::bind(config.http.listen, limits).await?;
@@ -126,7 +127,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         gateway: gateway.clone(),
         grants: grants.clone(),
     };
-    let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config))?;
+    let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config, &gateway))?;
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(
         bridge_config(config),
@@ -243,7 +244,7 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
     })
 }
 
-fn spawn_config(config: &Config) -> SpawnConfig {
+fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     SpawnConfig {
         state_dir: config.store.path.parent().map(Path::to_path_buf),
         cage: match config.worker.cage {
@@ -251,6 +252,7 @@ fn spawn_config(config: &Config) -> SpawnConfig {
             CageMode::Auto => cage::CageMode::Auto,
             CageMode::Off => cage::CageMode::Off,
         },
+        listeners: Some(Arc::new(WorkerListeners(gateway.clone()))),
         ..SpawnConfig::default()
     }
 }

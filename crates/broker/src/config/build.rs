@@ -171,14 +171,19 @@ fn gateway(reader: &mut Reader<'_>) -> Option<GatewayConfig> {
     Some(GatewayConfig { open_doors: open_doors?, storage_origins: storage_origins? })
 }
 
-fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreConfig> {
-    let path = store_path(reader, environment);
-    let keys = reader.list(&s::ENCRYPTION_KEYS, |text| Ok(text.to_owned()));
-    let ephemeral = reader.required(&s::EPHEMERAL_KEY, |text| match text {
+/// What a switch is set to.
+pub(super) fn truth(text: &str) -> Result<bool, Fault> {
+    match text {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
         _ => Err(Fault::new(format!("`{text}` is neither true nor false"), "write true or false")),
-    });
+    }
+}
+
+fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreConfig> {
+    let path = store_path(reader, environment);
+    let keys = reader.list(&s::ENCRYPTION_KEYS, |text| Ok(text.to_owned()));
+    let ephemeral = reader.required(&s::EPHEMERAL_KEY, truth);
     let (keys, ephemeral) = (keys?, ephemeral?);
     let keys = match (reader.is_set(&s::ENCRYPTION_KEYS), ephemeral) {
         (true, false) => Keys::Configured(key_ring(reader, &keys)?),

@@ -59,7 +59,12 @@ settings! {
             "Variable in which the worker expects its token.");
         WORKER_CAGE = Setting::one("worker-cage", "required|auto|off", Value("auto"),
             "How workers are confined: auto takes what the kernel allows, required refuses to start with less than Landlock and seccomp, off \
-             leaves the process limits only.");
+             leaves a clean environment only.");
+        WORKER_ALLOWED_PATHS = Setting::list("worker-allowed-paths", "PATH", Unset("none"),
+            "Files and folders that the worker reads or executes besides its program, what interprets that, and the system's libraries, such as \
+             a virtual environment. With Landlock it can open no others.");
+        WORKER_MAY_FORK = Setting::switch("worker-may-fork",
+            "Let the worker start processes of its own, which are confined as it is. With seccomp it can't otherwise.");
     }
     "Gateway" {
         OPEN_DOORS = Setting::list("open-doors", "GROUP", Unset("none"),

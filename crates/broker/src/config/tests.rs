@@ -402,7 +402,11 @@ fn a_custom_worker_is_described_by_settings() {
     operator.flag("worker-command", "/usr/bin/my-mcp");
     operator.flag("worker-token-var", "MY_TOKEN");
     operator.flag("worker-env", "MODE=stdio");
+    operator.variable("WORKER_ALLOWED_PATHS", "/opt/server,/srv/models");
+    operator.variable("WORKER_MAY_FORK", "true");
     let profile = operator.config().worker.to_profile().unwrap();
+    assert_eq!(profile.allowed_paths, ["/opt/server", "/srv/models"].map(PathBuf::from));
+    assert!(profile.may_fork);
     assert_eq!((profile.command.as_str(), profile.token_var.as_str()), ("/usr/bin/my-mcp", "MY_TOKEN"));
     assert_eq!(profile.env["MODE"], "stdio");
 }

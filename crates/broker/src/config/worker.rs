@@ -1,8 +1,11 @@
 //! The worker's settings, checked as the profile that comes of them.
 
+use std::path::PathBuf;
+
 use bridge::profile::{Preset, UnknownPreset, WorkerProfile};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::build::truth;
 use super::problem::Fault;
 use super::reader::Reader;
 use super::settings as s;
@@ -24,6 +27,15 @@ pub(super) fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
         "off" => Ok(CageMode::Off),
         _ => Err(Fault::new(format!("`{text}` is unknown"), "choose required, auto or off")),
     });
+    let allowed_paths = reader.list(&s::WORKER_ALLOWED_PATHS, |text| {
+        let path = PathBuf::from(text);
+        if path.is_absolute() {
+            Ok(path)
+        } else {
+            Err(Fault::new(format!("`{text}` is relative"), "give the full path"))
+        }
+    });
+    let may_fork = reader.required(&s::WORKER_MAY_FORK, truth);
     let config = WorkerConfig {
         profile: profile?,
         command: command.ok()?,
@@ -32,6 +44,8 @@ pub(super) fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
         url_var: url_var.ok()?,
         token_var: token_var.ok()?,
         cage: cage?,
+        allowed_paths: allowed_paths?,
+        may_fork: may_fork?,
     };
     let problems = config.to_profile().map(|profile| profile.problems()).unwrap_or_default();
     for problem in &problems {
@@ -51,6 +65,8 @@ impl WorkerConfig {
         }
         profile.args.extend(self.args.iter().cloned());
         profile.env.extend(self.env.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())));
+        profile.allowed_paths.extend(self.allowed_paths.iter().cloned());
+        profile.may_fork |= self.may_fork;
         if let Some(name) = &self.url_var {
             profile.url_var.clone_from(name);
         }

@@ -21,11 +21,32 @@ const LONGEST_HEAD: usize = 64 * 1024;
 /// After a failed accept (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts until cancelled, then lets the requests under way end.
+/// Connections of one worker that has a listener of its own.
+const WORKER_CONNECTIONS: usize = 64;
+
+/// Serves the gateway's own listener, to which any process of the machine can connect.
 pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, cancel: CancellationToken) {
-    let places = Arc::new(Semaphore::new(shared.config.connections.clamp(1, Semaphore::MAX_PERMITS)));
-    let graceful = GracefulShutdown::new();
     let own = listener.local_addr().ok();
+    let places = shared.config.connections.clamp(1, Semaphore::MAX_PERMITS);
+    accept(shared, listener, own, places, cancel).await;
+}
+
+/// Serves a listener that only one worker can reach. The table of the broker's own network says nothing about its peers.
+pub(super) async fn serve_worker(shared: Arc<Shared>, listener: TcpListener, cancel: CancellationToken) {
+    let places = shared.config.connections.clamp(1, WORKER_CONNECTIONS);
+    accept(shared, listener, None, places, cancel).await;
+}
+
+/// Accepts until cancelled, then lets the requests under way end. `own` is where the peers' users are to be looked up.
+async fn accept(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    own: Option<SocketAddr>,
+    places: usize,
+    cancel: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(places));
+    let graceful = GracefulShutdown::new();
     while let Some((stream, peer, place)) = next(&listener, &places, &cancel).await {
         tokio::spawn(connection(Arc::clone(&shared), stream, own.zip(Some(peer)), place, graceful.watcher()));
     }

@@ -1,5 +1,6 @@
 //! The gateway over real sockets, in front of a Forgejo that records what reaches it and behaves as measured.
 
+mod adopted;
 mod doors;
 mod downloads;
 mod fake;

@@ -85,16 +85,17 @@ async fn only_the_headers_on_the_list_reach_forgejo() -> Result<()> {
         ("X-Gitea-OTP", "123456"),
         ("Sudo", "root"),
     ];
+    let worker_says = WorkerRequest::get("/api/v1/repos/alice/hello").header("Host", "evil.example");
     let alice = Intruder::is("alice").await?;
-    let request = DROPPED
-        .iter()
-        .fold(WorkerRequest::get("/api/v1/repos/alice/hello"), |request, (name, value)| request.header(name, *value));
+    let request = DROPPED.iter().fold(worker_says, |request, (name, value)| request.header(name, *value));
     let (answer, arrived) = alice.send(&request).await?;
     ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
     let [seen] = arrived.as_slice() else { anyhow::bail!("{arrived:?}") };
     for (name, _) in DROPPED {
         ensure!(seen.header(&name.to_ascii_lowercase()).is_none(), "{name} reached Forgejo");
     }
+    let host = alice.forgejo().to_string();
+    ensure!(seen.header("host") == Some(host.as_str()), "Forgejo was called {:?}", seen.header("host"));
     // W34: what authorizes the request is the user's own token, which the worker never had.
     let sent = seen.header("authorization").context("no Authorization")?;
     let issued = alice.stack.sim.issued_secrets();

@@ -119,6 +119,33 @@ async fn pages_logins_and_git_are_not_reached() -> Result<()> {
     Ok(())
 }
 
+/// Where a body ends is said once. A second request behind a body of another length stays a part of it, or nothing is sent.
+#[tokio::test]
+async fn a_request_hidden_in_a_body_is_not_sent() -> Result<()> {
+    let hidden = "0\r\n\r\nGET /api/v1/repos/alice/hello/hooks HTTP/1.1\r\nHost: x\r\n\r\n";
+    let alice = Intruder::is("alice").await?;
+    let post = || WorkerRequest::new("POST", "/api/v1/markdown/raw").body("text/plain", hidden);
+    for request in [
+        post().header("Transfer-Encoding", "chunked").header("Content-Length", hidden.len().to_string()),
+        post().header("Content-Length", hidden.len().to_string()).header("Transfer-Encoding", "chunked"),
+        post().header("Transfer-Encoding", "xchunked"),
+        post().header("Transfer-Encoding", "chunked, identity"),
+        post().header("Content-Length", "5").header("Content-Length", hidden.len().to_string()),
+        post().header("Content-Length", "+5"),
+        WorkerRequest::get("/api/v1/user").body("text/plain", hidden),
+    ] {
+        let before = alice.stack.sim.requests().len();
+        // A connection that is closed without an answer is a refusal, too.
+        let _ = request.send(&alice.worker).await;
+        let arrived = alice.stack.sim.requests().split_off(before);
+        let leaked = arrived.iter().find(|request| request.path.contains("hooks"));
+        ensure!(leaked.is_none(), "{request}: {leaked:?}");
+    }
+    let answer = WorkerRequest::get("/api/v1/user").send(&alice.worker).await?;
+    ensure!(answer.status == 200, "the worker's way is spoilt: {}", answer.body);
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_is_forwarded_is_written_anew() -> Result<()> {
     let alice = Intruder::is("alice").await?;

@@ -1,12 +1,14 @@
 //! Workers that end by themselves, or are killed.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::broker::zombies_of;
+use e2e::broker::{Settings, zombies_of};
 use e2e::children;
 use e2e::events::Events;
-use e2e::processes::{exists, kill_9};
-use e2e::stack::{Stack, eventually};
+use e2e::processes::{exists, kill_9, signal};
+use e2e::stack::{Stack, eventually, until_ok};
 use e2e::through_worker::WorkerProcess;
+use forgejo_sim::SimConfig;
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{open_call, received};
@@ -79,6 +81,23 @@ async fn a_new_worker_is_brought_to_where_the_old_one_was() -> Result<()> {
     let told = stream.message().await?;
     ensure!(told["method"] == "notifications/resources/updated", "the subscription was lost: {told}");
     Ok(())
+}
+
+/// Trap 9: a worker that answers nothing any more costs the calls it has, then it is replaced.
+#[tokio::test]
+async fn a_worker_that_hangs_is_replaced() -> Result<()> {
+    let settings = Settings::default().with("CALL_DEADLINE", "1s");
+    let stack = Stack::start_with(&children::fixture("2.34.1")?, SimConfig::default(), settings).await?;
+    let (mcp, _, _) = stack.session("alice").await?;
+    let worker = WorkerProcess::of(&mcp).await?.pid;
+    signal(worker, Signal::STOP)?;
+    let answer = mcp.send_call("echo", &json!({})).await?;
+    let error = answer.error()?;
+    ensure!(error["message"].as_str().is_some_and(|text| text.contains("no answer within 1 s")), "{error}");
+    let next = until_ok("another worker", || async { Ok(WorkerProcess::of(&mcp).await?.pid) }).await?;
+    ensure!(next != worker, "the same process");
+    // The stop ladder goes to its end with a process that is stopped.
+    eventually("the hanging worker is gone", || !exists(worker)).await
 }
 
 /// A worker that crashes again and again is not started for ever.

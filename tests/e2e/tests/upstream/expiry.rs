@@ -25,12 +25,18 @@ async fn sixteen_sessions_at_once_cost_one_refresh_and_lose_no_call() -> Result<
         mcp.initialize("2025-11-25").await?;
         sessions.push(mcp);
     }
+    let mut workers = stack.broker.workers();
     stack.sim.advance(Duration::from_hours(2));
     try_join_all(sessions.iter().map(|mcp| ensure_served(mcp, "alice"))).await?;
     ensure!(stack.sim.refreshes() == 1, "{} refreshes", stack.sim.refreshes());
     ensure!(stack.sim.most_at_once(TOKEN_ENDPOINT) == 1, "two at the token endpoint at once");
     try_join_all(sessions.iter().map(|mcp| ensure_served(mcp, "alice"))).await?;
     ensure!(stack.sim.refreshes() == 1, "{} refreshes", stack.sim.refreshes());
+    // W24: rotation needs no restart.
+    let mut after = stack.broker.workers();
+    workers.sort_unstable();
+    after.sort_unstable();
+    ensure!(workers.len() == 16 && workers == after, "workers {workers:?} became {after:?}");
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use e2e::browser::{Browser, Person};
 use e2e::events::Events;
 use e2e::mcp::{Mcp, request};
 use e2e::oauth_client::OAuthClient;
-use e2e::stack::{Stack, until_ok};
+use e2e::stack::{Stack, eventually, until_ok};
 use forgejo_sim::{Fault, FaultRule, UserState};
 use serde_json::json;
 
@@ -39,6 +39,28 @@ async fn a_refresh_whose_answer_is_lost_ends_in_a_login_that_revives_everything(
     let renewed = client.refresh(&tokens.refresh_token).await?;
     ensure_served(&mcp.with_token(&renewed.access_token), "alice").await?;
     Ok(())
+}
+
+/// W19: the broker dies between Forgejo's rotation and its own note of it.
+#[tokio::test]
+async fn a_broker_killed_in_the_middle_of_a_refresh_is_mended_by_a_login() -> Result<()> {
+    let mut stack = house().await?;
+    let (mcp, client, tokens) = stack.session("alice").await?;
+    stack.sim.add_fault(FaultRule::on(TOKEN_ENDPOINT, Fault::Slow(Duration::from_mins(10))).times(1));
+    two_hours_pass(&stack);
+    let cut = mcp.clone();
+    let cut = tokio::spawn(async move { whoami(&cut).await });
+    eventually("the refresh is under way", || stack.sim.refreshes() == 1).await?;
+    stack.broker.kill().await?;
+    ensure!(cut.await?.is_err(), "answered by nobody");
+    stack.restart().await?;
+    // Nobody may be told that he is logged out for good before that is known, nor be served with what is not his.
+    let first = whoami(&mcp).await?;
+    ensure!(first.status == 401 || first.result().is_err(), "{}", first.body);
+    log_in_again(&client).await?;
+    ensure_served(&mcp, "alice").await.context("the old session with the old token")?;
+    let renewed = client.refresh(&tokens.refresh_token).await?;
+    ensure_served(&mcp.with_token(&renewed.access_token), "alice").await
 }
 
 /// design.md §5: 401 before a worker is reached, `invalid_grant` that consumes nothing, any login revives all connections.

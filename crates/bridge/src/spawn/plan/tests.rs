@@ -17,7 +17,7 @@ fn profile(command: &str) -> WorkerProfile {
 }
 
 fn plan(profile: WorkerProfile) -> Result<Plan, SpawnError> {
-    Plan::new(profile, "/proc/self/exe".into(), Cage::Basic(Limits::default()), inherited)
+    Plan::new(profile, "/proc/self/exe".into(), Rung::Basic, Limits::default(), inherited)
 }
 
 fn request() -> ProcessRequest {

@@ -44,7 +44,7 @@ pub(crate) async fn run(suite: &Suite, stack: &Stack) -> Result<Findings> {
     ensure!(arrived.status().is_success(), "the suite answered its callback with {}", arrived.status());
     // The rest of its output has to be taken away, or it could not go on.
     let rest = async { while let Ok(Some(_)) = lines.next_line().await {} };
-    let (_, ended) = tokio::join!(rest, tokio::time::timeout(PATIENCE, running.wait()));
+    let ((), ended) = tokio::join!(rest, tokio::time::timeout(PATIENCE, running.wait()));
     ended.context("the suite did not end")??;
     suite::read(&results, "authorization-server-")
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -15,8 +16,6 @@ const LONGEST_HEAD: usize = 64 * 1024;
 
 /// A running proxy; it ends when this is dropped.
 pub(crate) struct Injector {
-    /// Where it listens, on 127.0.0.1.
-    pub(crate) port: u16,
     task: JoinHandle<()>,
 }
 
@@ -24,8 +23,7 @@ pub(crate) struct Injector {
 
 impl Injector {
     /// Starts it on `listener`, in front of `target`.
-    pub(crate) fn start(listener: TcpListener, target: SocketAddr, token: &str) -> Result<Self> {
-        let port = listener.local_addr()?.port();
+    pub(crate) fn start(listener: TcpListener, target: SocketAddr, token: &str) -> Self {
         let added: Arc<str> = format!("authorization: Bearer {token}\r\nconnection: close\r\n\r\n").into();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -34,7 +32,7 @@ impl Injector {
                 tokio::spawn(async move { relay(client, target, &added).await });
             }
         });
-        Ok(Self { port, task })
+        Self { task }
     }
 }
 
@@ -47,15 +45,26 @@ impl Drop for Injector {
 async fn relay(mut client: TcpStream, target: SocketAddr, added: &str) -> Result<()> {
     let (head, rest) = read_head(&mut client).await?;
     let mut upstream = TcpStream::connect(target).await.context("the broker does not listen")?;
-    upstream.write_all(with_token(&head, added).as_bytes()).await?;
-    upstream.write_all(&rest).await?;
-    let (mut from_client, mut to_client) = client.split();
-    let (mut from_upstream, mut to_upstream) = upstream.split();
+    upstream.write_all(&[with_token(&head, added).as_bytes(), &rest].concat()).await?;
+    let (from_client, mut to_client) = client.split();
+    let (mut from_upstream, to_upstream) = upstream.split();
     tokio::select! {
-        copied = copy(&mut from_client, &mut to_upstream) => copied,
-        copied = copy(&mut from_upstream, &mut to_client) => copied,
-    }?;
-    Ok(())
+        gone = pass_until_gone(from_client, to_upstream) => gone,
+        copied = copy(&mut from_upstream, &mut to_client) => copied.map(|_| ()).context("the answer was cut off"),
+    }
+}
+
+/// Passes the body on until the client goes away. A broker that takes no more of it may still be answering.
+async fn pass_until_gone(mut from_client: ReadHalf<'_>, mut to_upstream: WriteHalf<'_>) -> Result<()> {
+    let mut bytes = vec![0; 16 * 1024];
+    let mut is_taken = true;
+    loop {
+        let count = from_client.read(&mut bytes).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        is_taken = is_taken && to_upstream.write_all(&bytes[..count]).await.is_ok();
+    }
 }
 
 /// The head without its empty line, and what of the body came with it.

@@ -17,8 +17,8 @@ pub(crate) struct Report {
 struct Score {
     passed: usize,
     required: usize,
-    unscored_passed: usize,
-    unscored: usize,
+    others_passed: usize,
+    others: usize,
 }
 
 // === impl Report ===
@@ -37,9 +37,9 @@ impl Report {
         let mut rows = String::from("| run | scored scenarios passed | others passed |\n|---|---|---|\n");
         for results in &self.results {
             let score = results.score();
-            let others = match score.unscored {
+            let others = match score.others {
                 0 => "–".to_owned(),
-                all => format!("{} of {all}", score.unscored_passed),
+                all => format!("{} of {all}", score.others_passed),
             };
             // Writing to a String cannot fail.
             let _ = writeln!(rows, "| {} | {} of {} | {others} |", results.run.title(), score.passed, score.required);
@@ -54,7 +54,8 @@ impl Report {
              Written by `make conformance` on {}; not to be edited.\n\n\
              The suite is `{SUITE}@{}`, unchanged, run through the broker with bearer tokens. The worker is `crates/conformance-child`, which \
              offers what the suite looks for and speaks one era of the protocol per run. A scenario is scored if the revision's frozen \
-             requirements list it; the others are extensions, pending, or newer than the revision.\n\n{}",
+             requirements list it; the others are extensions, pending, or newer than the revision. Without the broker, the worker is reached \
+             through the least HTTP that will do, which shows what the worker itself can do.\n\n{}",
             self.date,
             self.version,
             self.table()
@@ -86,12 +87,14 @@ impl Results {
     }
 
     fn score(&self) -> Score {
-        let others = || self.findings.iter().filter(|(scenario, _)| !self.scored.contains(*scenario));
+        let others = || {
+            self.findings.iter().filter(|(scenario, finding)| !self.scored.contains(*scenario) && !finding.is_empty())
+        };
         Score {
             passed: self.scored.iter().filter(|scenario| self.passes(scenario)).count(),
             required: self.scored.len(),
-            unscored_passed: others().filter(|(_, finding)| finding.is_passed()).count(),
-            unscored: others().count(),
+            others_passed: others().filter(|(_, finding)| finding.is_passed()).count(),
+            others: others().count(),
         }
     }
 
@@ -110,28 +113,46 @@ impl Results {
     fn why(&self, scenario: &str) -> String {
         match self.finding(scenario) {
             None => "did not run".to_owned(),
-            Some(finding) if finding.failed.is_empty() => "looked at nothing".to_owned(),
-            Some(finding) => finding.failed.join(" · "),
+            Some(finding) => some(&finding.failed),
         }
     }
 
     /// What is not passed, and what the suite only warns of.
     fn details(&self) -> String {
         let mut lines = String::new();
+        let mut left_out = Vec::new();
         for (scenario, finding) in &self.findings {
-            let kind = match (self.scored.contains(scenario), self.expected_failures.contains(scenario)) {
-                (true, true) => "cannot be passed, see tests/conformance/expected-failures.yml",
-                (true, false) => "scored",
-                (false, _) => "not scored",
-            };
-            if !finding.is_passed() {
-                let _ = writeln!(lines, "- not passed ({kind}): `{scenario}`: {}", self.why(scenario));
-            } else if !finding.warned.is_empty() {
-                let _ =
-                    writeln!(lines, "- passed with a warning ({kind}): `{scenario}`: {}", finding.warned.join(" · "));
+            if self.extensions.contains(scenario) && !finding.is_passed() {
+                left_out.push(format!("`{scenario}`"));
+                continue;
             }
+            let score = if self.scored.contains(scenario) { "scored" } else { "not scored" };
+            let what = if finding.is_empty() {
+                "nothing to judge".to_owned()
+            } else if self.expected_failures.contains(scenario) {
+                "cannot be passed, see tests/conformance/expected-failures.yml".to_owned()
+            } else if !finding.is_passed() {
+                format!("not passed: {}", some(&finding.failed))
+            } else if !finding.warned.is_empty() {
+                format!("passed with a warning: {}", some(&finding.warned))
+            } else {
+                continue;
+            };
+            let _ = writeln!(lines, "- `{scenario}` ({score}): {what}");
+        }
+        if !left_out.is_empty() {
+            let _ = writeln!(lines, "- extensions that the worker does not offer: {}", left_out.join(", "));
         }
         lines
+    }
+}
+
+/// The first of them, and how many more there are.
+fn some(checks: &[String]) -> String {
+    match checks {
+        [] => "looked at nothing".to_owned(),
+        [only] => only.clone(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
     }
 }
 

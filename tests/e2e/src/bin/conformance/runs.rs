@@ -43,6 +43,16 @@ pub(crate) enum Era {
     Modern,
 }
 
+/// A broker with a user logged in, behind a proxy that speaks for him.
+pub(crate) struct Door {
+    /// The endpoint without need of a token.
+    pub(crate) url: String,
+    /// The token that the endpoint itself wants.
+    pub(crate) bearer: String,
+    pub(crate) stack: Stack,
+    _injector: Injector,
+}
+
 /// What a run found, beside what it had to find.
 pub(crate) struct Results {
     pub(crate) run: Run,
@@ -50,6 +60,8 @@ pub(crate) struct Results {
     pub(crate) scored: BTreeSet<String>,
     /// Those of them that can't be passed, with the reason in expected-failures.yml.
     pub(crate) expected_failures: BTreeSet<String>,
+    /// Those of extensions.
+    pub(crate) extensions: BTreeSet<String>,
     pub(crate) findings: Findings,
 }
 
@@ -61,6 +73,12 @@ impl Era {
             Self::Legacy => "legacy",
             Self::Modern => "modern",
         }
+    }
+
+    /// Reads `legacy` or `modern`.
+    pub(crate) fn parse(name: &str) -> Result<Self, String> {
+        let known = [Self::Legacy, Self::Modern].into_iter().find(|era| era.name() == name);
+        known.ok_or_else(|| "there are: legacy, modern".to_owned())
     }
 
     /// The revision of clients of this era.
@@ -148,18 +166,35 @@ async fn one(suite: &Suite, run: &Run) -> Result<Results> {
         }
         _ => BTreeSet::new(),
     };
-    Ok(Results { run: run.clone(), scored, expected_failures, findings })
+    let extensions = match run {
+        Run::Broker { revision, .. } => suite.extensions(revision)?,
+        Run::Alone { worker } => suite.extensions(worker.revision())?,
+        Run::Authorization => BTreeSet::new(),
+    };
+    Ok(Results { run: run.clone(), scored, expected_failures, extensions, findings })
 }
 
 async fn through_broker(suite: &Suite, name: &str, worker: Era, revision: &str) -> Result<Findings> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let door = format!("localhost:{}", listener.local_addr()?.port());
-    let settings = Settings::default().with("ALLOWED_HOSTS", &door).with("ALLOWED_ORIGINS", format!("http://{door}"));
-    let mut stack = Stack::start_with(&worker.child()?, SimConfig::default(), settings).await?;
-    let (_, tokens) = stack.log_in("alice").await?;
-    let broker: SocketAddr = stack.broker.url.trim_start_matches("http://").parse()?;
-    let injector = Injector::start(listener, broker, &tokens.access_token)?;
-    let findings = suite.server(name, &format!("http://localhost:{}/mcp", injector.port), revision).await?;
-    stack.broker.terminate().await?;
-    Ok(findings)
+    let mut door = Door::open(worker).await?;
+    let findings = suite.server(name, &door.url, revision).await;
+    door.stack.broker.terminate().await?;
+    std::fs::write(suite.results(name).join("broker.log"), door.stack.broker.log())?;
+    findings
+}
+
+// === impl Door ===
+
+impl Door {
+    /// Starts everything and logs `alice` in.
+    pub(crate) async fn open(worker: Era) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let host = format!("localhost:{}", listener.local_addr()?.port());
+        let settings =
+            Settings::default().with("ALLOWED_HOSTS", &host).with("ALLOWED_ORIGINS", format!("http://{host}"));
+        let stack = Stack::start_with(&worker.child()?, SimConfig::default(), settings).await?;
+        let (_, tokens) = stack.log_in("alice").await?;
+        let broker: SocketAddr = stack.broker.url.trim_start_matches("http://").parse()?;
+        let injector = Injector::start(listener, broker, &tokens.access_token);
+        Ok(Self { url: format!("http://{host}/mcp"), bearer: tokens.access_token, stack, _injector: injector })
+    }
 }

@@ -49,16 +49,29 @@ impl Suite {
 
     /// The server scenarios that count for `revision`.
     pub(crate) fn scored(&self, revision: &str) -> Result<BTreeSet<String>> {
-        let path = self.folder.join(PACKAGE).join(format!("requirements/{revision}.yaml"));
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let scored = listed(&text, "server");
-        ensure!(!scored.is_empty(), "no server scenarios in {}", path.display());
+        let scored = listed(&self.requirements(revision)?, "server");
+        ensure!(!scored.is_empty(), "the suite requires nothing of a server of {revision}");
         Ok(scored)
     }
 
-    /// A command of the suite whose results go to the folder of this name, emptied first.
-    pub(crate) fn command(&self, results: &str, arguments: &[&str]) -> Result<(Command, PathBuf)> {
-        let results = self.folder.join("results").join(results);
+    /// The server scenarios of extensions, which a server may leave out.
+    pub(crate) fn extensions(&self, revision: &str) -> Result<BTreeSet<String>> {
+        Ok(extensions(&self.requirements(revision)?))
+    }
+
+    fn requirements(&self, revision: &str) -> Result<String> {
+        let path = self.folder.join(PACKAGE).join(format!("requirements/{revision}.yaml"));
+        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+    }
+
+    /// Where the results of a run go.
+    pub(crate) fn results(&self, run: &str) -> PathBuf {
+        self.folder.join("results").join(run)
+    }
+
+    /// A command of the suite whose results go to the folder of this run, emptied first.
+    pub(crate) fn command(&self, run: &str, arguments: &[&str]) -> Result<(Command, PathBuf)> {
+        let results = self.results(run);
         if results.exists() {
             std::fs::remove_dir_all(&results)?;
         }
@@ -96,6 +109,20 @@ pub(crate) fn listed(text: &str, key: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The scenarios that a requirements file leaves out of the score because they are of an extension.
+fn extensions(text: &str) -> BTreeSet<String> {
+    let mut scenario = None;
+    let mut found = BTreeSet::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("- scenario: ") {
+            scenario = Some(name);
+        } else if line == "reason: extension" {
+            found.extend(scenario.take().map(str::to_owned));
+        }
+    }
+    found
+}
+
 /// Reads a results folder.
 pub(crate) fn read(results: &Path, prefix: &str) -> Result<Findings> {
     let mut findings = Findings::new();
@@ -107,10 +134,12 @@ pub(crate) fn read(results: &Path, prefix: &str) -> Result<Findings> {
         let Some(name) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else { continue };
         let scenario = name.len().checked_sub(TIME_SUFFIX).and_then(|end| name.get(..end));
         let scenario = scenario.with_context(|| format!("a folder of the suite without time: {name}"))?;
-        let checks = folder.join("checks.json");
-        let text = std::fs::read_to_string(&checks).with_context(|| checks.display().to_string())?;
-        let checks: Vec<Value> = serde_json::from_str(&text)?;
-        findings.insert(scenario.to_owned(), Finding::of(&checks));
+        let finding = match std::fs::read_to_string(folder.join("checks.json")) {
+            Ok(text) => Finding::of(&serde_json::from_str::<Vec<Value>>(&text)?),
+            // The suite makes the folder first; a scenario that throws leaves it empty.
+            Err(_) => Finding { failed: vec!["the scenario broke off".to_owned()], ..Finding::default() },
+        };
+        findings.insert(scenario.to_owned(), finding);
     }
     Ok(findings)
 }
@@ -135,9 +164,14 @@ impl Finding {
         finding
     }
 
-    /// Whether the scenario is passed, as the suite counts: nothing failed, and something was looked at.
+    /// Whether the scenario is passed, as the suite counts: nothing failed; and something was looked at.
     pub(crate) fn is_passed(&self) -> bool {
-        self.failed.is_empty() && self.passed + self.warned.len() > 0
+        self.failed.is_empty() && !self.is_empty()
+    }
+
+    /// Whether there was nothing to judge.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.passed + self.failed.len() + self.warned.len() == 0
     }
 }
 
@@ -151,5 +185,11 @@ mod tests {
         assert_eq!(listed(text, "server"), ["one", "two"].map(str::to_owned).into());
         assert_eq!(listed(text, "client"), ["three".to_owned()].into());
         assert!(listed(text, "none").is_empty());
+    }
+
+    #[test]
+    fn only_what_is_left_out_as_an_extension_is_one() {
+        let text = "not_scored:\n  - scenario: x\n    leg: server\n    reason: extension\n  - scenario: y\n    reason: pending\n";
+        assert_eq!(extensions(text), ["x".to_owned()].into());
     }
 }

@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building and testing need and this machine lacks. Says one line per thing it installs, nothing if all is there.
+#
+# PREPARE_PROXIES=1  also the reverse proxies that the tests of deploy/ run; without them those tests are skipped. Not by default,
+#                    because their packages start a web server.
 set -euo pipefail
 
 MINIMUM_RUST=1.95
@@ -20,6 +23,11 @@ need npm npm
 need python3 python3
 if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then missing+=(python3-venv); fi
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+if [ "${PREPARE_PROXIES:-}" = 1 ]; then
+  need caddy caddy
+  [ -x /usr/sbin/nginx ] || need nginx nginx
+  need openssl openssl
+fi
 
 if [ "${#missing[@]}" -gt 0 ]; then
   echo "installing: ${missing[*]}" >&2

@@ -13,6 +13,7 @@ mod modern;
 mod native;
 mod operation;
 mod outlive;
+mod proxies;
 mod secrets;
 mod tokens;
 mod upstream;

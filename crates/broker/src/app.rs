@@ -24,6 +24,7 @@ use crate::clients::Clients;
 use crate::config::{BaseUrl, PublicUrl};
 use crate::live_grants::{LiveGrant, LiveGrants};
 use crate::pages::LandingPage;
+use crate::rate_limit::AddressLimit;
 
 mod build;
 mod upkeep;
@@ -45,6 +46,7 @@ pub(crate) struct App {
     pub(crate) bridge: Bridge,
     pub(crate) bearers: Bearers,
     pub(crate) grants: LiveGrants,
+    pub(crate) limits: RateLimits,
     pub(crate) audit: Audit,
     /// Grants used since the last time uses were written down.
     uses: Mutex<Vec<Arc<LiveGrant>>>,
@@ -60,6 +62,17 @@ pub(crate) struct Site {
     pub(crate) authorization_server: AuthorizationServerMetadata,
     pub(crate) protected_resource: ProtectedResourceMetadata,
     pub(crate) landing: LandingPage,
+}
+
+/// How often an address may ask, by what it asks for. `None` is as often as it likes. What a grant may ask is with the grant.
+pub(crate) struct RateLimits {
+    pub(crate) register: Option<Arc<AddressLimit>>,
+    /// Authorization requests and their way back.
+    pub(crate) authorize: Option<Arc<AddressLimit>>,
+    /// Token and revocation requests.
+    pub(crate) token: Option<Arc<AddressLimit>>,
+    /// Requests to `/mcp` without a valid token.
+    pub(crate) strangers: Option<Arc<AddressLimit>>,
 }
 
 /// What the operator has decided about clients, tokens and sizes.

@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 use store::{Store, StoreError};
 
 use crate::live_grants::{LiveGrant, LiveGrants};
+use crate::rate_limit::TooMany;
 use crate::tombstones::Tombstones;
 
 /// Tokens that are remembered; the rest are read from the store again.
@@ -50,6 +51,9 @@ pub(crate) enum NotAuthorized {
     /// Unknown, expired or revoked.
     #[error("the access token is {0}")]
     Invalid(&'static str),
+    /// Too many requests without a valid token have come from the address.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// The store does not answer: the client keeps its token and tries again.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -80,13 +84,25 @@ impl Bearers {
         &self.challenge
     }
 
-    /// The grant behind the request's bearer token, and when the token expires.
-    pub(crate) async fn check(&self, headers: &HeaderMap) -> Result<(Arc<LiveGrant>, Timestamp), NotAuthorized> {
-        let token = presented(headers)?;
+    /// The grant behind the request's bearer token, and when the token expires. Whoever has no token that is known to be valid is charged
+    /// first, before the store is asked.
+    pub(crate) async fn check(
+        &self,
+        headers: &HeaderMap,
+        charge: impl Fn() -> Result<(), TooMany> + Send + Sync,
+    ) -> Result<(Arc<LiveGrant>, Timestamp), NotAuthorized> {
+        let token = match presented(headers) {
+            Ok(token) => token,
+            Err(reason) => {
+                charge()?;
+                return Err(reason);
+            }
+        };
         let hash = TokenHash::of(token);
         let known = if let Some(known) = self.known.get(&hash) {
             known
         } else {
+            charge()?;
             let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
             let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at };
             self.remember(hash, &known)?;
@@ -175,7 +191,7 @@ impl NotAuthorized {
             Self::Missing => Some(challenge.bare()),
             Self::Malformed => Some(challenge.with_error(ErrorCode::InvalidRequest, &self.to_string())),
             Self::Invalid(_) => Some(challenge.with_error(ErrorCode::InvalidToken, &self.to_string())),
-            Self::Store(_) => None,
+            Self::TooMany(_) | Self::Store(_) => None,
         }
     }
 }

@@ -12,6 +12,8 @@ use bridge::profile::WorkerEra;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::rate_limit::Rate;
+
 mod build;
 mod clients;
 mod duration;
@@ -22,6 +24,7 @@ mod load;
 mod probe;
 mod problem;
 mod public_url;
+mod rates;
 mod raw;
 mod reader;
 mod reference;
@@ -59,6 +62,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// How long what we issue is good.
     pub lifetimes: LifetimeConfig,
+    /// How often somebody may ask.
+    pub rates: RateConfig,
     /// Caps on sessions and calls.
     pub sessions: SessionConfig,
     /// What is logged, and how.
@@ -213,6 +218,23 @@ pub struct LifetimeConfig {
     pub refresh_replay_window: Duration,
     /// Dynamically registered clients kept at once.
     pub max_clients: usize,
+}
+
+/// How often somebody may ask; `None` is as often as he likes.
+#[derive(Debug, Clone)]
+pub struct RateConfig {
+    /// Registrations, by address.
+    pub register: Option<Rate>,
+    /// Authorization requests and their way back from Forgejo, by address.
+    pub authorize: Option<Rate>,
+    /// Token and revocation requests, by address.
+    pub token: Option<Rate>,
+    /// Requests to `/mcp` without a valid token, by address.
+    pub unauthenticated: Option<Rate>,
+    /// Requests to `/mcp`, by grant.
+    pub grant: Option<Rate>,
+    /// Networks from which many users come, each with one wide bucket.
+    pub shared_egress: Vec<IpNet>,
 }
 
 /// Caps on sessions and calls.

@@ -20,6 +20,7 @@ mod live_grants;
 mod login;
 pub mod middleware;
 pub mod pages;
+mod rate_limit;
 mod router;
 pub mod serve;
 mod shelf;

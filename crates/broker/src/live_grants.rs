@@ -14,6 +14,7 @@ use oauth::id::GrantId;
 use oauth::scope::Access;
 use parking_lot::Mutex;
 
+use crate::rate_limit::{GrantLimit, Rate, TooMany};
 use crate::tombstones::Tombstones;
 
 /// A grant in use.
@@ -22,6 +23,8 @@ pub(crate) struct LiveGrant {
     /// What was granted.
     pub(crate) grant: Grant,
     ended: AtomicBool,
+    /// How often it may ask; `None` is as often as it likes.
+    limit: Option<GrantLimit>,
     last_used_at: AtomicI64,
 }
 
@@ -32,6 +35,7 @@ pub(crate) struct LiveGrants(Arc<Mutex<Known>>);
 #[derive(Debug, Default)]
 struct Known {
     live: HashMap<Arc<str>, Weak<LiveGrant>>,
+    rate: Option<Rate>,
     /// A request may have read a grant from the store just before it was revoked and enter it just after.
     ended: Tombstones<Arc<str>>,
 }
@@ -42,6 +46,11 @@ impl LiveGrant {
     /// Whether it has been revoked since it came into use.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// Takes one request to `/mcp` into account.
+    pub(crate) fn charge(&self) -> Result<(), TooMany> {
+        self.limit.as_ref().map_or(Ok(()), GrantLimit::charge)
     }
 
     /// Notes a use; true if the last one that was noted is at least a minute old, and so worth writing down.
@@ -55,6 +64,11 @@ impl LiveGrant {
 // === impl LiveGrants ===
 
 impl LiveGrants {
+    /// No grants yet; each of them may ask as often as `rate`.
+    pub(crate) fn new(rate: Option<Rate>) -> Self {
+        Self(Arc::new(Mutex::new(Known { rate, ..Known::default() })))
+    }
+
     /// The shared object of a grant that was read from the store.
     pub(crate) fn enter(&self, grant: Grant) -> Arc<LiveGrant> {
         let mut known = self.0.lock();
@@ -64,7 +78,8 @@ impl LiveGrants {
         let id = grant.id.to_shared();
         let ended = AtomicBool::new(!grant.is_live() || known.ended.has(&id));
         let last = grant.last_used_at.map_or(0, |at| at.0);
-        let entered = Arc::new(LiveGrant { grant, ended, last_used_at: AtomicI64::new(last) });
+        let limit = known.rate.and_then(GrantLimit::new);
+        let entered = Arc::new(LiveGrant { grant, ended, limit, last_used_at: AtomicI64::new(last) });
         known.live.insert(id, Arc::downgrade(&entered));
         entered
     }

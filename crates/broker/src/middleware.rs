@@ -18,6 +18,7 @@ mod default_headers;
 mod host_guard;
 mod identify;
 mod panic;
+mod rate_limit;
 mod refusal;
 
 pub use body_limit::{BodyError, limit_body, read_body};
@@ -26,6 +27,7 @@ pub use cors::{cors_for_mcp, cors_for_oauth};
 pub use deadline::deadline;
 pub use host_guard::{HostGuard, guard_host};
 pub use identify::{Identify, RequestId, identify};
+pub(crate) use rate_limit::limit_rate;
 pub use refusal::{Refusal, Shape};
 
 /// The layers around all routes. Apply last: what is applied later is further out.

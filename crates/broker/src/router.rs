@@ -6,10 +6,10 @@ use axum::Router;
 use axum::routing::{any, get, post};
 use oauth::random::NoRandomness;
 
-use crate::app::App;
+use crate::app::{App, RateLimits};
 use crate::config::HttpConfig;
 use crate::handlers::{authorize, callback, discovery, health, landing, mcp, register, revoke, token};
-use crate::middleware::{self, HostGuard, Identify, TrustedProxies};
+use crate::middleware::{self, HostGuard, Identify, Shape, TrustedProxies, limit_rate};
 
 /// The whole program as one router.
 ///
@@ -19,10 +19,11 @@ pub(crate) fn build(app: Arc<App>, http: &HttpConfig) -> Result<Router, NoRandom
     let mut seed = [0u8; 8];
     app.random.fill(&mut seed)?;
     let guard = HostGuard::new(http.allowed_hosts.clone(), http.allowed_origins.clone());
+    let (oauth, pages) = (oauth_routes(&app.limits), page_routes(&app.limits));
     let router = Router::new()
         .merge(middleware::around_mcp(mcp_routes(), guard, http.max_body_bytes))
-        .merge(middleware::around_oauth(oauth_routes()))
-        .merge(middleware::around_pages(page_routes()))
+        .merge(middleware::around_oauth(oauth))
+        .merge(middleware::around_pages(pages))
         .with_state(app);
     let proxies = TrustedProxies::new(&http.trusted_proxies);
     Ok(middleware::around(router, Identify::new(proxies, u64::from_ne_bytes(seed))))
@@ -35,7 +36,10 @@ fn mcp_routes() -> Router<Arc<App>> {
 }
 
 /// MCP clients, before they have a token or to renew it.
-fn oauth_routes() -> Router<Arc<App>> {
+fn oauth_routes(limits: &RateLimits) -> Router<Arc<App>> {
+    let register = || limit_rate(post(register::post), limits.register.as_ref(), Shape::Oauth);
+    let token = || limit_rate(post(token::post), limits.token.as_ref(), Shape::Oauth);
+    let revoke = limit_rate(post(revoke::post), limits.token.as_ref(), Shape::Oauth);
     Router::new()
         .route("/.well-known/oauth-protected-resource", get(discovery::protected_resource))
         .route("/.well-known/oauth-protected-resource/mcp", get(discovery::protected_resource))
@@ -46,20 +50,21 @@ fn oauth_routes() -> Router<Arc<App>> {
         .route("/.well-known/openid-configuration/mcp", get(discovery::authorization_server))
         .route("/mcp/.well-known/openid-configuration", get(discovery::authorization_server))
         .route("/.well-known/{*rest}", any(discovery::absent))
-        .route("/oauth/register", post(register::post))
-        .route("/oauth/token", post(token::post))
-        .route("/oauth/revoke", post(revoke::post))
+        .route("/oauth/register", register())
+        .route("/oauth/token", token())
+        .route("/oauth/revoke", revoke)
         // Clients of revision 2025-03-26 know only these (oauth.md B02).
-        .route("/register", post(register::post))
-        .route("/token", post(token::post))
+        .route("/register", register())
+        .route("/token", token())
 }
 
 /// Browsers in the middle of a login, people, and whoever watches over the program.
-fn page_routes() -> Router<Arc<App>> {
+fn page_routes(limits: &RateLimits) -> Router<Arc<App>> {
+    let limited = |route| limit_rate(route, limits.authorize.as_ref(), Shape::Page);
     Router::new()
-        .route("/oauth/authorize", get(authorize::get).post(authorize::post))
-        .route("/authorize", get(authorize::get))
-        .route("/oauth/callback", get(callback::get))
+        .route("/oauth/authorize", limited(get(authorize::get).post(authorize::post)))
+        .route("/authorize", limited(get(authorize::get)))
+        .route("/oauth/callback", limited(get(callback::get)))
         .route("/", get(landing::get))
         .route("/healthz", get(health::get))
 }

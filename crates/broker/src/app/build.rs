@@ -15,6 +15,8 @@ use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
 use forgejo::token_source::Now;
+use governor::clock::MonotonicClock;
+use ipnet::IpNet;
 use oauth::clock::{Clock, SystemClock};
 use oauth::id::GrantId;
 use oauth::random::{OsRandom, Random};
@@ -29,17 +31,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::{App, Policy, Site, upkeep};
+use super::{App, Policy, RateLimits, Site, upkeep};
 use crate::audit::Audit;
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
-use crate::config::{CageMode, Config, ConfiguredClient, Keys};
+use crate::config::{CageMode, Config, ConfiguredClient, Keys, RateConfig};
 use crate::documents::Documents;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
 use crate::live_grants::LiveGrants;
+use crate::rate_limit::{AddressLimit, Rate};
 use crate::router;
 use crate::serve::{Limits, Server, Stop};
 use crate::static_client::StaticClient;
@@ -124,7 +127,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let credentials =
         Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner, events);
 
-    let grants = LiveGrants::default();
+    let grants = LiveGrants::new(config.rates.grant);
     let gateway = gateway(config, &outbound, &credentials, &grants, &audit).await?;
     let issue = GatewayAccessIssuer {
         forgejo_url: gateway.public_url().into(),
@@ -155,6 +158,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config), clients.kinds()),
         policy,
         clients,
+        limits: rate_limits(&config.rates),
         cookies: Cookies::of_issuer(issuer),
         bearers: Bearers::new(store.clone(), grants.clone(), Arc::clone(&clock), issuer),
         store,
@@ -189,6 +193,19 @@ fn documents(config: &Config, policy: &Policy, clock: &Arc<dyn Clock>) -> anyhow
     let fetcher = Fetcher::new(extra_ca_file, &user_agent, reach, &(Arc::new(SystemLookup) as Arc<dyn Lookup>))?;
     let hosts = config.clients.document_hosts.clone();
     Ok(Some(Documents::new(fetcher, policy.redirect_uris.clone(), hosts, clock)))
+}
+
+fn rate_limits(rates: &RateConfig) -> RateLimits {
+    let shared: Arc<[IpNet]> = rates.shared_egress.clone().into();
+    let limit = |rate: Option<Rate>| {
+        rate.and_then(|rate| AddressLimit::new(rate, Arc::clone(&shared), &MonotonicClock)).map(Arc::new)
+    };
+    RateLimits {
+        register: limit(rates.register),
+        authorize: limit(rates.authorize),
+        token: limit(rates.token),
+        strangers: limit(rates.unauthenticated),
+    }
 }
 
 fn configured_client(client: &ConfiguredClient) -> StaticClient {

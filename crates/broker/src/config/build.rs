@@ -18,6 +18,7 @@ use super::duration::{format_duration, parse_duration, parse_size};
 use super::probe::probe_store;
 use super::problem::Fault;
 use super::public_url::parse_origin;
+use super::rates::rates;
 use super::raw::Environment;
 use super::reader::Reader;
 use super::settings as s;
@@ -40,6 +41,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
     let clients = clients(reader);
     let store = store(reader, environment);
     let lifetimes = lifetimes(reader);
+    let rates = rates(reader);
     let sessions = sessions(reader);
     let log = log(reader);
     let shutdown_grace = reader.required(&s::SHUTDOWN_GRACE, within(Duration::ZERO..=10 * MINUTE));
@@ -51,6 +53,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
         clients: clients?,
         store: store?,
         lifetimes: lifetimes?,
+        rates: rates?,
         sessions: sessions?,
         log: log?,
         shutdown_grace: shutdown_grace?,
@@ -101,7 +104,7 @@ pub(super) fn listen(text: &str) -> Result<std::net::SocketAddr, Fault> {
     })
 }
 
-fn network(text: &str) -> Result<IpNet, Fault> {
+pub(super) fn network(text: &str) -> Result<IpNet, Fault> {
     let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
     parsed.map(|network| network.trunc()).map_err(|_| {
         Fault::new(format!("`{text}` is not an address or network"), "write 127.0.0.1, 10.0.0.0/8 or fd00::/8")

@@ -111,6 +111,23 @@ settings! {
             "How long the predecessor of a refresh token is answered with the same pair again, for clients that lose answers or refresh from several \
              places (at most 120s; 0s: never). Use 120s with claude.ai.");
     }
+    "Rate limits" {
+        RATE_LIMIT_REGISTER = Setting::one("rate-limit-register", "RATE", Value("60/m"),
+            "Registrations of clients, by address: a number of requests per second, minute or hour (10/s, 60/m, 1000/h), all of which may come at \
+             once; or off. Beyond it the answer is 429 with Retry-After. Behind a reverse proxy set trusted-proxies, or all users share one \
+             address.");
+        RATE_LIMIT_AUTHORIZE = Setting::one("rate-limit-authorize", "RATE", Value("120/m"),
+            "The same for authorization requests, consent, and the way back from Forgejo.");
+        RATE_LIMIT_TOKEN = Setting::one("rate-limit-token", "RATE", Value("600/m"),
+            "The same for token and revocation requests.");
+        RATE_LIMIT_UNAUTHENTICATED = Setting::one("rate-limit-unauthenticated", "RATE", Value("600/m"),
+            "The same for requests to /mcp without a valid token, or with one not seen lately.");
+        RATE_LIMIT_GRANT = Setting::one("rate-limit-grant", "RATE", Value("12000/m"),
+            "Requests to /mcp of one connection, wherever they come from.");
+        SHARED_EGRESS = Setting::list("shared-egress", "NETWORK", Value("160.79.104.0/21"),
+            "Networks from which many users come, such as those of a hosted client; each has one allowance, a hundred times the usual. The default \
+             is claude.ai's.");
+    }
     "Sessions and limits" {
         MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Value("200"),
             "Sessions with a live worker at once; an idle one is hibernated to make room.");

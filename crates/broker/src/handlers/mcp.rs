@@ -18,7 +18,7 @@ use oauth::error::ErrorCode;
 use crate::app::App;
 use crate::bearer::NotAuthorized;
 use crate::live_grants::LiveGrant;
-use crate::middleware::{RequestId, Shape, read_body};
+use crate::middleware::{ClientAddress, RequestId, Shape, read_body};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -55,10 +55,11 @@ struct Caller {
 pub(crate) async fn post(
     State(app): State<Arc<App>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(address): Extension<ClientAddress>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let caller = match admit(&app, &headers).await {
+    let caller = match admit(&app, &headers, address).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response_of(&app),
     };
@@ -81,8 +82,12 @@ pub(crate) async fn post(
 }
 
 /// Opens the server's stream (ibid., Listening for Messages from the Server).
-pub(crate) async fn get(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let caller = match admit(&app, &headers).await {
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Extension(address): Extension<ClientAddress>,
+    headers: HeaderMap,
+) -> Response {
+    let caller = match admit(&app, &headers, address).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response_of(&app),
     };
@@ -96,8 +101,12 @@ pub(crate) async fn get(State(app): State<Arc<App>>, headers: HeaderMap) -> Resp
 }
 
 /// Ends a session (ibid., Session Management).
-pub(crate) async fn delete(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let caller = match admit(&app, &headers).await {
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Extension(address): Extension<ClientAddress>,
+    headers: HeaderMap,
+) -> Response {
+    let caller = match admit(&app, &headers, address).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response_of(&app),
     };
@@ -112,8 +121,10 @@ pub(crate) async fn method_not_allowed() -> Response {
     response
 }
 
-async fn admit(app: &App, headers: &HeaderMap) -> Result<Caller, RouteError> {
-    let (grant, expires_at) = app.bearers.check(headers).await?;
+async fn admit(app: &App, headers: &HeaderMap, address: ClientAddress) -> Result<Caller, RouteError> {
+    let charge = || app.limits.strangers.as_ref().map_or(Ok(()), |limit| limit.charge(address.0));
+    let (grant, expires_at) = app.bearers.check(headers, charge).await?;
+    grant.charge().map_err(NotAuthorized::TooMany)?;
     let user = &grant.grant.user;
     match app.credentials.is_dead(&user.to_shared()).await {
         Ok(false) => {}
@@ -199,6 +210,9 @@ fn json_rpc(status: StatusCode, code: i32, message: &str) -> Response {
 
 impl RouteError {
     fn into_response_of(self, app: &App) -> Response {
+        if let Self::NotAuthorized(NotAuthorized::TooMany(too_many)) = self {
+            return too_many.into_response(Shape::JsonRpc, "");
+        }
         let challenge = app.bearers.challenge();
         let (status, header) = match &self {
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),

@@ -65,7 +65,8 @@ impl Refusal {
             }
             Shape::Oauth => {
                 let error = match status {
-                    StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+                    // No client gives up its token for it, as some do for other codes.
+                    StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => "temporarily_unavailable",
                     _ if is_ours => "server_error",
                     _ => "invalid_request",
                 };
@@ -73,7 +74,11 @@ impl Refusal {
                     .into_response()
             }
             Shape::Page => {
-                let title = if is_ours { "Something went wrong here" } else { "This request was refused" };
+                let title = match status {
+                    StatusCode::TOO_MANY_REQUESTS => "Too many requests",
+                    _ if is_ours => "Something went wrong here",
+                    _ => "This request was refused",
+                };
                 let page = ErrorPage {
                     status,
                     title: title.to_owned(),

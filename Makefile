@@ -36,3 +36,13 @@ lint: prepare ## format, clippy, dependency rules
 clean: ## remove what was built and installed here
 	$(CARGO) clean
 	rm -rf .children .clients tests/clients/node_modules
+
+.PHONY: image image-run image-test
+image: ## the container image, by podman (ENGINE=docker: by docker)
+	@scripts/image.sh
+
+image-run: ## run the image with the settings in fjmcp-broker.env
+	@scripts/image-run.sh
+
+image-test: ## the whole container path in a machine of its own: build, unit, volume, upgrade, backup (as root; takes a while)
+	@scripts/image-test.sh

@@ -126,7 +126,8 @@ async fn a_crash_loop_ends_in_503_with_retry_after() -> Result<()> {
 /// What a worker leaves behind goes with it.
 #[tokio::test]
 async fn a_workers_own_children_end_with_it() -> Result<()> {
-    let stack = Stack::start(&children::fixture("2.18.0")?).await?;
+    let settings = Settings::default().with("WORKER_MAY_FORK", "true");
+    let stack = Stack::start_with(&children::fixture("2.18.0")?, SimConfig::default(), settings).await?;
     let (mcp, _, _) = stack.session("alice").await?;
     let started = mcp.call("grandchild", &json!({"seconds": 600, "keep_stdout": true})).await?;
     let grandchild = started["structuredContent"]["pid"].as_u64().context("no pid")?;

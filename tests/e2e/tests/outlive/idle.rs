@@ -13,7 +13,11 @@ use serde_json::json;
 use super::open_call;
 
 async fn house(args: &[&str]) -> Result<Stack> {
-    let settings = Settings::default().with("SESSION_IDLE_TIMEOUT", "1s");
+    house_with(args, Settings::default()).await
+}
+
+async fn house_with(args: &[&str], settings: Settings) -> Result<Stack> {
+    let settings = settings.with("SESSION_IDLE_TIMEOUT", "1s");
     Stack::start_with(&children::fixture("2.34.1")?.with_args(args), SimConfig::default(), settings).await
 }
 
@@ -21,7 +25,8 @@ async fn house(args: &[&str]) -> Result<Stack> {
 async fn an_idle_worker_stops_while_the_stream_stays_and_the_next_call_wakes_the_session() -> Result<()> {
     let extra = tempfile::NamedTempFile::new()?;
     let path = extra.path().display().to_string();
-    let stack = house(&["--extra-tools", &path]).await?;
+    let settings = Settings::default().with("WORKER_ALLOWED_PATHS", &path);
+    let stack = house_with(&["--extra-tools", &path], settings).await?;
     let (mcp, _, _) = stack.session("alice").await?;
     let worker = WorkerProcess::of(&mcp).await?.pid;
     let before = mcp.tools().await?;

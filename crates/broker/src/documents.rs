@@ -8,7 +8,7 @@ use oauth::client_document::{self, Authentication, ClientDocument, DocumentUrl, 
 use oauth::clock::Clock;
 use oauth::redirect_uri::AllowList;
 
-use crate::fetch::{FetchError, Fetched, Fetcher, Lane};
+use crate::fetch::{Fetch, FetchError, Fetched, Lane};
 use crate::shelf::{Held, Missing, Shelf};
 
 /// Documents, and sets of keys, that are remembered.
@@ -16,7 +16,7 @@ const REMEMBERED: usize = 500;
 
 /// Fetches and remembers documents of clients and their keys.
 pub(crate) struct Documents {
-    fetcher: Fetcher,
+    fetch: Box<dyn Fetch>,
     read: Shelf<ClientDocument>,
     keys: Shelf<KeySet>,
     redirect_uris: AllowList,
@@ -54,9 +54,14 @@ pub(crate) enum VerifyError {
 // === impl Documents ===
 
 impl Documents {
-    pub(crate) fn new(fetcher: Fetcher, redirect_uris: AllowList, hosts: Vec<String>, clock: &Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        fetch: Box<dyn Fetch>,
+        redirect_uris: AllowList,
+        hosts: Vec<String>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         Self {
-            fetcher,
+            fetch,
             read: Shelf::new(REMEMBERED, Arc::clone(clock)),
             keys: Shelf::new(REMEMBERED, Arc::clone(clock)),
             redirect_uris,
@@ -129,7 +134,7 @@ impl Documents {
     }
 
     async fn fetch_json(&self, url: &FetchUrl, lane: Lane) -> Result<Fetched, DocumentError> {
-        let fetched = self.fetcher.get(url, lane).await?;
+        let fetched = self.fetch.get(url, lane).await?;
         client_document::judge_media_type(fetched.content_type.as_deref())?;
         Ok(fetched)
     }
@@ -148,3 +153,6 @@ impl From<Missing<Self>> for DocumentError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

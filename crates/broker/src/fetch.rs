@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use oauth::client_document::{CacheHeaders, FetchUrl, MAX_BYTES};
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
@@ -31,7 +32,13 @@ const PLACES_FOR_KNOWN: usize = 8;
 /// Fetches at once for all others, so that a stranger with slow addresses holds up only strangers.
 const PLACES_FOR_STRANGERS: usize = 8;
 
-/// Fetches small JSON documents. Shared by all requests.
+/// Fetches documents. A parameter, so that what is done with them can be tested without a network.
+pub(crate) trait Fetch: Send + Sync + 'static {
+    /// Fetches once. Nothing is tried again.
+    fn get<'a>(&'a self, url: &'a FetchUrl, lane: Lane) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+}
+
+/// Fetches over the network, in the one careful way. Shared by all requests.
 pub(crate) struct Fetcher {
     client: Client,
     known: Semaphore,
@@ -93,11 +100,6 @@ impl Fetcher {
         Ok(Self { client, known: Semaphore::new(PLACES_FOR_KNOWN), strangers: Semaphore::new(PLACES_FOR_STRANGERS) })
     }
 
-    /// Fetches once. Nothing is tried again.
-    pub(crate) async fn get(&self, url: &FetchUrl, lane: Lane) -> Result<Fetched, FetchError> {
-        tokio::time::timeout(TOTAL_TIMEOUT, self.run(url, lane)).await.map_err(|_| FetchError::Slow)?
-    }
-
     async fn run(&self, url: &FetchUrl, lane: Lane) -> Result<Fetched, FetchError> {
         let places = match lane {
             Lane::Known => &self.known,
@@ -122,6 +124,13 @@ impl Fetcher {
         }
         let headers = response.headers();
         Ok(Fetched { body, content_type: text(headers, &header::CONTENT_TYPE), cache: cache_headers(headers) })
+    }
+}
+
+impl Fetch for Fetcher {
+    fn get<'a>(&'a self, url: &'a FetchUrl, lane: Lane) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        let run = tokio::time::timeout(TOTAL_TIMEOUT, self.run(url, lane));
+        Box::pin(async move { run.await.map_err(|_| FetchError::Slow)? })
     }
 }
 

@@ -192,7 +192,7 @@ fn documents(config: &Config, policy: &Policy, clock: &Arc<dyn Clock>) -> anyhow
     let extra_ca_file = config.forgejo.extra_ca_file.as_deref();
     let fetcher = Fetcher::new(extra_ca_file, &user_agent, reach, &(Arc::new(SystemLookup) as Arc<dyn Lookup>))?;
     let hosts = config.clients.document_hosts.clone();
-    Ok(Some(Documents::new(fetcher, policy.redirect_uris.clone(), hosts, clock)))
+    Ok(Some(Documents::new(Box::new(fetcher), policy.redirect_uris.clone(), hosts, clock)))
 }
 
 fn rate_limits(rates: &RateConfig) -> RateLimits {

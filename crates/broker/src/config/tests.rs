@@ -286,6 +286,15 @@ fn the_effective_configuration_is_toml_that_says_where_values_came_from() {
 }
 
 #[test]
+fn a_proxy_and_documents_that_are_fetched_without_it_are_warned_of() {
+    let mut operator = Operator::new();
+    operator.variable("EGRESS_PROXY", "http://proxy.example.org:3128");
+    assert!(operator.config().warnings[0].contains("client-metadata-documents"));
+    operator.variable("CLIENT_METADATA_DOCUMENTS", "false");
+    assert_eq!(operator.config().warnings, [""; 0]);
+}
+
+#[test]
 fn without_a_key_the_broker_says_how_to_make_one() {
     let mut operator = Operator::new();
     operator.unset("ENCRYPTION_KEYS");

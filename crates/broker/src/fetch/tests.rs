@@ -2,7 +2,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 
-use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 

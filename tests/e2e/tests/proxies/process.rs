@@ -134,10 +134,9 @@ async fn nginx(program: &Path, folder: &Path, ports: Ports) -> Result<Command> {
         text = replaced(&text, ours, here)?;
     }
     // One process, which ends with the test. gzip is on and buffering too, as a distribution's own nginx.conf may have it.
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .iter()
-        .map(|name| format!("{name}_temp_path {};\n", at(name)))
-        .collect();
+    let temporary =
+        ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {};", at(name)));
+    let temporary = temporary.join("\n");
     let whole = format!(
         "daemon off; master_process off; worker_processes 1; pid {}; error_log stderr crit;\nevents {{ worker_connections 256; }}\n\
          http {{\ngzip on; gzip_types *; gzip_proxied any; proxy_buffering on;\n{temporary}{text}\n}}\n",

@@ -67,7 +67,7 @@ async fn every_place_where_a_client_looks_has_the_same_document() -> Result<()> 
         }
         assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]), "{path}");
         assert_eq!(document["authorization_response_iss_parameter_supported"], true, "{path}");
-        assert_eq!(document["token_endpoint_auth_methods_supported"], json!(["none"]), "{path}");
+        assert_eq!(document["token_endpoint_auth_methods_supported"], json!(["none", "private_key_jwt"]), "{path}");
         assert_eq!(document["scopes_supported"], json!(["read", "write", "offline_access"]), "{path}");
     }
     Ok(())

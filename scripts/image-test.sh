@@ -6,6 +6,7 @@
 # As root, on Debian 12 or newer with this project's build tools; installs mmdebstrap and systemd-container. About 3 GB below WORK.
 #
 # WORK     where to work (a new folder below /var/tmp). What is already there of an earlier run is used, and stays.
+# BROKER   a built fjmcp-broker, linked statically, to put into the image: the broker's stage is not run then, which saves most of the time
 # FJMCP    a forgejo-mcp, linked statically, to put into the image (FORGEJO_MCP_BINARY, else the tests' own fixture child)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -180,9 +181,19 @@ for version in 2.18.0 2.34.1; do
     grep -qx "forgejo-mcp version v$version" "$work/stage.txt" || die "the Go stage made something else"
 done
 
-# build REVISION TAG
+contexts='--build-context fjmcp=/mnt/share/child'
+revision='revision abcdef012345, built 2026-01-01'
+if [ -n "${BROKER:-}" ]; then
+    mkdir -p "$work/share/broker/out/data" "$work/share/broker/out/licences"
+    install -m 755 "$BROKER" "$work/share/broker/out/fjmcp-broker"
+    echo "a stand-in" >"$work/share/broker/out/licences/INVENTORY"
+    contexts+=' --build-context broker=/mnt/share/broker'
+    revision='revision'
+fi
+
+# build VERSION
 build() {
-    user "podman build --pull=never --network=none --build-context fjmcp=/mnt/share/child -v /mnt/rust:/opt/rust:ro \
+    user "podman build --pull=never --network=none $contexts -v /mnt/rust:/opt/rust:ro \
         -v /home/operator/crates/registry:/usr/local/cargo/registry:rw --build-arg CARGO_NET_OFFLINE=true --build-arg CARGO_TARGET=$target \
         --build-arg RUSTFLAGS='$flags' --build-arg REVISION=abcdef012345 --build-arg SOURCE_DATE_EPOCH=1767225600 --build-arg VERSION=$1 \
         --layers -t localhost/fjmcp-broker:$1 src" >"$work/build.log" 2>&1 || {
@@ -202,7 +213,7 @@ user 'podman tag localhost/fjmcp-broker:1 localhost/fjmcp-broker:latest
     grep -E "^---x--x--x .* usr/local/bin/forgejo-mcp$" files.txt
     grep -qE "usr/share/licenses/fjmcp-broker/INVENTORY$" files.txt
     grep -E "^d.* 65532/65532 .* data/$" files.txt' | tee "$work/image.txt"
-grep -q 'revision abcdef012345, built 2026-01-01' "$work/image.txt" || die "the program is not stamped"
+grep -q "$revision" "$work/image.txt" || die "the program is not stamped"
 
 say "Forgejo's stand-in, and the settings"
 address=$(ip -4 route get 198.51.100.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' | head -n 1)

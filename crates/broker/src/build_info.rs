@@ -32,10 +32,3 @@ pub const VERSION_LINE: &str = concat!(
     env!("FJMCP_BUILD_DATE"),
     ")"
 );
-
-/// Version of the package.
-pub const VERSION: &str = BUILD.version;
-/// Git revision, or `unknown`.
-pub const REVISION: &str = BUILD.revision;
-/// Date of the build's source, or `unknown`.
-pub const BUILD_DATE: &str = BUILD.build_date;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bridge::bridge::Bridge;
 use forgejo::credentials::Credentials;
 use forgejo::oauth_client::OAuthClient;
+use forgejo::repositories::Repositories;
+use oauth::authorize::AuthorizationRequest;
 use oauth::clock::Clock;
 use oauth::grant::Grant;
 use oauth::metadata::{AuthorizationServerMetadata, ClientKinds, ProtectedResourceMetadata};
@@ -43,6 +45,8 @@ pub(crate) struct App {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) upstream: OAuthClient,
     pub(crate) credentials: Credentials,
+    /// What users can see at Forgejo, asked with their own credentials.
+    pub(crate) repositories: Repositories,
     pub(crate) bridge: Bridge,
     pub(crate) bearers: Bearers,
     pub(crate) grants: LiveGrants,
@@ -99,6 +103,14 @@ impl Site {
             resource,
             forgejo_host: forgejo_host.to_owned(),
         }
+    }
+
+    /// The address at the client that answers its request with these parameters, `state` and `iss` (RFC 6749 §4.1.2, RFC 9207).
+    pub(crate) fn answer(&self, request: &AuthorizationRequest, parameters: &[(&str, &str)]) -> String {
+        let mut pairs = parameters.to_vec();
+        pairs.extend(request.state.as_deref().map(|state| ("state", state)));
+        pairs.push(("iss", self.issuer.as_str()));
+        request.redirect_uri.with_query(&pairs)
     }
 }
 

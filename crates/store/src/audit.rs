@@ -67,6 +67,19 @@ impl Store {
         .await?;
         rows.iter().map(AuditEvent::try_from).collect()
     }
+
+    /// The newest events of one actor, the newest first.
+    pub async fn audit_of(&self, actor: &str, limit: u32) -> Result<Vec<AuditEvent>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT at, actor, client, event, subject, outcome, request_id FROM audit_events \
+             WHERE actor = $1 ORDER BY at DESC, id DESC LIMIT $2",
+        )
+        .bind(actor)
+        .bind(i64::from(limit))
+        .fetch_all(self.read())
+        .await?;
+        rows.iter().map(AuditEvent::try_from).collect()
+    }
 }
 
 // === impl AuditEvent ===
@@ -113,5 +126,15 @@ mod tests {
         let [first, second, third] = events;
         assert_eq!(store.recent_audit(2).await.unwrap(), [third, second]);
         assert_eq!(store.recent_audit(9).await.unwrap().last(), Some(&first));
+    }
+
+    #[tokio::test]
+    async fn an_actor_sees_his_own_events_only() {
+        let (_directory, store) = testing::store().await;
+        let others = AuditEvent { actor: Some("other".into()), ..event(5, "login.completed") };
+        let nobodys = AuditEvent { actor: None, ..event(6, "client.registered") };
+        store.record_audit(&[event(1, "a"), others, nobodys, event(2, "b"), event(3, "c")]).await.unwrap();
+        let seen = store.audit_of("user", 2).await.unwrap();
+        assert_eq!(seen, [event(3, "c"), event(2, "b")]);
     }
 }

@@ -14,6 +14,7 @@ use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
+use forgejo::repositories::Repositories;
 use forgejo::token_source::Now;
 use governor::clock::MonotonicClock;
 use ipnet::IpNet;
@@ -165,6 +166,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         keys,
         clock,
         random,
+        repositories: Repositories::new(upstream.clone(), Arc::new(credentials.clone())),
         upstream,
         credentials: credentials.clone(),
         bridge,

@@ -55,6 +55,8 @@ pub(crate) struct App {
     pub(crate) audit: Audit,
     /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.
     changing: tokio::sync::Mutex<()>,
+    /// Held by a user's change of a grant from reading what it is to writing what it becomes, so that no change undoes another.
+    pub(crate) account_changes: tokio::sync::Mutex<()>,
     /// Grants used since the last time uses were written down.
     uses: Mutex<Vec<Arc<LiveGrant>>>,
 }
@@ -137,7 +139,6 @@ impl App {
 
     /// Gives a live grant another scope and other limits, with effect on its next request at the gateway; tells its clients that lists have
     /// changed. Nothing happens if the grant has ended.
-    #[expect(dead_code, reason = "the first caller is the account page; remove this line with it")]
     pub(crate) async fn change_grant(
         &self,
         grant: &Grant,

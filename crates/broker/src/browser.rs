@@ -131,7 +131,9 @@ mod tests {
         };
         assert!(judge(&[]) && judge(&[("origin", issuer), ("sec-fetch-site", "same-origin")]));
         assert!(!judge(&[("origin", "https://evil.example")]) && !judge(&[("origin", "null")]));
-        assert!(!judge(&[("origin", issuer), ("sec-fetch-site", "same-site")]) && !judge(&[("sec-fetch-site", "none")]));
+        assert!(
+            !judge(&[("origin", issuer), ("sec-fetch-site", "same-site")]) && !judge(&[("sec-fetch-site", "none")])
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! What is ticked is kept in the store with every step, bound to the browser, so that a search, a second page or a restart of the broker
 //! loses nothing. An id counts only after Forgejo has shown the repository behind it to this user; whatever else a form says about a
-//! repository is not looked at. Nothing is granted before the last step.
+//! repository is not looked at. Nothing is granted before the last step, for which there is as much time as for the consent form.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use store::StoreError;
 use store::selections::{Chosen, Selection, SelectionPurpose};
 
 use crate::app::App;
+use crate::handlers::consent::FORM_LIFETIME;
 use crate::login::{BeginError, Consented};
 
 /// The most repositories that one connection can be limited to. Who needs more grants all.
@@ -97,10 +98,10 @@ pub(crate) async fn begin_for_client(
         purpose: SelectionPurpose::Authorize(sealed),
         chosen: Vec::new(),
         created_at: now,
-        expires_at: now.plus(app.policy.login_lifetime),
+        expires_at: now.plus(FORM_LIFETIME),
     };
     app.store.begin_selection(&selection, &browser.hash()).await?;
-    let seconds = i64::try_from(app.policy.login_lifetime.as_secs()).unwrap_or(600);
+    let seconds = i64::try_from(FORM_LIFETIME.as_secs()).unwrap_or(3600);
     let cookie = app.cookies.set(&app.cookies.selection(&selection.id), browser.expose(), seconds);
     Ok((format!("{}/oauth/repositories/{}", app.site.issuer, selection.id), cookie))
 }
@@ -117,7 +118,7 @@ pub(crate) async fn begin_for_grant(app: &App, grant: &Grant, session: &PlainTok
         purpose: SelectionPurpose::Change(grant.id.clone()),
         chosen,
         created_at: now,
-        expires_at: now.plus(app.policy.login_lifetime),
+        expires_at: now.plus(FORM_LIFETIME),
     };
     app.store.begin_selection(&selection, &session.hash()).await?;
     Ok(selection.id)
@@ -145,22 +146,23 @@ pub(crate) async fn settle(app: &App, selection: &Selection, ticked: &[i64]) -> 
         return Err(SettleError::TooMany);
     }
     let user = selection.user.to_shared();
-    let looked_up: Vec<Option<Chosen>> = stream::iter(ticked.iter().copied())
-        .map(|id| {
-            let known = selection.chosen.iter().find(|known| known.id == id).cloned();
-            let user = &user;
-            async move {
-                match known {
-                    Some(known) => Ok(Some(known)),
-                    None => app.repositories.by_id(user, id).await.map(|found| {
-                        found.map(|repository| Chosen { id: repository.id, name: repository.full_name })
-                    }),
+    let looked_up: Vec<Option<Chosen>> =
+        stream::iter(ticked.iter().copied())
+            .map(|id| {
+                let known = selection.chosen.iter().find(|known| known.id == id).cloned();
+                let user = &user;
+                async move {
+                    match known {
+                        Some(known) => Ok(Some(known)),
+                        None => app.repositories.by_id(user, id).await.map(|found| {
+                            found.map(|repository| Chosen { id: repository.id, name: repository.full_name })
+                        }),
+                    }
                 }
-            }
-        })
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
     let left_out = looked_up.iter().any(Option::is_none);
     Ok(Settled { chosen: looked_up.into_iter().flatten().collect(), left_out })
 }
@@ -307,9 +309,13 @@ mod tests {
 
     #[test]
     fn a_form_is_read_with_every_box_once_and_nothing_that_is_no_id() {
-        let answer =
-            Answer::read(b"csrf=t&q=+a%0Ab+&page=2&repository=7&repository=8&repository=7&repository=-1&repository=x&step=allow");
-        assert_eq!((answer.csrf.as_str(), answer.ticked.as_slice(), answer.step), ("t", [7, 8].as_slice(), Step::Allow));
+        let answer = Answer::read(
+            b"csrf=t&q=+a%0Ab+&page=2&repository=7&repository=8&repository=7&repository=-1&repository=x&step=allow",
+        );
+        assert_eq!(
+            (answer.csrf.as_str(), answer.ticked.as_slice(), answer.step),
+            ("t", [7, 8].as_slice(), Step::Allow)
+        );
         assert_eq!(answer.view, View { text: "ab".into(), page: 2 });
         assert_eq!(Answer::read(b"repository=1").step, Step::Look, "a form sent without a button grants nothing");
     }

@@ -1,5 +1,6 @@
 //! One endpoint, one file: the request it takes, its `RouteError`, and what it does.
 
+pub(crate) mod absent;
 pub(crate) mod account;
 pub(crate) mod authorize;
 pub(crate) mod callback;

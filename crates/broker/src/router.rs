@@ -9,7 +9,7 @@ use oauth::random::NoRandomness;
 use crate::app::{App, RateLimits};
 use crate::config::HttpConfig;
 use crate::handlers::{
-    account, authorize, callback, discovery, health, landing, mcp, register, repositories, revoke, token,
+    absent, account, authorize, callback, discovery, health, landing, mcp, register, repositories, revoke, token,
 };
 use crate::middleware::{self, HostGuard, Identify, Shape, TrustedProxies, limit_rate};
 
@@ -26,6 +26,7 @@ pub(crate) fn build(app: Arc<App>, http: &HttpConfig) -> Result<Router, NoRandom
         .merge(middleware::around_mcp(mcp_routes(), guard, http.max_body_bytes))
         .merge(middleware::around_oauth(oauth))
         .merge(middleware::around_pages(pages))
+        .fallback(absent::any)
         .with_state(app);
     let proxies = TrustedProxies::new(&http.trusted_proxies);
     Ok(middleware::around(router, Identify::new(proxies, u64::from_ne_bytes(seed))))

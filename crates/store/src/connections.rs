@@ -101,7 +101,8 @@ mod tests {
         };
         assert!(store.insert_session(&session).await.unwrap());
         let seen = store.connections_of(&user).await.unwrap();
-        let shown: Vec<_> = seen.iter().map(|one| (one.grant.id.as_str(), one.client_name.as_deref(), one.sessions)).collect();
+        let shown: Vec<_> =
+            seen.iter().map(|one| (one.grant.id.as_str(), one.client_name.as_deref(), one.sessions)).collect();
         assert_eq!(shown, [("g2", Some("test"), 0), ("g", Some("test"), 1)]);
         assert_eq!((seen[0].client_kind, seen[0].asked), (ClientKind::Static, seen[0].grant.scope));
         store.revoke_grant(&"g2".into(), Timestamp(9)).await.unwrap();

@@ -173,6 +173,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         grants,
         audit,
         changing: tokio::sync::Mutex::default(),
+        account_changes: tokio::sync::Mutex::default(),
         uses: Mutex::default(),
     });
     let cancel = &background.cancel;

@@ -84,11 +84,8 @@ fn entry(app: &App, headers: &HeaderMap, notice: Option<Notice>) -> Result<Respo
         Some(cookie) => cookie,
         None => PlainToken::generate(TokenKind::Browser, app.random.as_ref())?,
     };
-    let page = EntryPage {
-        forgejo_host: app.site.forgejo_host.clone(),
-        csrf: csrf_token(&cookie),
-        why: Notice::text(notice),
-    };
+    let page =
+        EntryPage { forgejo_host: app.site.forgejo_host.clone(), csrf: csrf_token(&cookie), why: Notice::text(notice) };
     let mut response = page.into_response();
     let seconds = i64::try_from(FORM_LIFETIME.as_secs()).unwrap_or(3600);
     add_cookie(&mut response, app.cookies.set(&name, cookie.expose(), seconds));

@@ -51,10 +51,16 @@ mod tests {
         let now = Timestamp(1_795_708_800_000);
         let words = |seconds: i64| Moment::new(Timestamp(now.0 - seconds * 1000), now).ago;
         assert_eq!(words(-5), "just now", "clocks differ");
-        assert_eq!((words(59), words(60), words(7199)), ("just now".into(), "1 minute ago".into(), "1 hour ago".into()));
+        assert_eq!(
+            (words(59), words(60), words(7199)),
+            ("just now".into(), "1 minute ago".into(), "1 hour ago".into())
+        );
         assert_eq!(words(2 * 86_400), "2 days ago");
         assert_eq!(words(40 * 86_400), "on 17 October 2026");
         let moment = Moment::new(now, now);
-        assert_eq!((moment.machine.as_str(), moment.exact.as_str()), ("2026-11-26T16:00:00Z", "26 November 2026, 16:00 UTC"));
+        assert_eq!(
+            (moment.machine.as_str(), moment.exact.as_str()),
+            ("2026-11-26T16:00:00Z", "26 November 2026, 16:00 UTC")
+        );
     }
 }

@@ -54,13 +54,14 @@ fn refuse(headers: &HeaderMap) -> Option<Response> {
 /// Two repositories, the second one's name made to deceive.
 async fn forgejo(tokens: Tokens) -> (Repositories, Queries) {
     let queries = Queries::default();
-    let search = async |State(queries): State<Queries>, headers: HeaderMap, Query(query): Query<HashMap<String, String>>| {
-        queries.lock().push(query);
-        refuse(&headers).unwrap_or_else(|| {
-            let data = [repository(1, "alice/hello"), repository(2, "alice/\u{202e}olleh\n")];
-            ([("x-total-count", "41")], Json(json!({ "ok": true, "data": data }))).into_response()
-        })
-    };
+    let search =
+        async |State(queries): State<Queries>, headers: HeaderMap, Query(query): Query<HashMap<String, String>>| {
+            queries.lock().push(query);
+            refuse(&headers).unwrap_or_else(|| {
+                let data = [repository(1, "alice/hello"), repository(2, "alice/\u{202e}olleh\n")];
+                ([("x-total-count", "41")], Json(json!({ "ok": true, "data": data }))).into_response()
+            })
+        };
     let by_id = async |headers: HeaderMap, Path(id): Path<i64>| {
         refuse(&headers).unwrap_or_else(|| match id {
             1 => Json(repository(1, "alice/hello")).into_response(),

@@ -24,7 +24,12 @@ fn for_client(user: &UserId) -> Selection {
     selection(user, SelectionPurpose::Authorize(b"sealed".to_vec()))
 }
 
-async fn complete(store: &Store, selection: &Selection, browser: &TokenHash, number: usize) -> Result<bool, StoreError> {
+async fn complete(
+    store: &Store,
+    selection: &Selection,
+    browser: &TokenHash,
+    number: usize,
+) -> Result<bool, StoreError> {
     let (client, challenge) = ("c".into(), CodeChallenge::requested(Some(&"c".repeat(43)), Some("S256")).unwrap());
     let limits = GrantLimits { repositories: Some(vec![7]) };
     let grant = NewGrant {

@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use oauth::grant::GrantLimits;
+use oauth::grant::{Grant, GrantLimits};
 use oauth::scope::ScopeSet;
 use store::connections::Connection;
 
@@ -64,8 +64,8 @@ async fn show(app: &App, headers: &HeaderMap, id: &str, notice: Option<Notice>) 
 async fn change(app: &App, headers: &HeaderMap, id: &str, body: &[u8]) -> Result<Response, Cause> {
     let (visitor, fields) = admit(app, headers, body).await?;
     let connection = own(app, &visitor, id).await?;
-    let (grant, here) = (&connection.grant, format!("/account/connections/{id}"));
-    let (scope, limits) = match field(&fields, "change") {
+    let grant = &connection.grant;
+    let change: fn(&Grant) -> Changed = match field(&fields, "change") {
         "end" => {
             app.end_grant(grant, "by_user").await?;
             return Ok(see_other(&Notice::Ended.at("/account")));
@@ -74,16 +74,13 @@ async fn change(app: &App, headers: &HeaderMap, id: &str, body: &[u8]) -> Result
             let selection = choosing::begin_for_grant(app, grant, visitor.cookie()).await?;
             return Ok(see_other(&format!("/account/repositories/{selection}")));
         }
-        "read" => (grant.scope.narrowed_to(ScopeSet::READ), grant.limits.clone()),
-        "write" => (ScopeSet::READ_WRITE, grant.limits.clone()),
-        "all" => (grant.scope, GrantLimits { repositories: None }),
+        "read" => |grant| (grant.scope.narrowed_to(ScopeSet::READ), grant.limits.clone()),
+        "write" => |grant| (ScopeSet::READ_WRITE, grant.limits.clone()),
+        "all" => |grant| (grant.scope, GrantLimits { repositories: None }),
         _ => return Err(Cause::NoChange),
     };
-    if (scope, &limits) == (grant.scope, &grant.limits) {
-        return Ok(see_other(&Notice::Unchanged.at(&here)));
-    }
-    apply(app, &visitor, &connection, scope, limits).await?;
-    Ok(see_other(&Notice::Changed.at(&here)))
+    let notice = apply(app, &visitor, id, change).await?;
+    Ok(see_other(&notice.at(&format!("/account/connections/{id}"))))
 }
 
 /// The visitor's own live connection with this id. Whether another has such a one is not told.
@@ -92,24 +89,36 @@ pub(super) async fn own(app: &App, visitor: &Visitor, id: &str) -> Result<Connec
     connections.into_iter().find(|connection| connection.grant.id.as_str() == id).ok_or(Cause::NoSuchConnection)
 }
 
+/// What a grant becomes.
+pub(super) type Changed = (ScopeSet, GrantLimits);
+
 /// Gives a connection another scope and other limits, if this visitor may do so now.
 pub(super) async fn apply(
     app: &App,
     visitor: &Visitor,
-    connection: &Connection,
-    scope: ScopeSet,
-    limits: GrantLimits,
-) -> Result<(), Cause> {
+    id: &str,
+    change: impl FnOnce(&Grant) -> Changed,
+) -> Result<Notice, Cause> {
+    let _turn = app.account_changes.lock().await;
+    let connection = own(app, visitor, id).await?;
     let grant = &connection.grant;
+    let (scope, limits) = change(grant);
+    if (scope, &limits) == (grant.scope, &grant.limits) {
+        return Ok(Notice::Unchanged);
+    }
+    judge(&connection, scope, &limits, visitor.has_just_logged_in(app.clock.now()))?;
+    app.change_grant(grant, scope, limits).await?;
+    Ok(Notice::Changed)
+}
+
+/// Whether a connection may become that, in a session whose login is recent or not.
+fn judge(connection: &Connection, scope: ScopeSet, limits: &GrantLimits, is_recent: bool) -> Result<(), Cause> {
     if !connection.asked.covers(scope) {
         return Err(Cause::NotAsked);
     }
-    let widens = !grant.scope.covers(scope) || widens(&grant.limits, &limits);
-    if widens && !visitor.has_just_logged_in(app.clock.now()) {
-        return Err(Cause::LoginTooOld);
-    }
-    app.change_grant(grant, scope, limits).await?;
-    Ok(())
+    let grant = &connection.grant;
+    let widens = !grant.scope.covers(scope) || widens(&grant.limits, limits);
+    if widens && !is_recent { Err(Cause::LoginTooOld) } else { Ok(()) }
 }
 
 /// Whether `after` lets anything in that `before` did not.
@@ -123,11 +132,61 @@ fn widens(before: &GrantLimits, after: &GrantLimits) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use oauth::client::ClientKind;
+    use oauth::clock::Timestamp;
+
     use super::*;
+
+    fn limits(ids: Option<&[i64]>) -> GrantLimits {
+        GrantLimits { repositories: ids.map(<[i64]>::to_vec) }
+    }
+
+    fn connection(scope: ScopeSet, asked: ScopeSet) -> Connection {
+        Connection {
+            grant: Grant {
+                id: "g".into(),
+                user: "u".into(),
+                client: "c".into(),
+                scope,
+                limits: limits(Some(&[1, 2])),
+                resource: "https://b.example/mcp".into(),
+                created_at: Timestamp(0),
+                last_used_at: None,
+                revoked_at: None,
+            },
+            asked,
+            client_kind: ClientKind::Dynamic,
+            client_name: None,
+            sessions: 0,
+        }
+    }
+
+    #[test]
+    fn giving_more_needs_a_recent_login_and_taking_away_does_not() {
+        let lowered = connection(ScopeSet::READ, ScopeSet::READ_WRITE);
+        let more = [
+            (ScopeSet::READ_WRITE, limits(Some(&[1, 2]))),
+            (ScopeSet::READ, limits(None)),
+            (ScopeSet::READ, limits(Some(&[3]))),
+            (ScopeSet::READ_WRITE, limits(Some(&[1]))),
+        ];
+        for (scope, limits) in more {
+            assert!(matches!(judge(&lowered, scope, &limits, false), Err(Cause::LoginTooOld)), "{scope} {limits:?}");
+            assert!(judge(&lowered, scope, &limits, true).is_ok());
+        }
+        let full = connection(ScopeSet::READ_WRITE, ScopeSet::READ_WRITE);
+        assert!(judge(&full, ScopeSet::READ, &limits(Some(&[1])), false).is_ok());
+    }
+
+    #[test]
+    fn no_login_is_recent_enough_for_what_the_client_never_asked_for() {
+        let modest = connection(ScopeSet::READ, ScopeSet::READ);
+        let judged = judge(&modest, ScopeSet::READ_WRITE, &limits(Some(&[1])), true);
+        assert!(matches!(judged, Err(Cause::NotAsked)));
+    }
 
     #[test]
     fn limits_widen_when_anything_comes_in() {
-        let limits = |ids: Option<&[i64]>| GrantLimits { repositories: ids.map(<[i64]>::to_vec) };
         let widens = |before, after| widens(&limits(before), &limits(after));
         assert!(!widens(None, None) && !widens(None, Some(&[1])));
         assert!(!widens(Some(&[1, 2]), Some(&[2])) && !widens(Some(&[1]), Some(&[])));

@@ -29,8 +29,7 @@ async fn leave(app: &App, headers: &HeaderMap, body: &[u8], request_id: &Request
     let (visitor, _) = admit(app, headers, body).await?;
     let user = visitor.user().clone();
     let cookie = visitor.leave(app).await?;
-    let entry =
-        Entry { actor: Some(user.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
+    let entry = Entry { actor: Some(user.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
     app.audit.record("account_logout", "ok", &entry);
     let mut response = see_other(&Notice::LoggedOut.at("/account"));
     add_cookie(&mut response, cookie);

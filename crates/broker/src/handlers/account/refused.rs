@@ -102,11 +102,9 @@ impl IntoResponse for RouteError {
                 "Connect it anew if it should be able to change things: it then asks you for it.",
             ),
             Cause::NoChange => (StatusCode::BAD_REQUEST, "Nothing was changed", back),
-            Cause::NoSuchConnection => (
-                StatusCode::NOT_FOUND,
-                "This connection is not there",
-                "Look at your account page for those that are.",
-            ),
+            Cause::NoSuchConnection => {
+                (StatusCode::NOT_FOUND, "This connection is not there", "Look at your account page for those that are.")
+            }
             Cause::NoSuchChoice => (
                 StatusCode::NOT_FOUND,
                 "This choice is over",
@@ -118,16 +116,32 @@ impl IntoResponse for RouteError {
                 "Log out of the account page and log in again; that revives your connections, too.",
             ),
             Cause::Forgejo(_) => {
-                tracing::warn!(error = text, request.id = self.request_id.as_str(), "the account page cannot ask Forgejo");
-                (StatusCode::SERVICE_UNAVAILABLE, "Forgejo does not answer", "Try again in a minute. Nothing was changed.")
+                tracing::warn!(
+                    error = text,
+                    request.id = self.request_id.as_str(),
+                    "the account page cannot ask Forgejo"
+                );
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "Forgejo does not answer",
+                    "Try again in a minute. Nothing was changed.",
+                )
             }
             Cause::Store(_) => {
-                tracing::error!(error = text, request.id = self.request_id.as_str(), "account: the store does not answer");
+                tracing::error!(
+                    error = text,
+                    request.id = self.request_id.as_str(),
+                    "account: the store does not answer"
+                );
                 (StatusCode::SERVICE_UNAVAILABLE, "The server is not ready", "Try again in a minute.")
             }
             Cause::Randomness(_) | Cause::Seal => {
                 tracing::error!(error = text, request.id = self.request_id.as_str(), "the account page failed");
-                (StatusCode::INTERNAL_SERVER_ERROR, "The server has a problem", "Tell the operator the request id below.")
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The server has a problem",
+                    "Tell the operator the request id below.",
+                )
             }
         };
         let wrong = match &self.cause {

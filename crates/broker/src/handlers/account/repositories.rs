@@ -87,11 +87,7 @@ async fn answer(app: &App, headers: &HeaderMap, id: &str, body: &[u8]) -> Result
         return Ok(here(answer.view.query(Some(choosing::Notice::NoneChosen))));
     }
     let limits = GrantLimits { repositories: Some(chosen.iter().map(|one| one.id).collect()) };
-    let grant = &connection.grant;
-    let notice = if limits == grant.limits { Notice::Unchanged } else { Notice::Changed };
-    if notice == Notice::Changed {
-        connection::apply(app, &visitor, &connection, grant.scope, limits).await?;
-    }
+    let notice = connection::apply(app, &visitor, connection.grant.id.as_str(), |grant| (grant.scope, limits)).await?;
     app.store.end_selection(id, &browser).await?;
     Ok(back(notice))
 }

@@ -48,7 +48,8 @@ pub(super) async fn activity(app: &App, visitor: &Visitor, number: u32) -> Resul
     }
     let words = |event: &store::audit::AuditEvent| Happening {
         at: Moment::new(event.at, now),
-        what: display_name(&Happening::words(&event.event, &event.outcome, event.subject.as_deref())).unwrap_or_default(),
+        what: display_name(&Happening::words(&event.event, &event.outcome, event.subject.as_deref()))
+            .unwrap_or_default(),
         client: event.client.as_ref().and_then(|id| names.get(id)).cloned().unwrap_or_default(),
     };
     Ok(events.iter().map(words).collect())

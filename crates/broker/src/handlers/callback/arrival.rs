@@ -89,11 +89,8 @@ impl Arrival<'_> {
     pub(super) async fn enter_account(&self, app: &App) -> Result<Onward, Cause> {
         let user = self.enter(app).await?;
         let cookie = Visitor::enter(app, self.headers, user.clone()).await?;
-        let entry = Entry {
-            actor: Some(user.as_str()),
-            request_id: Some(self.request_id.as_str()),
-            ..Entry::default()
-        };
+        let entry =
+            Entry { actor: Some(user.as_str()), request_id: Some(self.request_id.as_str()), ..Entry::default() };
         app.audit.record("account_login", "ok", &entry);
         Ok(Onward { target: format!("{}/account", app.site.issuer), cookie })
     }

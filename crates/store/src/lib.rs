@@ -17,6 +17,7 @@ pub mod codes;
 pub mod credentials;
 mod database;
 pub mod error;
+pub mod examine;
 pub mod grants;
 pub mod key_ring;
 pub mod logins;

@@ -72,7 +72,7 @@ async fn record(child: &Child) -> Result<(usize, Vec<LoggedRequest>)> {
     let mut program = Program::start(child, sim.url(), &token("alice")?, &token("alice")?).await?;
     let mut tools = program.tools().await?;
     tools.retain(|tool| arguments::is_for_forgejo(child, tool));
-    tools.sort_by_key(|tool| arguments::turn(tool));
+    tools.sort_by_key(arguments::turn);
     if tools.iter().any(|tool| tool["name"] == "enable_write_mode") {
         program.call("enable_write_mode", &json!({"minutes": 60})).await?;
     }

@@ -76,7 +76,7 @@ fn text(name: &str) -> &'static str {
         "repo" | "repo_name" => "hello",
         "filePath" | "file_path" | "path" | "filename" => "README.md",
         "ref" | "branch" | "branch_name" | "base" | "old_branch" | "old_ref" | "target_commitish"
-        | "default_branch" => "main",
+        | "default_branch" | "sha" => "main",
         "head" => "greet-by-name",
         "new_branch" | "new_branch_name" => "topic/one",
         "tag" | "tag_name" => "v1.0.0",
@@ -88,7 +88,6 @@ fn text(name: &str) -> &'static str {
         "visibility" => "public",
         "permission" => "read",
         "url" | "clone_addr" | "remote_address" => "https://example.org/x.git",
-        "sha" => "main",
         "style" => "merge",
         "verdict" => "comment",
         "mime_type" => "text/plain",

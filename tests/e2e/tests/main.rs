@@ -15,6 +15,7 @@ mod native;
 mod operation;
 mod outlive;
 mod proxies;
+mod recorded;
 mod secrets;
 mod tokens;
 mod upstream;

@@ -11,6 +11,7 @@ use crate::database::Tx;
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "client_assertions", include_str!("../migrations/sqlite/0002_client_assertions.sql")),
+    (5, "entry_and_audit", include_str!("../migrations/sqlite/0005_entry_and_audit.sql")),
 ];
 
 /// Why a database can't be brought to this program's schema.

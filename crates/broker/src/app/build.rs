@@ -179,6 +179,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         bridge,
         grants,
         audit,
+        changing: tokio::sync::Mutex::default(),
         uses: Mutex::default(),
     });
     let cancel = &background.cancel;

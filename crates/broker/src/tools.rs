@@ -39,7 +39,7 @@ pub(crate) fn rules(config: &Config, profile: &WorkerProfile) -> ToolRules {
 
 impl ToolPolicy for GrantTools {
     fn may_write(&self, who: &Principal) -> bool {
-        self.grants.get(&who.grant).is_some_and(|live| live.grant.scope.access() == Access::Write)
+        self.grants.get(&who.grant).is_some_and(|live| live.access().scope.access() == Access::Write)
     }
 
     fn called(&self, call: &ToolCall<'_>) {

@@ -168,7 +168,7 @@ async fn read(reply: Reply) -> Option<Value> {
             }
             None
         }
-        ReplyBody::Empty | ReplyBody::LogInAgain => None,
+        _ => None,
     }
 }
 

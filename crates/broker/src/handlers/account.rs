@@ -72,7 +72,7 @@ async fn show(app: &App, headers: &HeaderMap, query: Option<&str>) -> Result<Res
         csrf: visitor.csrf(),
         notice: Notice::text(notice),
         connections: connections.iter().map(|connection| shown::connection(app, connection)).collect(),
-        activity: shown::activity(app, &visitor, RECENT_EVENTS).await?,
+        activity: shown::activity(app, &visitor, RECENT_EVENTS, None).await?.0,
     };
     Ok(page.into_response())
 }

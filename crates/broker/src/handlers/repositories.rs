@@ -200,6 +200,7 @@ fn entry<'a>(begun: &'a Begun, grant: Option<&'a GrantId>, request_id: &'a Reque
         client: Some(begun.consented.request.client.as_str()),
         subject: grant.map(GrantId::as_str),
         request_id: Some(request_id.as_str()),
+        ..Entry::default()
     }
 }
 

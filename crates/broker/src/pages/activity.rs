@@ -4,8 +4,12 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
+use super::display_name::{display_name, display_text};
 use super::moment::Moment;
 use super::{Forms, respond};
+
+/// Longest text shown of an event that has no words of its own.
+const LONGEST: usize = 160;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub struct ActivityPage {
     pub csrf: String,
     /// The newest first.
     pub activity: Vec<Happening>,
+    /// What the next page begins before, if there are older events.
+    pub older: Option<i64>,
 }
 
 // === impl Happening ===
@@ -37,7 +43,7 @@ pub struct ActivityPage {
 impl Happening {
     /// An event of the audit log in words. Events that have none are named as the log names them.
     #[must_use]
-    pub fn words(event: &str, outcome: &str, subject: Option<&str>) -> String {
+    pub fn words(event: &str, outcome: &str, detail: Option<&str>) -> String {
         let plain = |text: &str| text.replace('_', " ");
         match (event, outcome) {
             ("login", "ok") => "Connected: you logged in and allowed access".to_owned(),
@@ -58,12 +64,14 @@ impl Happening {
             ("grant_ended", "revoked" | "revoked_by_client") => "The client ended its connection".to_owned(),
             ("grant_ended", why) => format!("A connection ended ({})", plain(why)),
             ("token_revoked", _) => "The client gave back a token".to_owned(),
-            ("tool_call", outcome) => match subject {
-                Some(tool) => format!("Used the tool {tool} ({})", plain(outcome)),
-                None => format!("Used a tool ({})", plain(outcome)),
-            },
+            ("tool_called", outcome) => {
+                let tool = detail.and_then(display_name).unwrap_or_else(|| "without a name".to_owned());
+                format!("Used the tool {tool} ({})", plain(outcome))
+            }
             (event, outcome) => {
-                let mut words = format!("{}: {}", plain(event), plain(outcome));
+                let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+                let words = format!("{}: {}{detail}", plain(event), plain(outcome));
+                let mut words = display_text(&words, LONGEST).unwrap_or_default();
                 if let Some(first) = words.get_mut(..1) {
                     first.make_ascii_uppercase();
                 }
@@ -88,7 +96,8 @@ mod tests {
     #[test]
     fn an_event_without_words_of_its_own_is_named_as_the_log_names_it() {
         assert_eq!(Happening::words("door_closed", "refused_now", None), "Door closed: refused now");
-        assert_eq!(Happening::words("tool_call", "ok", Some("list_my_repos")), "Used the tool list_my_repos (ok)");
+        assert_eq!(Happening::words("tool_called", "ok", Some("list\u{202e}_repos")), "Used the tool list_repos (ok)");
+        assert_eq!(Happening::words("entry", "refused", Some("not listed")), "Entry: refused (not listed)");
         assert_eq!(Happening::words("é", "x", None), "é: x");
     }
 }

@@ -112,6 +112,7 @@ fn activity(text: &str) -> ActivityPage {
         forgejo_host: "git.example.org".into(),
         csrf: "proof".into(),
         activity: vec![happening(text)],
+        older: Some(3),
     }
 }
 

@@ -27,5 +27,3 @@ CREATE TABLE account_sessions (
 ) STRICT;
 CREATE INDEX account_sessions_by_user ON account_sessions (user_id);
 CREATE INDEX account_sessions_by_expiry ON account_sessions (expires_at);
-
-CREATE INDEX audit_events_by_actor ON audit_events (actor, at);

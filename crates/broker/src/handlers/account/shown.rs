@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use oauth::id::ClientId;
 use oauth::scope::Access;
+use store::audit::AuditEvent;
 use store::connections::Connection;
 
 use super::refused::Cause;
@@ -34,23 +35,32 @@ pub(super) fn connection(app: &App, row: &Connection) -> ConnectionShown {
     }
 }
 
-/// The last events of the visitor.
-pub(super) async fn activity(app: &App, visitor: &Visitor, number: u32) -> Result<Vec<Happening>, Cause> {
+/// Events of the visitor, the newest first, from before the one with this number; and the number to go on from, if there are older ones.
+pub(super) async fn activity(
+    app: &App,
+    visitor: &Visitor,
+    number: u32,
+    before: Option<i64>,
+) -> Result<(Vec<Happening>, Option<i64>), Cause> {
     let now = app.clock.now();
-    let events = app.store.audit_of(visitor.user().as_str(), number).await?;
+    let mut events = app.store.audit_of_user(visitor.user(), number + 1, before).await?;
+    let is_more = events.len() > usize::try_from(number).unwrap_or(usize::MAX);
+    if is_more {
+        events.pop();
+    }
+    let older = events.last().filter(|_| is_more).map(|last| last.number);
     let mut names: HashMap<String, String> = HashMap::new();
-    for id in events.iter().filter_map(|event| event.client.as_ref()) {
+    for id in events.iter().filter_map(|row| row.event.client.as_ref()) {
         if !names.contains_key(id) {
             let client = app.store.client(&ClientId::from(id.as_str())).await?;
             let name = client.and_then(|client| display_name(&client.metadata.client_name?));
             names.insert(id.clone(), name.unwrap_or_else(|| "a client without a name".to_owned()));
         }
     }
-    let words = |event: &store::audit::AuditEvent| Happening {
+    let happening = |event: &AuditEvent| Happening {
         at: Moment::new(event.at, now),
-        what: display_name(&Happening::words(&event.event, &event.outcome, event.subject.as_deref()))
-            .unwrap_or_default(),
+        what: Happening::words(&event.event, &event.outcome, event.detail.as_deref()),
         client: event.client.as_ref().and_then(|id| names.get(id)).cloned().unwrap_or_default(),
     };
-    Ok(events.iter().map(words).collect())
+    Ok((events.iter().map(|row| happening(&row.event)).collect(), older))
 }

@@ -65,6 +65,7 @@ impl Arrival<'_> {
             client: Some(request.client.as_str()),
             subject: Some(grant.as_str()),
             request_id: Some(self.request_id.as_str()),
+            ..Entry::default()
         };
         app.audit.record("login", "ok", &entry);
         Ok(Onward { target: app.site.answer(request, &[("code", own_code.expose())]), cookie: None })

@@ -108,7 +108,7 @@ mod tests {
     fn use_puts_off_the_end_but_not_beyond_the_absolute_limit() {
         let soon = Timestamp(0).plus(Duration::from_mins(20));
         assert_eq!(end(&session(), soon), soon.plus(IDLE));
-        let late = Timestamp(0).plus(ABSOLUTE - Duration::from_mins(1));
+        let late = Timestamp(0).plus(ABSOLUTE).minus(Duration::from_mins(1));
         assert_eq!(end(&session(), late), Timestamp(0).plus(ABSOLUTE));
     }
 

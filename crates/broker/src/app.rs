@@ -29,6 +29,7 @@ use crate::examination::Examination;
 use crate::live_grants::{LiveGrant, LiveGrants};
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
+use crate::shelf::Shelf;
 
 pub(crate) mod build;
 mod upkeep;
@@ -49,6 +50,8 @@ pub(crate) struct App {
     pub(crate) credentials: Credentials,
     /// What users can see at Forgejo, asked with their own credentials.
     pub(crate) repositories: Repositories,
+    /// Names of repositories that were shown lately, by user and id.
+    pub(crate) repository_names: Shelf<String>,
     pub(crate) bridge: Bridge,
     pub(crate) bearers: Bearers,
     pub(crate) grants: LiveGrants,

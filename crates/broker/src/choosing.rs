@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::HeaderValue;
 use forgejo::repositories::{Found, RepositoriesError};
@@ -25,6 +26,8 @@ use crate::login::{BeginError, Consented};
 pub(crate) const MOST: usize = 100;
 /// Questions to Forgejo at once about ids that are not known yet.
 const AT_ONCE: usize = 4;
+/// A name is not asked for again within this time just to be shown. What is ticked is always looked up.
+const NAME_LIFETIME: Duration = Duration::from_mins(1);
 /// Longest text that is searched for, in characters.
 const LONGEST_SEARCH: usize = 100;
 
@@ -124,13 +127,17 @@ pub(crate) async fn begin_for_grant(app: &App, grant: &Grant, session: &PlainTok
     Ok(selection.id)
 }
 
-/// The names of repositories by their ids, as this user sees them now; a stand-in for those of which nothing is known.
+/// The names of repositories by their ids, as this user saw them at most a minute ago; a stand-in for those of which nothing is known.
 pub(crate) async fn names(app: &App, user: &Arc<str>, ids: &[i64]) -> Vec<Chosen> {
     stream::iter(ids.iter().copied())
         .map(|id| async move {
-            let name = match app.repositories.by_id(user, id).await {
-                Ok(Some(repository)) => repository.full_name,
-                Ok(None) => format!("repository {id}, which you cannot see any more"),
+            let ask = async {
+                let found = app.repositories.by_id(user, id).await?;
+                let gone = || format!("repository {id}, which you cannot see any more");
+                Ok::<_, RepositoriesError>((found.map_or_else(gone, |repository| repository.full_name), NAME_LIFETIME))
+            };
+            let name = match app.repository_names.get(&format!("{user} {id}"), ask).await {
+                Ok(held) => held.value.as_ref().clone(),
                 Err(_) => format!("repository {id} (Forgejo does not tell its name at present)"),
             };
             Chosen { id, name }

@@ -28,7 +28,7 @@ use crate::clients::FindError;
 use crate::handlers::consent::{ConsentTicket, FORM_LIFETIME, InvalidTicket};
 use crate::login::{self, Aim, BeginError, Consented};
 use crate::middleware::RequestId;
-use crate::pages::{ClientShown, ConsentPage, Destination, ErrorPage, MessagePage, NamedLink};
+use crate::pages::{ClientShown, ConsentPage, Destination, ErrorPage, MessagePage, NamedLink, display_name};
 
 /// Why no consent page is shown, or its answer does not count.
 #[derive(Debug, thiserror::Error)]
@@ -296,6 +296,11 @@ impl IntoResponse for RouteError {
             // What exactly went wrong in a fetch would show a stranger what can be reached from here. It is in the log.
             Cause::Client(FindError::Document { client, .. }) => {
                 format!("The application describes itself at {client}, and that description could not be used.")
+            }
+            // No more of it than tells which one: a link can say anything here.
+            Cause::Client(FindError::Unknown(client)) => {
+                let client = display_name(client.as_str()).unwrap_or_default();
+                format!("Reason: the client “{client}” is not known here.")
             }
             _ if status.is_server_error() => "The request could not be handled.".to_owned(),
             _ => format!("Reason: {text}."),

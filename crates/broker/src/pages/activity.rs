@@ -63,7 +63,7 @@ impl Happening {
             }
             ("grant_ended", "revoked" | "revoked_by_client") => "The client ended its connection".to_owned(),
             ("grant_ended", why) => format!("A connection ended ({})", plain(why)),
-            ("token_revoked", _) => "The client gave back a token".to_owned(),
+            ("access_token_revoked", _) => "The client gave back a token".to_owned(),
             ("tool_called", outcome) => {
                 let tool = detail.and_then(display_name).unwrap_or_else(|| "without a name".to_owned());
                 format!("Used the tool {tool} ({})", plain(outcome))

@@ -334,7 +334,7 @@ fn no_link_runs_a_script_or_opens_a_file() {
 #[tokio::test]
 async fn the_consent_form_asks_for_all_or_chosen_repositories() {
     let html = html(consent()).await;
-    let values: Vec<_> = all(&html, "input[name=repositories]").iter().map(|input| input.value()).collect();
+    let values: Vec<_> = all(&html, "input[name=repositories]").iter().map(ElementRef::value).collect();
     assert_eq!(values.iter().filter_map(|value| value.attr("value")).collect::<Vec<_>>(), ["all", "choose"]);
     assert!(values[0].attr("checked").is_some() && values[1].attr("checked").is_none());
 }

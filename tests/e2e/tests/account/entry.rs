@@ -6,9 +6,12 @@ use anyhow::Result;
 use e2e::broker::http_client;
 use e2e::browser::{Browser, Person};
 use e2e::children::fixture;
+use e2e::mcp::Mcp;
 use e2e::oauth_client::OAuthClient;
-use e2e::stack::Stack;
+use e2e::stack::{Stack, until_ok};
+use forgejo_sim::{Fault, FaultRule};
 use reqwest::header;
+use serde_json::json;
 use url::Url;
 
 use super::{Account, NOWHERE, log_in};
@@ -145,17 +148,26 @@ async fn forms_that_begin_a_login_are_judged_like_all_others() -> Result<()> {
 
 #[tokio::test]
 async fn a_login_there_revives_connections_whose_login_at_forgejo_had_died() -> Result<()> {
-    // design §5: any login of a user revives all his connections.
+    // design §5: any login of a user revives all his connections; the account page's is one like any other.
     let account = Account::of("alice").await?;
     let (client, tokens) = account.connect("Dormant").await?;
-    let stack = &account.stack;
-    // Another application's use of the grant spends our refresh token, as a second broker would.
-    let client_id = stack.client_id().unwrap_or_default();
-    stack.sim.grant_tokens("alice", &client_id, "").map(drop);
-    stack.sim.advance(Duration::from_hours(800));
-    account.log_in().await.map(drop).or_else(|_| Ok::<(), anyhow::Error>(()))?;
-    let page = account.page("/account").await?;
-    assert!(page.text().contains("Dormant"), "{}", page.text());
+    let mut mcp = Mcp::new(&account.stack.broker.url, &tokens.access_token)?;
+    mcp.initialize("2025-11-25").await?;
+    let sim = &account.stack.sim;
+    sim.add_fault(FaultRule::on("/login/oauth/access_token", Fault::DropAnswer).times(1));
+    sim.advance(Duration::from_hours(2));
+    until_ok("the broker notices", async || {
+        let answer = mcp.send_call("get_my_user_info", &json!({})).await?;
+        anyhow::ensure!(answer.status == 401, "{} {}", answer.status, answer.body);
+        Ok(())
+    })
+    .await?;
+    assert_eq!(client.refresh_raw(&tokens.refresh_token).await?.0, 400);
+
+    log_in(&account.stack, &Browser::new()?, &account.person).await?;
+    let answer = mcp.send_call("get_my_user_info", &json!({})).await?;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.result()?.to_string().contains("alice"));
     client.refresh(&tokens.refresh_token).await?;
     Ok(())
 }

@@ -73,6 +73,17 @@ test('connections are seen, narrowed and ended, and activity is told', async () 
   await house.done(page);
 });
 
+test('who has to log in again, to allow more, has a button for it', async () => {
+  const page = await house.open();
+  await house.logInToAccount(page, 'alice');
+  await page.goto(`${MCP_URL}/account?notice=log-in-again`);
+  await house.look(page, 'account-again');
+  await page.getByRole('button', { name: /Log in again/ }).click();
+  await page.waitForURL(`${MCP_URL}/account`);
+  assert.ok(await page.getByRole('button', { name: 'Log out' }).isVisible());
+  await house.done(page);
+});
+
 test('an error says what was wrong, what to do, and under which id to ask', async () => {
   const page = await house.open();
   await page.goto(`${MCP_URL}/oauth/authorize?client_id=gone`);

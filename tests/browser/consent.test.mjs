@@ -55,9 +55,8 @@ test('somebody who is logged in and has granted before comes straight back, to t
       await page.waitForURL((url) => url.href.startsWith(uri));
       assert.equal(await page.locator('h1').innerText(), 'Back in the app');
     } else {
-      // There is no such app here: the browser says that it tried.
-      await page.waitForEvent('console', { predicate: (message) => message.text().includes('com.example.agent:'), timeout: 20_000 })
-        .catch(() => assert.ok(page.console.some((text) => text.includes('com.example.agent:')), page.console.join('\n')));
+      // There is no such app here, so the browser stays; that it was sent there, and that no policy of ours kept it, is what counts.
+      while (answers.length === 0) await page.waitForTimeout(20);
     }
     assert.equal(answers.length, 1);
     assert.ok(answers[0].startsWith(uri), answers[0]);
@@ -121,7 +120,7 @@ test('everything can be done by keyboard, and where one is can be seen', async (
   await house.shot(page, 'consent-keyboard');
   await tabTo('Allow');
   await page.keyboard.press('Enter');
-  await page.waitForLoadState();
+  await page.waitForURL((url) => url.pathname !== '/oauth/authorize');
   await house.atForgejo(page, 'alice');
   assert.match(page.url(), /\/oauth\/repositories\//);
 

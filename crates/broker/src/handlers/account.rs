@@ -71,6 +71,7 @@ async fn show(app: &App, headers: &HeaderMap, query: Option<&str>) -> Result<Res
         forgejo_host: app.site.forgejo_host.clone(),
         csrf: visitor.csrf(),
         notice: Notice::text(notice),
+        log_in_again: notice == Some(Notice::LogInAgain),
         connections: connections.iter().map(|connection| shown::connection(app, connection)).collect(),
         activity: shown::activity(app, &visitor, RECENT_EVENTS, None).await?.0,
     };

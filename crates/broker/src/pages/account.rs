@@ -21,6 +21,8 @@ pub struct AccountPage {
     pub csrf: String,
     /// What was just done; may be empty.
     pub notice: String,
+    /// Whether he is asked to log in again: a form posts `csrf` to `/account/login`.
+    pub log_in_again: bool,
     /// The newest first.
     pub connections: Vec<ConnectionShown>,
     /// The newest first.
@@ -31,6 +33,7 @@ pub struct AccountPage {
 
 impl IntoResponse for AccountPage {
     fn into_response(self) -> Response {
-        respond(StatusCode::OK, &self, Forms::Own)
+        let forms = if self.log_in_again { Forms::Redirecting } else { Forms::Own };
+        respond(StatusCode::OK, &self, forms)
     }
 }

@@ -67,6 +67,7 @@ fn account(text: &str) -> AccountPage {
         forgejo_host: "git.example.org".into(),
         csrf: "proof".into(),
         notice: text.into(),
+        log_in_again: false,
         connections: vec![shown(text)],
         activity: vec![happening(text)],
     }
@@ -251,6 +252,7 @@ fn only_pages_whose_forms_lead_on_to_others_leave_form_action_open() {
         assert!(policy(response).contains("form-action 'none'"));
     }
     assert!(!policy(entry().into_response()).contains("form-action"));
+    assert!(!policy(AccountPage { log_in_again: true, ..account("a") }.into_response()).contains("form-action"));
     assert!(!policy(repositories("a", Occasion::Connect).into_response()).contains("form-action"));
     let own = [
         account("a").into_response(),

@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::refused::{Cause, RouteError};
+use crate::account::Visitor;
 use crate::app::App;
 use crate::browser::{Cookies, csrf_admits, is_from_us};
 use crate::login::{self, Aim};
@@ -28,10 +29,14 @@ async fn begin(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Response, 
     if !is_from_us(headers, &app.site.issuer) {
         return Err(Cause::CrossSite);
     }
-    let cookie = Cookies::read(headers, &app.cookies.consent()).ok_or(Cause::NoCookie)?;
     let csrf = url::form_urlencoded::parse(body).find(|(name, _)| name == "csrf").map(|(_, value)| value.into_owned());
-    if !csrf_admits(&cookie, &csrf.unwrap_or_default()) {
-        return Err(Cause::Csrf);
+    let csrf = csrf.unwrap_or_default();
+    // Who is logged in can do so again, from a form of his session.
+    if !Visitor::of(app, headers).await?.is_some_and(|visitor| visitor.admits(&csrf)) {
+        let cookie = Cookies::read(headers, &app.cookies.consent()).ok_or(Cause::NoCookie)?;
+        if !csrf_admits(&cookie, &csrf) {
+            return Err(Cause::Csrf);
+        }
     }
     Ok(login::begin(app, Aim::Account).await?)
 }

@@ -18,11 +18,12 @@ use parking_lot::Mutex;
 use store::logins::LoginCompleted;
 use store::{KeyRing, Store, StoreError};
 
-use crate::audit::{Audit, Entry};
+use crate::audit::{self, Audit};
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::clients::Clients;
 use crate::config::{BaseUrl, PublicUrl};
+use crate::entry::Entry;
 use crate::live_grants::{LiveGrant, LiveGrants};
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
@@ -49,6 +50,7 @@ pub(crate) struct App {
     pub(crate) grants: LiveGrants,
     pub(crate) limits: RateLimits,
     pub(crate) audit: Audit,
+    pub(crate) entry: Entry,
     /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.
     changing: tokio::sync::Mutex<()>,
     /// Grants used since the last time uses were written down.
@@ -113,11 +115,11 @@ impl App {
         self.store.revoke_grant(&grant.id, self.clock.now()).await?;
         self.grants.end(&grant.id);
         self.bridge.end_grant(grant.id.as_str()).await;
-        let entry = Entry {
+        let entry = audit::Entry {
             actor: Some(grant.user.as_str()),
             client: Some(grant.client.as_str()),
             subject: Some(grant.id.as_str()),
-            ..Entry::default()
+            ..audit::Entry::default()
         };
         self.audit.record("grant_ended", why, &entry);
         Ok(())
@@ -142,11 +144,11 @@ impl App {
         };
         if changed {
             self.bridge.grant_changed(grant.id.as_str());
-            let entry = Entry {
+            let entry = audit::Entry {
                 actor: Some(grant.user.as_str()),
                 client: Some(grant.client.as_str()),
                 subject: Some(grant.id.as_str()),
-                ..Entry::default()
+                ..audit::Entry::default()
             };
             let repositories = limits.repositories.map_or_else(|| "all".to_owned(), |ids| ids.len().to_string());
             self.audit.record("grant_changed", format!("{scope}; repositories: {repositories}"), &entry);
@@ -160,7 +162,11 @@ impl App {
         for grant in &login.ended_grants {
             self.grants.end(grant);
             self.bridge.end_grant(grant.as_str()).await;
-            let entry = Entry { actor: Some(login.user.as_str()), subject: Some(grant.as_str()), ..Entry::default() };
+            let entry = audit::Entry {
+                actor: Some(login.user.as_str()),
+                subject: Some(grant.as_str()),
+                ..audit::Entry::default()
+            };
             self.audit.record("grant_ended", "revoked_at_forgejo", &entry);
         }
     }

@@ -13,6 +13,7 @@ pub mod cli;
 mod clients;
 pub mod config;
 mod documents;
+mod entry;
 mod fetch;
 mod gateway_events;
 mod handlers;

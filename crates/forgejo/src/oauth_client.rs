@@ -22,6 +22,7 @@ mod display_text;
 mod errors;
 mod identity;
 mod introspection;
+mod memberships;
 mod outbound;
 mod token_endpoint;
 mod token_hints;
@@ -36,6 +37,7 @@ pub use errors::{
     VersionError,
 };
 pub use identity::Identity;
+pub use memberships::{Memberships, Named};
 pub use outbound::{Outbound, OutboundConfig, OutboundError};
 pub use token_hints::TokenHints;
 

@@ -39,7 +39,9 @@ impl Intruder {
 
     async fn with(person: &Person) -> Result<Self> {
         let child = children::fixture("2.34.1")?;
-        let stack = Stack::start_with(&child, SimConfig::default(), Settings::default()).await?;
+        // Not the tools' names but the gateway has to refuse.
+        let every_tool = Settings::default().with("TOOLS_READ_ONLY", "*");
+        let stack = Stack::start_with(&child, SimConfig::default(), every_tool).await?;
         let (_, tokens) = stack.log_in_as(person).await?;
         let mut worker = Mcp::new(&stack.broker.url, &tokens.access_token)?;
         worker.initialize("2025-11-25").await?;

@@ -1,12 +1,15 @@
 //! End to end: the built broker, a Forgejo stand-in, real children, real clients, real bytes.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod children;
 mod client_documents;
 mod clients;
 mod discovery;
 mod documents;
 mod doors;
+mod entry;
+mod known_clients;
 mod login;
 mod mcp;
 mod modern;
@@ -14,7 +17,9 @@ mod native;
 mod operation;
 mod outlive;
 mod proxies;
+mod rates;
 mod recorded;
 mod secrets;
 mod tokens;
+mod tools;
 mod upstream;

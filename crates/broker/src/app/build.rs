@@ -40,6 +40,7 @@ use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
 use crate::config::{CageMode, Config, ConfiguredClient, Keys, RateConfig};
 use crate::documents::Documents;
+use crate::entry::{Entry, EntryLists, EntryParts};
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
 use crate::live_grants::LiveGrants;
@@ -159,9 +160,25 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         store: store.clone(),
         clock: Arc::clone(&clock),
         audit: audit.clone(),
-        configured: config.clients.configured.iter().map(configured_client).collect(),
+        configured: config
+            .clients
+            .configured
+            .iter()
+            .map(|client| configured_client(client, config.rates.client))
+            .collect(),
         documents: documents(config, &policy, &clock)?,
         issuer: issuer.to_owned(),
+    });
+    let entry = Entry::new(EntryParts {
+        lists: EntryLists::load(&store, &config.entry.allowed).await?,
+        recheck: config.entry.recheck,
+        upstream: upstream.clone(),
+        credentials: credentials.clone(),
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        audit: audit.clone(),
+        grants: grants.clone(),
+        bridge: bridge.clone(),
     });
     let app = Arc::new(App {
         site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config), clients.kinds()),
@@ -179,6 +196,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         bridge,
         grants,
         audit,
+        entry,
         changing: tokio::sync::Mutex::default(),
         uses: Mutex::default(),
     });
@@ -187,6 +205,10 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     background.tasks.spawn({
         let cancel = cancel.clone();
         async move { credentials.run(cancel).await }
+    });
+    background.tasks.spawn({
+        let (app, cancel) = (Arc::clone(&app), cancel.clone());
+        async move { app.entry.run(cancel).await }
     });
     background.tasks.spawn(upkeep::run(Arc::clone(&app), retention(config), cancel.clone()));
     Ok((app, spawner))
@@ -218,9 +240,10 @@ fn rate_limits(rates: &RateConfig) -> RateLimits {
     }
 }
 
-fn configured_client(client: &ConfiguredClient) -> StaticClient {
+fn configured_client(client: &ConfiguredClient, rate: Option<Rate>) -> StaticClient {
     let secret = client.secret.as_ref().map(SecretString::expose_secret);
     StaticClient::new(client.id.as_str().into(), client.name.clone(), client.redirect_uris.clone(), secret)
+        .limited(rate)
 }
 
 fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {

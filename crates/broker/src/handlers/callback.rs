@@ -21,6 +21,7 @@ use url::Url;
 use crate::app::App;
 use crate::audit::Entry;
 use crate::browser::Cookies;
+use crate::entry;
 use crate::handlers::authorize::{add_cookie, see_other};
 use crate::login::PendingLogin;
 use crate::middleware::RequestId;
@@ -40,6 +41,8 @@ pub(crate) enum Cause {
     Exchange(#[from] ExchangeError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error("{0}")]
+    NotAllowed(entry::Refusal),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -70,7 +73,10 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
 ) -> Result<Response, RouteError> {
     let parameters = Parameters::read(query.as_deref().unwrap_or_default());
-    finish(&app, &headers, parameters, &request_id).await.map_err(|cause| RouteError { cause, request_id })
+    finish(&app, &headers, parameters, &request_id).await.map_err(|cause| {
+        cause.note(&app, &request_id);
+        RouteError { cause, request_id }
+    })
 }
 
 async fn finish(
@@ -117,6 +123,19 @@ async fn finish(
 
     let pair = app.upstream.exchange(&code, &verifier).await?;
     let identity = app.upstream.identity(&pair.access_token).await?;
+    if let Err(refusal) = app.entry.judge_login(&identity, &pair.access_token).await? {
+        let id = identity.id.to_string();
+        let text = refusal.to_string();
+        let entry = Entry {
+            client: Some(request.client.as_str()),
+            subject: Some(&id),
+            request_id: Some(request_id.as_str()),
+            detail: Some(&text),
+            ..Entry::default()
+        };
+        app.audit.record("login", refusal.as_str(), &entry);
+        return Err(Cause::NotAllowed(refusal));
+    }
     let missing = missing_scopes(app, &pair).await;
     let own_code = PlainToken::generate(TokenKind::Code, app.random.as_ref())?;
     let grant = GrantId::generate(app.random.as_ref())?;
@@ -149,6 +168,7 @@ async fn finish(
             },
         })
         .await?;
+    app.entry.entered(&completed.user.to_shared());
     app.login_completed(&completed).await;
     let entry = Entry {
         actor: Some(completed.user.as_str()),
@@ -213,6 +233,16 @@ impl Parameters {
 // === impl Cause ===
 
 impl Cause {
+    /// Writes down that a login failed, where one was under way. Who was refused by the lists is written down already.
+    fn note(&self, app: &App, request_id: &RequestId) {
+        let text = match self {
+            Self::NoState | Self::UnknownState | Self::NotAllowed(_) => return,
+            other => other.to_string(),
+        };
+        let entry = Entry { request_id: Some(request_id.as_str()), detail: Some(&text), ..Entry::default() };
+        app.audit.record("login", "failed", &entry);
+    }
+
     /// What the operator should look at, if Forgejo's text tells.
     fn hint(&self) -> Option<&'static str> {
         match self {
@@ -239,6 +269,12 @@ impl IntoResponse for RouteError {
                 "Forgejo does not let this account in",
                 format!("Reason: {blocked}."),
                 "Log in at Forgejo itself, do what it asks for, and start the connection again.",
+            ),
+            Cause::NotAllowed(_) => (
+                StatusCode::FORBIDDEN,
+                "You may not use this server",
+                format!("You are logged in at Forgejo, but {text}."),
+                "Nothing was granted. Ask the operator of this server to be let in, or log in at Forgejo with another account and start again.",
             ),
             Cause::Exchange(ExchangeError::Unreachable(_)) | Cause::Identity(IdentityError::Unreachable(_)) => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -24,11 +24,12 @@ use crate::browser::Cookies;
 use crate::clients::Clients;
 use crate::config::{BaseUrl, PublicUrl};
 use crate::entry::Entry;
+use crate::examination::Examination;
 use crate::live_grants::{LiveGrant, LiveGrants};
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
 
-mod build;
+pub(crate) mod build;
 mod upkeep;
 
 pub use build::run;
@@ -51,6 +52,8 @@ pub(crate) struct App {
     pub(crate) limits: RateLimits,
     pub(crate) audit: Audit,
     pub(crate) entry: Entry,
+    /// Answers `fjmcp-broker doctor`.
+    pub(crate) examination: Arc<Examination>,
     /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.
     changing: tokio::sync::Mutex<()>,
     /// Grants used since the last time uses were written down.

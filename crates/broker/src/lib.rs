@@ -14,6 +14,7 @@ mod clients;
 pub mod config;
 mod documents;
 mod entry;
+mod examination;
 mod fetch;
 mod gateway_events;
 mod handlers;

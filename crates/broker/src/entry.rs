@@ -198,8 +198,9 @@ impl Entry {
         let asked = tokio::time::timeout(patience, self.ask(user)).await;
         match asked.unwrap_or_else(|_| Err(unavailable("Forgejo does not answer in time".to_owned()))) {
             Ok(Ok(())) => {
-                if standing.settle(Verdict::Admitted, asked_at).is_some_and(|before| before != Verdict::Admitted) {
-                    self.grants.suspend(user, false);
+                standing.settle(Verdict::Admitted, asked_at);
+                // Asked there, because what is known of him may have been forgotten meanwhile.
+                if self.grants.suspend(user, false) {
                     self.note(user, "entry_resumed", "ok", None);
                 }
                 Ok(())

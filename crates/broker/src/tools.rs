@@ -1,8 +1,10 @@
 //! Who may use which of the worker's tools, as the bridge asks it, and the audit of their calls.
 
+use std::sync::Arc;
+
 use bridge::profile::WorkerProfile;
 use bridge::reply::Principal;
-use bridge::tools::{ToolCall, ToolGroup, ToolPolicy, ToolRules};
+use bridge::tools::{ToolCall, ToolGroup, ToolPolicy, ToolRules, Tools};
 use oauth::scope::Access;
 
 use crate::audit::{Audit, Entry};
@@ -10,13 +12,19 @@ use crate::config::Config;
 use crate::live_grants::LiveGrants;
 
 /// What grants allow, and where calls are written down.
-pub(crate) struct GrantTools {
-    pub(crate) grants: LiveGrants,
-    pub(crate) audit: Audit,
+struct GrantTools {
+    grants: LiveGrants,
+    audit: Audit,
+}
+
+/// Everything that the bridge has to know of a program's tools.
+pub(crate) fn of(config: &Config, profile: &WorkerProfile, grants: &LiveGrants, audit: &Audit) -> Tools {
+    let policy = GrantTools { grants: grants.clone(), audit: audit.clone() };
+    Tools { rules: rules(config, profile), policy: Arc::new(policy) }
 }
 
 /// The profile's marks with the operator's changes in them.
-pub(crate) fn rules(config: &Config, profile: &WorkerProfile) -> ToolRules {
+fn rules(config: &Config, profile: &WorkerProfile) -> ToolRules {
     let (marks, settings) = (&profile.tools, &config.tools);
     let is_open = |group: &str| config.gateway.open_doors.iter().any(|open| open == group);
     ToolRules {

@@ -11,7 +11,6 @@ use bridge::config::BridgeConfig;
 use bridge::observer::NoObserver;
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
-use bridge::tools::Tools;
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
@@ -52,7 +51,7 @@ use crate::serve::{Limits, Server, Stop};
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
-use crate::tools::{self, GrantTools};
+use crate::tools;
 use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -142,10 +141,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         grants: grants.clone(),
     };
     let profile = config.worker.to_profile()?;
-    let tools = Tools {
-        rules: tools::rules(config, &profile),
-        policy: Arc::new(GrantTools { grants: grants.clone(), audit: audit.clone() }),
-    };
+    let tools = tools::of(config, &profile, &grants, &audit);
     let spawner = Spawner::start(profile, spawn_config(config, &gateway))?;
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(

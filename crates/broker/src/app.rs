@@ -178,6 +178,7 @@ impl App {
     /// A login has been stored: its credential takes effect, and grants that it ended end here too.
     pub(crate) async fn login_completed(&self, login: &LoginCompleted) {
         self.credentials.replaced(login.user.as_str());
+        self.entry.entered(&login.user.to_shared());
         for grant in &login.ended_grants {
             self.grants.end(grant);
             self.bridge.end_grant(grant.as_str()).await;

@@ -199,7 +199,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         random,
         repositories: Repositories::new(upstream.clone(), Arc::new(credentials.clone())),
         upstream,
-        credentials: credentials.clone(),
+        credentials,
         bridge,
         grants,
         audit,
@@ -208,18 +208,23 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         account_changes: tokio::sync::Mutex::default(),
         uses: Mutex::default(),
     });
+    look_after(&app, &gateway, retention(config), background);
+    Ok((app, spawner))
+}
+
+/// What runs beside the requests.
+fn look_after(app: &Arc<App>, gateway: &Gateway, retention: Retention, background: &Background) {
     let cancel = &background.cancel;
     background.tasks.spawn(gateway.serve(cancel.clone()));
     background.tasks.spawn({
-        let cancel = cancel.clone();
+        let (credentials, cancel) = (app.credentials.clone(), cancel.clone());
         async move { credentials.run(cancel).await }
     });
     background.tasks.spawn({
-        let (app, cancel) = (Arc::clone(&app), cancel.clone());
+        let (app, cancel) = (Arc::clone(app), cancel.clone());
         async move { app.entry.run(cancel).await }
     });
-    background.tasks.spawn(upkeep::run(Arc::clone(&app), retention(config), cancel.clone()));
-    Ok((app, spawner))
+    background.tasks.spawn(upkeep::run(Arc::clone(app), retention, cancel.clone()));
 }
 
 /// Nothing where documents are switched off.

@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use forgejo::credential_store::IssuedPair;
-use forgejo::oauth_client::{ExchangeError, IdentityError, for_display};
+use forgejo::oauth_client::{ExchangeError, Identity, IdentityError, for_display};
 use oauth::error::ErrorCode;
 use oauth::random::NoRandomness;
 use oauth::token::TokenHash;
@@ -16,11 +16,7 @@ use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
-<<<<<<< HEAD
-use crate::browser::Cookies;
 use crate::entry;
-=======
->>>>>>> main
 use crate::handlers::authorize::{add_cookie, see_other};
 use crate::login::{self, Aim, BeginError, PendingLogin};
 use crate::middleware::RequestId;
@@ -107,72 +103,43 @@ async fn finish(
 
     let pair = app.upstream.exchange(&code, &verifier).await?;
     let identity = app.upstream.identity(&pair.access_token).await?;
-    if let Err(refusal) = app.entry.judge_login(&identity, &pair.access_token).await? {
-        let id = identity.id.to_string();
-        let text = refusal.to_string();
-        let entry = Entry {
-            client: Some(request.client.as_str()),
-            subject: Some(&id),
-            request_id: Some(request_id.as_str()),
-            detail: Some(&text),
-            ..Entry::default()
-        };
-        app.audit.record("login", refusal.as_str(), &entry);
-        return Err(Cause::NotAllowed(refusal));
-    }
+    refuse_outsiders(app, &aim, &identity, &pair, request_id).await?;
     let missing = missing_scopes(app, &pair).await;
-<<<<<<< HEAD
-    let own_code = PlainToken::generate(TokenKind::Code, app.random.as_ref())?;
-    let grant = GrantId::generate(app.random.as_ref())?;
-    let user_id_if_new = UserId::generate(app.random.as_ref())?;
-    let now = app.clock.now();
-    let completed = app
-        .store
-        .complete_login(&CompletedLogin {
-            upstream: UpstreamLogin {
-                user_id_if_new: &user_id_if_new,
-                issuer: app.upstream.issuer(),
-                sub: &identity.sub,
-                login: &identity.login,
-                forgejo_id: identity.id,
-                credential: new_credential(&pair),
-                now,
-            },
-            grant: NewGrant {
-                id: grant.clone(),
-                client: &request.client,
-                scope: request.scope,
-                limits: &GrantLimits::default(),
-                resource: app.site.resource.as_str(),
-            },
-            code: NewCode {
-                hash: own_code.hash(),
-                code_challenge: &request.code_challenge,
-                redirect_uri: request.redirect_uri.as_str(),
-                expires_at: now.plus(app.policy.lifetimes.code),
-            },
-        })
-        .await?;
-    app.entry.entered(&completed.user.to_shared());
-    app.login_completed(&completed).await;
-    let entry = Entry {
-        actor: Some(completed.user.as_str()),
-        client: Some(request.client.as_str()),
-        subject: Some(grant.as_str()),
-        request_id: Some(request_id.as_str()),
-        ..Entry::default()
-=======
     let arrival = Arrival { pair: &pair, identity: &identity, headers, request_id };
     let Onward { target, cookie } = match aim {
         Aim::Authorize(consented) if consented.choose => arrival.choose(app, *consented).await?,
         Aim::Authorize(consented) => arrival.authorize(app, &consented).await?,
         Aim::Account => arrival.enter_account(app).await?,
->>>>>>> main
     };
     let mut response = if missing.is_empty() { see_other(&target) } else { narrower_grant(app, &missing, &target) };
     add_cookie(&mut response, clear_cookie);
     add_cookie(&mut response, cookie);
     Ok(response)
+}
+
+/// Whoever may not enter leaves nothing here: no row, no credential, no grant.
+async fn refuse_outsiders(
+    app: &App,
+    aim: &Aim,
+    identity: &Identity,
+    pair: &IssuedPair,
+    request_id: &RequestId,
+) -> Result<(), Cause> {
+    let Err(refusal) = app.entry.judge_login(identity, &pair.access_token).await? else { return Ok(()) };
+    let client = match aim {
+        Aim::Authorize(consented) => Some(consented.request.client.as_str()),
+        Aim::Account => None,
+    };
+    let (id, text) = (identity.id.to_string(), refusal.to_string());
+    let entry = Entry {
+        client,
+        subject: Some(&id),
+        request_id: Some(request_id.as_str()),
+        detail: Some(&text),
+        ..Entry::default()
+    };
+    app.audit.record("login", refusal.as_str(), &entry);
+    Err(Cause::NotAllowed(refusal))
 }
 
 /// The user changed his mind at Forgejo.

@@ -8,6 +8,10 @@ pub trait Observer: Send + Sync + 'static {
     fn worker_started(&self) {}
     /// A worker could not be started, or did not answer `initialize`.
     fn worker_start_failed(&self) {}
+    /// A session or grant was given a worker that had been started ahead.
+    fn warm_worker_used(&self) {}
+    /// A worker that had been started ahead ended before anybody needed it.
+    fn warm_worker_lost(&self) {}
     /// A worker ended. `expected` if the broker stopped it.
     fn worker_ended(&self, report: &ExitReport, expected: bool) {
         let _ = (report, expected);
@@ -24,6 +28,10 @@ pub trait Observer: Send + Sync + 'static {
     }
     /// A session was created.
     fn session_created(&self) {}
+    /// So many sessions were forgotten because their grant or user had too many.
+    fn sessions_forgotten(&self, number: usize) {
+        let _ = number;
+    }
     /// A session got a fresh worker without its client noticing.
     fn session_revived(&self) {}
     /// A worker was stopped while its session lives on.
@@ -71,8 +79,10 @@ pub struct Figures {
     pub sessions: usize,
     /// Event streams that a client is reading.
     pub streams: usize,
-    /// Workers, starting ones included.
+    /// Workers of sessions and grants, starting ones included.
     pub workers: usize,
+    /// Workers that wait for their first user.
+    pub warm_workers: usize,
     /// Calls without an answer.
     pub calls: usize,
     /// Workers started since the broker's start.

@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use crate::rate_limit::Rate;
 
 mod build;
+mod capacity;
 mod clients;
 mod duration;
 mod file;
@@ -36,6 +37,7 @@ mod show;
 mod tests;
 mod worker;
 
+pub use capacity::{Bound, Capacity};
 pub use flags::FlagValues;
 pub use hosts::AllowedHost;
 pub use load::{Loaded, listen_address, load};
@@ -238,12 +240,18 @@ pub struct RateConfig {
 }
 
 /// Caps on sessions and calls.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SessionConfig {
+    /// What the system lets this process have.
+    pub capacity: Capacity,
     /// Live sessions at once.
     pub max_sessions: usize,
     /// Live sessions of one user at once.
     pub max_sessions_per_user: usize,
+    /// Workers that wait for their first user.
+    pub warm_workers: usize,
+    /// Stored sessions of one connection; of a user four times as many.
+    pub max_stored_sessions: usize,
     /// After how long without a call a worker is stopped.
     pub idle_timeout: Duration,
     /// After how long without a request a stored session is forgotten.

@@ -16,6 +16,7 @@ mod documents;
 mod fetch;
 mod gateway_events;
 mod handlers;
+mod instance;
 mod live_grants;
 mod login;
 pub mod middleware;

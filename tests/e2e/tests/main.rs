@@ -1,12 +1,14 @@
 //! End to end: the built broker, a Forgejo stand-in, real children, real clients, real bytes.
 #![forbid(unsafe_code)]
 
+mod chaos;
 mod children;
 mod client_documents;
 mod clients;
 mod discovery;
 mod documents;
 mod doors;
+mod leaks;
 mod login;
 mod mcp;
 mod modern;

@@ -18,7 +18,6 @@ use forgejo::token_source::Now;
 use governor::clock::MonotonicClock;
 use ipnet::IpNet;
 use oauth::clock::{Clock, SystemClock};
-use oauth::id::GrantId;
 use oauth::random::{OsRandom, Random};
 use oauth::redirect_uri::AllowList;
 use oauth::token::Lifetimes;
@@ -37,10 +36,11 @@ use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
-use crate::config::{CageMode, Config, ConfiguredClient, Keys, RateConfig};
+use crate::config::{Bound, CageMode, Config, ConfiguredClient, Keys, RateConfig, SessionConfig};
 use crate::documents::Documents;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
+use crate::instance;
 use crate::live_grants::LiveGrants;
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::router;
@@ -122,7 +122,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let upstream = upstream(config, &outbound, Arc::clone(&now))?;
     // The bridge is made after the credentials and told of their deaths: the cell closes the circle.
     let bridge_cell: Arc<Mutex<Option<Bridge>>> = Arc::default();
-    let owner = GrantId::generate(random.as_ref())?.to_string();
+    let owner = instance::name(state_dir(config), random.as_ref())?;
     let events = credential_events(Arc::clone(&bridge_cell));
     let credentials =
         Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner, events);
@@ -135,6 +135,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         grants: grants.clone(),
     };
     let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config, &gateway))?;
+    say_limits(&config.sessions);
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(
         bridge_config(config),
@@ -295,7 +296,7 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
 
 fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     SpawnConfig {
-        state_dir: config.store.path.parent().map(Path::to_path_buf),
+        state_dir: Some(state_dir(config).to_path_buf()),
         cage: match config.worker.cage {
             CageMode::Required => cage::CageMode::Required,
             CageMode::Auto => cage::CageMode::Auto,
@@ -306,10 +307,33 @@ fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     }
 }
 
+/// The store's folder.
+fn state_dir(config: &Config) -> &Path {
+    config.store.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn say_limits(sessions: &SessionConfig) {
+    let said = |bound: &Option<Bound>| bound.as_ref().map_or_else(|| "unlimited".to_owned(), ToString::to_string);
+    tracing::info!(
+        workers.max = sessions.max_sessions,
+        workers.max_per_user = sessions.max_sessions_per_user,
+        workers.warm = sessions.warm_workers,
+        system.memory_bytes = said(&sessions.capacity.memory),
+        system.tasks = said(&sessions.capacity.tasks),
+        system.descriptors = said(&sessions.capacity.descriptors),
+        "at most {} workers at once, {} of one user",
+        sessions.max_sessions,
+        sessions.max_sessions_per_user,
+    );
+}
+
 fn bridge_config(config: &Config) -> BridgeConfig {
     BridgeConfig {
         max_sessions: config.sessions.max_sessions,
         max_sessions_per_user: config.sessions.max_sessions_per_user,
+        warm_workers: config.sessions.warm_workers,
+        max_stored_sessions: config.sessions.max_stored_sessions,
+        max_stored_sessions_per_user: config.sessions.max_stored_sessions.saturating_mul(4),
         session_idle_timeout: config.sessions.idle_timeout,
         call_deadline: config.sessions.call_deadline,
         broker_version: BUILD.version.to_owned(),

@@ -129,10 +129,16 @@ settings! {
              is claude.ai's.");
     }
     "Sessions and limits" {
-        MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Value("200"),
-            "Sessions with a live worker at once; an idle one is hibernated to make room.");
-        MAX_SESSIONS_PER_USER = Setting::one("max-sessions-per-user", "NUMBER", Value("16"),
+        MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Computed("what memory, tasks and descriptors have room for, at most 500"),
+            "Sessions with a live worker at once; an idle one is hibernated to make room. The log says at the start what the number came of.");
+        MAX_SESSIONS_PER_USER = Setting::one("max-sessions-per-user", "NUMBER", Computed("a quarter of max-sessions, at most 16"),
             "The same for one user.");
+        WARM_WORKERS = Setting::one("warm-workers", "NUMBER", Value("2"),
+            "Workers started ahead, so that the first call of a session does not wait for a process. They hold no user's access until they are \
+             given to one, for good. They count within max-sessions and make room for users. 0: none.");
+        MAX_STORED_SESSIONS = Setting::one("max-stored-sessions", "NUMBER", Value("256"),
+            "Sessions kept for one connection, hibernated ones included, and four times as many for one user; beyond it the one unused for the \
+             longest time is forgotten.");
         SESSION_IDLE_TIMEOUT = Setting::one("session-idle-timeout", "DURATION", Value("15m"),
             "After how long without a call a session's worker is stopped. The session itself stays.");
         SESSION_ABSOLUTE_LIFETIME = Setting::one("session-absolute-lifetime", "DURATION", Value("30d"),

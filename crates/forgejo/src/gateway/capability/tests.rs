@@ -45,9 +45,11 @@ fn a_later_assignment_replaces_the_earlier_one() {
     let holder = registry.find(capability.token()).unwrap();
     assert_eq!(holder.assignment(), None);
     for grant in ["first", "second"] {
-        capability.assign(GatewayAssignment { user: "7".into(), grant: grant.into() });
+        assert!(capability.assign(GatewayAssignment { user: "7".into(), grant: grant.into() }));
         assert_eq!(&*holder.assignment().unwrap().grant, grant);
     }
+    assert!(!capability.assign(GatewayAssignment { user: "8".into(), grant: "third".into() }), "it has had a user");
+    assert_eq!(&*holder.assignment().unwrap().user, "7");
     assert!(!holder.is_ready());
     capability.ready();
     assert!(holder.is_ready());

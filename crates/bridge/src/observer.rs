@@ -2,7 +2,7 @@
 
 use crate::process::ExitReport;
 
-/// Told of what happens. Called on the forwarding path: implementations only count.
+/// Told of what happens, the ways in which a worker was kept from doing harm among it. Called on the forwarding path: implementations only count.
 pub trait Observer: Send + Sync + 'static {
     /// A worker answered `initialize`.
     fn worker_started(&self) {}
@@ -16,6 +16,12 @@ pub trait Observer: Send + Sync + 'static {
     fn worker_ended(&self, report: &ExitReport, expected: bool) {
         let _ = (report, expected);
     }
+    /// A worker had more threads and processes than it may have, and was ended for it.
+    fn worker_overgrown(&self) {}
+    /// A worker did not end when asked to, and was killed.
+    fn worker_killed(&self) {}
+    /// A process that a worker had left behind was killed.
+    fn orphan_killed(&self) {}
     /// A line of a worker was skipped.
     fn line_skipped(&self, why: SkippedLine) {
         let _ = why;
@@ -64,6 +70,12 @@ pub enum DroppedMessage {
     NoStream,
     /// Progress for a call that is over.
     StaleProgress,
+}
+
+impl std::fmt::Debug for dyn Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// An [`Observer`] that counts nothing.

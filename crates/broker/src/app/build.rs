@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use bridge::bridge::Bridge;
 use bridge::cage;
 use bridge::config::BridgeConfig;
-use bridge::observer::NoObserver;
+use bridge::observer::{NoObserver, Observer};
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
@@ -63,11 +63,12 @@ const LAST_STEPS: Duration = Duration::from_secs(2);
 pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     cage::harden_self().context("cannot shield the process from its workers")?;
     become_subreaper().context("cannot inherit what workers leave behind")?;
-    let _reaper = OrphanReaper::start().context("cannot watch for orphaned processes")?;
+    let observer: Arc<dyn Observer> = Arc::new(NoObserver);
+    let _reaper = OrphanReaper::start(Arc::clone(&observer)).context("cannot watch for orphaned processes")?;
     let limits = Limits::new(config.http.max_connections, config.shutdown_grace);
     let server = Server::bind(config.http.listen, limits).await?;
     let background = Background::default();
-    let (app, spawner) = build(&config, &background).await?;
+    let (app, spawner) = build(&config, &background, observer).await?;
     let router = router::build(Arc::clone(&app), &config.http)?;
 
     let grace = config.shutdown_grace;
@@ -106,7 +107,11 @@ impl Background {
     }
 }
 
-async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<App>, Spawner)> {
+async fn build(
+    config: &Config,
+    background: &Background,
+    observer: Arc<dyn Observer>,
+) -> anyhow::Result<(Arc<App>, Spawner)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(OsRandom::default());
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
@@ -134,16 +139,10 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         gateway: gateway.clone(),
         grants: grants.clone(),
     };
-    let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config, &gateway))?;
+    let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config, &gateway, Arc::clone(&observer)))?;
     say_limits(&config.sessions);
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
-    let bridge = Bridge::start(
-        bridge_config(config),
-        spawner.clone(),
-        Arc::new(issue),
-        Arc::new(sessions),
-        Arc::new(NoObserver),
-    );
+    let bridge = Bridge::start(bridge_config(config), spawner.clone(), Arc::new(issue), Arc::new(sessions), observer);
     *bridge_cell.lock() = Some(bridge.clone());
 
     let policy = policy(config);
@@ -294,7 +293,7 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
     })
 }
 
-fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
+fn spawn_config(config: &Config, gateway: &Gateway, observer: Arc<dyn Observer>) -> SpawnConfig {
     SpawnConfig {
         state_dir: Some(state_dir(config).to_path_buf()),
         cage: match config.worker.cage {
@@ -303,6 +302,7 @@ fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
             CageMode::Off => cage::CageMode::Off,
         },
         listeners: Some(Arc::new(WorkerListeners(gateway.clone()))),
+        observer,
         ..SpawnConfig::default()
     }
 }

@@ -23,23 +23,23 @@ const PAUSE: Duration = Duration::from_millis(60);
 
 /// What all clients share.
 #[derive(Default)]
-pub struct Field {
-    pub over: AtomicBool,
+pub(crate) struct Field {
+    pub(crate) over: AtomicBool,
     /// How often the broker has been killed: a connection may break only if this has changed.
-    pub lives: AtomicU64,
-    pub tally: Mutex<Tally>,
+    pub(crate) lives: AtomicU64,
+    pub(crate) tally: Mutex<Tally>,
 }
 
 #[derive(Default)]
-pub struct Tally {
-    pub right: u64,
+pub(crate) struct Tally {
+    pub(crate) right: u64,
     /// Clear errors, by what they say.
-    pub errors: BTreeMap<String, u64>,
+    pub(crate) errors: BTreeMap<String, u64>,
     /// Calls that broke off with the broker's life.
-    pub cut: u64,
-    pub logins: u64,
+    pub(crate) cut: u64,
+    pub(crate) logins: u64,
     /// What must not be.
-    pub wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
 }
 
 enum Speech {
@@ -47,7 +47,7 @@ enum Speech {
     Stateless(Box<Modern>),
 }
 
-pub struct Client {
+pub(crate) struct Client {
     login: String,
     others: Vec<String>,
     oauth: OAuthClient,
@@ -69,18 +69,24 @@ enum Outcome {
 
 impl Client {
     /// With a session of its own.
-    pub fn with_session(name: String, login: &str, others: Vec<String>, oauth: OAuthClient, mcp: Mcp) -> Self {
+    pub(crate) fn with_session(name: String, login: &str, others: Vec<String>, oauth: OAuthClient, mcp: Mcp) -> Self {
         let speech = Speech::Session(Box::new(mcp));
         Self { login: login.to_owned(), others, oauth, speech, calls: 0, name }
     }
 
     /// Of 2026-07-28.
-    pub fn stateless(name: String, login: &str, others: Vec<String>, oauth: OAuthClient, modern: Modern) -> Self {
+    pub(crate) fn stateless(
+        name: String,
+        login: &str,
+        others: Vec<String>,
+        oauth: OAuthClient,
+        modern: Modern,
+    ) -> Self {
         let speech = Speech::Stateless(Box::new(modern));
         Self { login: login.to_owned(), others, oauth, speech, calls: 0, name }
     }
 
-    pub async fn run(mut self, field: Arc<Field>, mut dice: Dice) -> Self {
+    pub(crate) async fn run(mut self, field: Arc<Field>, mut dice: Dice) -> Self {
         while !field.over.load(Ordering::Relaxed) {
             let life = field.lives.load(Ordering::SeqCst);
             let outcome = self.call(dice.below(2) == 0).await;
@@ -193,7 +199,7 @@ impl Client {
     }
 
     /// The storm is over: the same session, or the same client, has to serve its user again.
-    pub async fn still_served(&mut self) -> Result<(), String> {
+    pub(crate) async fn still_served(&mut self) -> Result<(), String> {
         let mut last = String::new();
         // Longer than a seat rests whose workers have crashed again and again.
         for _ in 0..200 {

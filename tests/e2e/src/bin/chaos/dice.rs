@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 // === impl Dice ===
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -20,17 +20,17 @@ impl Dice {
     }
 
     /// A number below `sides`, which is not 0.
-    pub fn below(&mut self, sides: u64) -> u64 {
+    pub(crate) fn below(&mut self, sides: u64) -> u64 {
         self.throw() % sides
     }
 
     /// One of them.
-    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         let sides = u64::try_from(of.len()).ok().filter(|sides| *sides > 0)?;
         of.get(usize::try_from(self.below(sides)).ok()?)
     }
 
-    pub fn up_to(&mut self, longest: Duration) -> Duration {
+    pub(crate) fn up_to(&mut self, longest: Duration) -> Duration {
         let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).max(1);
         Duration::from_millis(self.below(millis))
     }

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 /// Passes connections on until it is killed.
-pub async fn run(listen: SocketAddr, target: SocketAddr) -> Result<()> {
+pub(crate) async fn run(listen: SocketAddr, target: SocketAddr) -> Result<()> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     loop {
         let (mut near, _) = listener.accept().await?;
@@ -26,7 +26,7 @@ pub async fn run(listen: SocketAddr, target: SocketAddr) -> Result<()> {
     }
 }
 
-pub struct Front {
+pub(crate) struct Front {
     listen: SocketAddr,
     target: SocketAddr,
     process: Child,
@@ -35,17 +35,17 @@ pub struct Front {
 // === impl Front ===
 
 impl Front {
-    pub async fn start(listen: SocketAddr, target: SocketAddr) -> Result<Self> {
+    pub(crate) async fn start(listen: SocketAddr, target: SocketAddr) -> Result<Self> {
         let process = spawn(listen, target).await?;
         Ok(Self { listen, target, process })
     }
 
     /// SIGKILL.
-    pub async fn kill(&mut self) -> Result<()> {
+    pub(crate) async fn kill(&mut self) -> Result<()> {
         self.process.kill().await.context("cannot kill the front")
     }
 
-    pub async fn restart(&mut self) -> Result<()> {
+    pub(crate) async fn restart(&mut self) -> Result<()> {
         self.process = spawn(self.listen, self.target).await?;
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bridge::cage::Rung;
 use bridge::profile::WorkerEra;
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -135,6 +136,8 @@ pub struct WorkerConfig {
     pub era: Option<WorkerEra>,
     /// How workers are confined.
     pub cage: CageMode,
+    /// No higher rung than this is tried.
+    pub highest_rung: Rung,
     /// Added to the profile's paths.
     pub allowed_paths: Vec<PathBuf>,
     /// Whether workers may start processes, if the profile does not say so already.

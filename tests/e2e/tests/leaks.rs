@@ -9,7 +9,7 @@ use e2e::children;
 use e2e::mcp::Mcp;
 use e2e::processes::{descriptors_of, resident_bytes, threads_of};
 use e2e::stack::{Stack, eventually};
-use forgejo_sim::SimConfig;
+use forgejo_sim::{NewUser, SimConfig};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -99,6 +99,7 @@ async fn sessions_that_come_and_go_leave_nothing_behind() -> Result<()> {
         .with("RATE_LIMIT_GRANT", "off")
         .with("LOG_LEVEL", "warn");
     let stack = Stack::start_with(&children::fixture("2.34.1")?, SimConfig::default(), settings).await?;
+    stack.sim.create_user(NewUser::new("carol", "carol-password"));
     let mut tokens = Vec::new();
     for login in ["alice", "bob", "carol"] {
         tokens.push(stack.log_in(login).await?.1.access_token);

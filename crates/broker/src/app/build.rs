@@ -301,6 +301,7 @@ fn spawn_config(config: &Config, gateway: &Gateway, observer: Arc<dyn Observer>)
             CageMode::Auto => cage::CageMode::Auto,
             CageMode::Off => cage::CageMode::Off,
         },
+        highest_rung: config.worker.highest_rung,
         listeners: Some(Arc::new(WorkerListeners(gateway.clone()))),
         observer,
         ..SpawnConfig::default()

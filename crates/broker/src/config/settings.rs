@@ -73,6 +73,9 @@ settings! {
         WORKER_CAGE = Setting::one("worker-cage", "required|auto|off", Value("auto"),
             "How workers are confined: auto takes what the kernel allows, required refuses to start with less than Landlock and seccomp, off \
              leaves a clean environment only.");
+        WORKER_CAGE_MAX_RUNG = Setting::one("worker-cage-max-rung", "1|2|3", Value("3"),
+            "The highest rung of the cage that is tried: 1 is a clean environment and resource limits, 2 adds Landlock and seccomp, 3 a network of \
+             the worker's own. Lower it only to find out what a program needs.");
         WORKER_ALLOWED_PATHS = Setting::list("worker-allowed-paths", "PATH", Unset("none"),
             "Files and folders that the worker reads or executes besides its program, what interprets that, and the system's libraries, such as \
              a virtual environment. With Landlock it can open no others.");

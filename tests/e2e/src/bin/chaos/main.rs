@@ -22,7 +22,7 @@ use e2e::mcp::Mcp;
 use e2e::modern::Modern;
 use e2e::processes::{descriptors_of, exists, kill_9, resident_bytes};
 use e2e::stack::{Stack, eventually};
-use forgejo_sim::SimConfig;
+use forgejo_sim::{NewUser, SimConfig};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -91,8 +91,10 @@ async fn storm(arguments: &Arguments) -> Result<()> {
         .with("SESSION_IDLE_TIMEOUT", "2s")
         .with("RATE_LIMIT_UNAUTHENTICATED", "off")
         .with("MAX_SESSIONS", "60")
+        .with("WARM_WORKERS", "2")
         .with("LOG_LEVEL", "warn");
     let mut stack = Stack::start_with(&children::fixture("2.34.1")?, sim, settings).await?;
+    stack.sim.create_user(NewUser::new("carol", "carol-password"));
     let mut front = Front::start(listen, stack.sim.address()).await?;
     let clients = clients(&stack, arguments).await?;
     quiet(&stack).await?;

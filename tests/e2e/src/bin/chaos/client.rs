@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(60);
 #[derive(Default)]
 pub(crate) struct Field {
     pub(crate) over: AtomicBool,
-    /// How often the broker has been killed: a connection may break only if this has changed.
+    /// Raised when the broker is killed and when it is up again: odd while it is away. A connection may break only then.
     pub(crate) lives: AtomicU64,
     pub(crate) tally: Mutex<Tally>,
 }
@@ -90,7 +90,7 @@ impl Client {
         while !field.over.load(Ordering::Relaxed) {
             let life = field.lives.load(Ordering::SeqCst);
             let outcome = self.call(dice.below(2) == 0).await;
-            let broker_died = field.lives.load(Ordering::SeqCst) != life;
+            let broker_died = life % 2 == 1 || field.lives.load(Ordering::SeqCst) != life;
             let log_in = self.note(&field, outcome, broker_died);
             if log_in && self.log_in_again().await.is_ok() {
                 field.tally.lock().logins += 1;

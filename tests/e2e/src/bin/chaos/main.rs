@@ -216,7 +216,7 @@ async fn rage(
                 front.restart().await?;
                 deeds.fronts += 1;
             }
-            4 => {
+            4 | 5 => {
                 stack.sim.advance(Duration::from_hours(2));
                 deeds.expiries += 1;
             }

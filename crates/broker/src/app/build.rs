@@ -170,6 +170,7 @@ async fn build(
         bridge,
         grants,
         audit,
+        changing: tokio::sync::Mutex::default(),
         uses: Mutex::default(),
     });
     let cancel = &background.cancel;

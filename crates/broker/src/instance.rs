@@ -38,7 +38,8 @@ pub(crate) fn name(state_dir: &Path, random: &dyn Random) -> anyhow::Result<Stri
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         writeln!(file, "{name}")?;
         file.sync_all()?;
-        fs::rename(&fresh, &path)
+        fs::rename(&fresh, &path)?;
+        Ok::<(), io::Error>(())
     };
     write().with_context(remedy)?;
     Ok(name)

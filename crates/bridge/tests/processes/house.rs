@@ -27,7 +27,7 @@ use crate::roles;
 use crate::workers::{RUNGS, SHORT, config, line, lines, profile, request};
 
 /// How long the broker may take to find out.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One broker on one rung.
 struct House {

@@ -50,14 +50,14 @@ impl Capability {
     }
 
     /// Gives the worker to a user's grant; a later call replaces the earlier one by another grant of the same user. A worker that
-    /// has had a user never gets another: `false`, and it keeps the one it has.
-    pub fn assign(&self, assignment: GatewayAssignment) -> bool {
+    /// has had a user never gets another; it keeps the one it has.
+    pub fn assign(&self, assignment: GatewayAssignment) {
         let mut present = self.holder.assignment.write();
         if present.as_ref().is_some_and(|present| present.user != assignment.user) {
-            return false;
+            tracing::error!("a worker was about to be given to a second user; it stays with the first");
+            return;
         }
         *present = Some(assignment);
-        true
     }
 
     /// Start-up is over: `GET /api/v1/version` and `/api/v1/user` are forwarded like everything else from now on.

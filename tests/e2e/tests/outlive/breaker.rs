@@ -28,7 +28,7 @@ async fn a_forgejo_that_is_away_keeps_no_worker_from_starting() -> Result<()> {
         for fault in [Fault::Reset, Fault::Status(503), Fault::Hang] {
             let stack = house(habits).await?;
             let (_, tokens) = stack.log_in("alice").await?;
-            stack.sim.add_fault(FaultRule::on("/", fault.clone()));
+            stack.sim.add_fault(FaultRule::on("/", fault));
             let mut sessions = Vec::new();
             for number in 0..STARTS {
                 let session = begin(&stack, &tokens.access_token).await;

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::dice::Dice;
 
 /// An answer that takes longer counts as none.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The longest time that a client thinks between two calls.
 const PAUSE: Duration = Duration::from_millis(60);
 

@@ -1,4 +1,4 @@
-//! Chance that can be repeated: the same seed gives the same throws (SplitMix64).
+//! Chance that can be repeated: the same seed gives the same throws (`SplitMix64`).
 
 use std::time::Duration;
 

@@ -28,7 +28,11 @@ test: children clients ## everything: unit, property and end-to-end tests
 conformance: prepare ## the public conformance suite through the broker; writes docs/conformance.md
 	@scripts/conformance.sh --write
 
-.PHONY: chaos leak
+.PHONY: chaos leak figures
+figures: children ## what a session costs: time to its first answer with and without a warm worker, memory awake and asleep
+	$(CARGO) build --quiet --bins
+	@$(CARGO) run --quiet -p e2e --bin figures
+
 chaos: ## kill workers, broker and stand-in at random under load (CHAOS_SECONDS=180, SEED=1)
 	$(CARGO) build --quiet --bins
 	@$(CARGO) run --quiet -p e2e --bin chaos -- --seconds $(or $(CHAOS_SECONDS),180) --seed $(or $(SEED),1)

@@ -26,7 +26,7 @@ pub(crate) fn name(state_dir: &Path, random: &dyn Random) -> anyhow::Result<Stri
     match fs::read_to_string(&path) {
         Ok(text) if is_name(text.trim()) => return Ok(text.trim().to_owned()),
         Ok(_) => {
-            tracing::warn!(path = %path.display(), "the file does not hold the name of an instance; it is written anew")
+            tracing::warn!(path = %path.display(), "the file does not hold the name of an instance; it is written anew");
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(remedy),

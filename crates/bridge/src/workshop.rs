@@ -21,6 +21,7 @@ use crate::seat::Seat;
 use crate::speech::Verdicts;
 use crate::starter::{RunningWorker, StartWorker};
 use crate::tally::Tally;
+use crate::tools::ToolDesk;
 use crate::warm::WarmPool;
 
 /// How often room is looked for before a start is refused.
@@ -37,6 +38,7 @@ pub(crate) struct Workshop {
     pub(crate) programs: Programs,
     pub(crate) vault: StateVault,
     pub(crate) warm: WarmPool,
+    pub(crate) tools: Arc<ToolDesk>,
     /// Bounds how many are starting at one time.
     pub(crate) starting: Semaphore,
     /// All tasks that hold a process.
@@ -71,6 +73,7 @@ impl Workshop {
         observer: Arc<dyn Observer>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            tools: ToolDesk::new(config.tools.clone()),
             starting: Semaphore::new(config.max_starts),
             config,
             starter,

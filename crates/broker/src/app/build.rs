@@ -11,6 +11,7 @@ use bridge::config::BridgeConfig;
 use bridge::observer::{NoObserver, Observer};
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
+use bridge::tools::Tools;
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
@@ -38,16 +39,19 @@ use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
 use crate::config::{Bound, CageMode, Config, ConfiguredClient, Keys, RateConfig, SessionConfig};
 use crate::documents::Documents;
+use crate::examination::Examination;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
 use crate::instance;
 use crate::live_grants::LiveGrants;
+use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::router;
 use crate::serve::{Limits, Server, Stop};
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
+use crate::tools::{self, GrantTools};
 use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -117,7 +121,9 @@ async fn build(
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
     let store = Store::open(&config.store.path, Arc::clone(&keys)).await?;
     let issuer = config.http.public_url.origin();
-    let audit = Audit::start(store.clone(), Arc::clone(&clock), &background.tasks, background.cancel.clone());
+    let audit_file = config.log.audit_file.clone();
+    let audit =
+        Audit::start(store.clone(), audit_file, Arc::clone(&clock), &background.tasks, background.cancel.clone());
 
     let now: Now = {
         let clock = Arc::clone(&clock);
@@ -139,10 +145,22 @@ async fn build(
         gateway: gateway.clone(),
         grants: grants.clone(),
     };
-    let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config, &gateway, Arc::clone(&observer)))?;
+    let profile = config.worker.to_profile()?;
+    let tools = Tools {
+        rules: tools::rules(config, &profile),
+        policy: Arc::new(GrantTools { grants: grants.clone(), audit: audit.clone() }),
+    };
+    let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
+    let spawner = Spawner::start(profile, cages)?;
     say_limits(&config.sessions);
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
-    let bridge = Bridge::start(bridge_config(config), spawner.clone(), Arc::new(issue), Arc::new(sessions), observer);
+    let bridge = Bridge::start(
+        BridgeConfig { tools, ..bridge_config(config) },
+        spawner.clone(),
+        Arc::new(issue),
+        Arc::new(sessions),
+        observer,
+    );
     *bridge_cell.lock() = Some(bridge.clone());
 
     let policy = policy(config);
@@ -154,7 +172,10 @@ async fn build(
         documents: documents(config, &policy, &clock)?,
         issuer: issuer.to_owned(),
     });
+    let proxies = TrustedProxies::new(&config.http.trusted_proxies);
+    let examination = Examination::new(Arc::clone(&keys), Arc::clone(&clock), random.as_ref(), issuer, proxies)?;
     let app = Arc::new(App {
+        examination: Arc::new(examination),
         site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config), clients.kinds()),
         policy,
         clients,
@@ -214,7 +235,8 @@ fn configured_client(client: &ConfiguredClient) -> StaticClient {
     StaticClient::new(client.id.as_str().into(), client.name.clone(), client.redirect_uris.clone(), secret)
 }
 
-fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
+/// The ring that the configuration names, or a new one.
+pub(crate) fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
     match keys {
         Keys::Configured(text) => KeyRing::parse(text.expose_secret()).context("encryption-keys"),
         Keys::Ephemeral => {
@@ -224,7 +246,8 @@ fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
     }
 }
 
-fn outbound(config: &Config) -> anyhow::Result<Outbound> {
+/// The client towards Forgejo.
+pub(crate) fn outbound(config: &Config) -> anyhow::Result<Outbound> {
     let settings = OutboundConfig {
         extra_ca_pem: config.forgejo.extra_ca_file.clone(),
         proxy: config.forgejo.egress_proxy.as_ref().map(|url| url.expose().clone()),
@@ -234,7 +257,8 @@ fn outbound(config: &Config) -> anyhow::Result<Outbound> {
     settings.build().context("outgoing connections")
 }
 
-fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow::Result<OAuthClient> {
+/// Forgejo as OAuth2 provider.
+pub(crate) fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow::Result<OAuthClient> {
     let forgejo = &config.forgejo;
     let settings = ForgejoConfig {
         public_url: base_url(forgejo.url.as_str())?,
@@ -255,21 +279,8 @@ async fn gateway(
     grants: &LiveGrants,
     audit: &Audit,
 ) -> anyhow::Result<Gateway> {
-    let mut open_doors = DoorGroups::default();
-    for name in &config.gateway.open_doors {
-        open_doors.insert(name.parse().context("open-doors")?);
-    }
-    let storage_origins = config.gateway.storage_origins.iter().map(|origin| Url::parse(origin));
-    let settings = GatewayConfig {
-        forgejo: base_url(config.forgejo.internal_url.as_str())?,
-        forgejo_public: base_url(config.forgejo.url.as_str())?,
-        storage_origins: storage_origins.collect::<Result<_, _>>().context("storage-origins")?,
-        open_doors,
-        limits: GatewayLimits::default(),
-        timeouts: GatewayTimeouts::default(),
-    };
     Gateway::bind(
-        settings,
+        gateway_config(config)?,
         outbound.client().clone(),
         Arc::new(credentials.clone()),
         Arc::new(grants.clone()),
@@ -277,6 +288,23 @@ async fn gateway(
     )
     .await
     .context("the gateway for workers cannot listen on 127.0.0.1")
+}
+
+/// What the gateway lets through, and where to.
+pub(crate) fn gateway_config(config: &Config) -> anyhow::Result<GatewayConfig> {
+    let mut open_doors = DoorGroups::default();
+    for name in &config.gateway.open_doors {
+        open_doors.insert(name.parse().context("open-doors")?);
+    }
+    let storage_origins = config.gateway.storage_origins.iter().map(|origin| Url::parse(origin));
+    Ok(GatewayConfig {
+        forgejo: base_url(config.forgejo.internal_url.as_str())?,
+        forgejo_public: base_url(config.forgejo.url.as_str())?,
+        storage_origins: storage_origins.collect::<Result<_, _>>().context("storage-origins")?,
+        open_doors,
+        limits: GatewayLimits::default(),
+        timeouts: GatewayTimeouts::default(),
+    })
 }
 
 fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
@@ -294,7 +322,8 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
     })
 }
 
-fn spawn_config(config: &Config, gateway: &Gateway, observer: Arc<dyn Observer>) -> SpawnConfig {
+/// How workers are run.
+pub(crate) fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     SpawnConfig {
         state_dir: Some(state_dir(config).to_path_buf()),
         cage: match config.worker.cage {
@@ -304,7 +333,6 @@ fn spawn_config(config: &Config, gateway: &Gateway, observer: Arc<dyn Observer>)
         },
         highest_rung: config.worker.highest_rung,
         listeners: Some(Arc::new(WorkerListeners(gateway.clone()))),
-        observer,
         ..SpawnConfig::default()
     }
 }
@@ -329,7 +357,8 @@ fn say_limits(sessions: &SessionConfig) {
     );
 }
 
-fn bridge_config(config: &Config) -> BridgeConfig {
+/// The bridge's limits.
+pub(crate) fn bridge_config(config: &Config) -> BridgeConfig {
     BridgeConfig {
         max_sessions: config.sessions.max_sessions,
         max_sessions_per_user: config.sessions.max_sessions_per_user,
@@ -367,7 +396,7 @@ fn retention(config: &Config) -> Retention {
         idle_client: 90 * DAY,
         session: config.sessions.absolute_lifetime,
         revocation: DAY,
-        audit: 90 * DAY,
+        audit: config.log.audit_retention,
     }
 }
 

@@ -9,6 +9,7 @@ mod discovery;
 mod doctor;
 mod documents;
 mod doors;
+mod forgejo_app;
 mod leaks;
 mod login;
 mod mcp;

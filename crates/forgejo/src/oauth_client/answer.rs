@@ -1,5 +1,7 @@
 //! One request, one bounded answer.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use reqwest::RequestBuilder;
@@ -24,33 +26,33 @@ pub(super) struct Answer {
 // === impl OAuthClient ===
 
 impl OAuthClient {
-    /// Sends with our user agent and time limit. 5xx and 429 say nothing about the user and end here.
+    /// Sends with our user agent and time limit.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, Unreachable> {
-        let mut response = request
-            .header(header::USER_AGENT, &self.inner.config.user_agent)
-            .header(header::ACCEPT, "application/json")
-            .timeout(self.request_timeout())
-            .send()
-            .await
-            .map_err(transport)?;
-        let status = response.status();
-        let headers = std::mem::take(response.headers_mut());
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            let retry_after = headers
-                .get(header::RETRY_AFTER)
-                .and_then(|value| value.to_str().ok()?.trim().parse::<u32>().ok())
-                .map(|seconds| seconds.clamp(1, LONGEST_RETRY_AFTER_S));
-            return Err(Unreachable { reason: format!("HTTP {status}"), retry_after });
-        }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(Unreachable::because(format!("HTTP {status} with a body over {BODY_LIMIT} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, headers, body: body.freeze() })
+        send(request, &self.inner.config.user_agent, self.request_timeout()).await
     }
+}
+
+/// Sends, and reads the answer whole. 5xx and 429 say nothing about the user and end here.
+pub(super) async fn send(request: RequestBuilder, user_agent: &str, limit: Duration) -> Result<Answer, Unreachable> {
+    let request = request.header(header::USER_AGENT, user_agent).header(header::ACCEPT, "application/json");
+    let mut response = request.timeout(limit).send().await.map_err(transport)?;
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        let retry_after = headers
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse::<u32>().ok())
+            .map(|seconds| seconds.clamp(1, LONGEST_RETRY_AFTER_S));
+        return Err(Unreachable { reason: format!("HTTP {status}"), retry_after });
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > BODY_LIMIT {
+            return Err(Unreachable::because(format!("HTTP {status} with a body over {BODY_LIMIT} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body: body.freeze() })
 }
 
 // === impl Answer ===

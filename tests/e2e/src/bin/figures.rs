@@ -91,9 +91,9 @@ async fn asleep() -> Result<()> {
     let stack = Stack::start_with(&children::fixture("2.34.1")?, SimConfig::default(), settings).await?;
     let (_, tokens) = stack.log_in("alice").await?;
     sleepers(&stack, &tokens.access_token, ASLEEP / 4).await?;
-    let (memory, store) = (resident_bytes(stack.broker.pid)?, store_bytes(&stack)?);
+    let (memory, store) = (resident_bytes(stack.broker.pid)?, store_bytes(&stack));
     sleepers(&stack, &tokens.access_token, ASLEEP).await?;
-    let (memory_after, store_after) = (resident_bytes(stack.broker.pid)?, store_bytes(&stack)?);
+    let (memory_after, store_after) = (resident_bytes(stack.broker.pid)?, store_bytes(&stack));
     let each = |before: u64, after: u64| after.saturating_sub(before) / ASLEEP as u64;
     say(&format!(
         "a hibernated session: {} bytes of the broker's memory, {} bytes of the store ({ASLEEP} sessions; the broker has {} KiB)",
@@ -117,12 +117,12 @@ async fn sleepers(stack: &Stack, token: &str, number: usize) -> Result<()> {
     tokio::time::timeout(Duration::from_mins(2), asleep).await.context("idle workers do not stop")
 }
 
-fn store_bytes(stack: &Stack) -> Result<u64> {
+fn store_bytes(stack: &Stack) -> u64 {
     let path = e2e::broker::database(stack.state.path());
     let mut wal = path.clone().into_os_string();
     wal.push("-wal");
     let size = |path: &std::ffi::OsStr| std::fs::metadata(path).map_or(0, |file| file.len());
-    Ok(size(path.as_os_str()) + size(&wal))
+    size(path.as_os_str()) + size(&wal)
 }
 
 #[expect(clippy::print_stdout, reason = "the report of this program")]

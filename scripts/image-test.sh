@@ -143,7 +143,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 tar -cf - --igno
 cargo fetch --locked --quiet
 # Packed, because some crates unpack to files that only their owner can read.
 for part in cache index; do cp -r "${CARGO_HOME:-$HOME/.cargo}/registry/$part" "$home/crates/registry/"; done
-chroot "$work/box" chown -R keeper: /home/keeper
+chroot "$work/box" chown -R keeper: /home/keeper/crates /home/keeper/.config
 child=${FJMCP:-${FORGEJO_MCP_BINARY:-}}
 child=${child%%:*}
 if [ -z "$child" ]; then
@@ -222,13 +222,15 @@ say "Forgejo's stand-in, and the settings"
 address=$(ip -4 route get 198.51.100.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' | head -n 1)
 [ -n "$address" ] || die "this machine has no address besides loopback, so no container can reach Forgejo's stand-in"
 cargo build --quiet -p forgejo-sim --bin forgejo-sim
+rm -f "$work/sim.json"
 "${CARGO_TARGET_DIR:-target}/debug/forgejo-sim" --listen "0.0.0.0:$sim_port" --root-url "http://$address:$sim_port" \
     --json >"$work/sim.json" 2>/dev/null &
 sim=$!
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     if [ -s "$work/sim.json" ]; then break; fi
     sleep 0.1
 done
+[ -s "$work/sim.json" ] || die "Forgejo's stand-in did not start"
 # As docs/deploy-podman.md says, but with a password, which the stand-in has and tells.
 rm -f "$home/.config/fjmcp-broker/env"
 user 'mkdir -p ~/.config/fjmcp-broker ~/.config/containers/systemd'

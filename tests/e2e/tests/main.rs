@@ -4,6 +4,7 @@
 mod children;
 mod client_documents;
 mod clients;
+mod deploy_files;
 mod discovery;
 mod doctor;
 mod documents;

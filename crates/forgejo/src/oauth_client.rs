@@ -30,6 +30,7 @@ mod token_hints;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::{Answer, bearer};
 pub use applications::{Applications, ApplicationsError, CreatedApplication, KnownApplication, Owner};
 pub use config::{ConfigError, ForgejoConfig, UrlProblem};
 pub use display_text::for_display;

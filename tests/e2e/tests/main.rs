@@ -6,6 +6,7 @@ mod chaos;
 mod children;
 mod client_documents;
 mod clients;
+mod deploy_files;
 mod discovery;
 mod doctor;
 mod documents;

@@ -3,9 +3,11 @@
 
 mod account;
 mod audit;
+mod chaos;
 mod children;
 mod client_documents;
 mod clients;
+mod deploy_files;
 mod discovery;
 mod doctor;
 mod documents;
@@ -13,6 +15,7 @@ mod doors;
 mod entry;
 mod forgejo_app;
 mod known_clients;
+mod leaks;
 mod login;
 mod mcp;
 mod modern;

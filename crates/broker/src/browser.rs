@@ -5,7 +5,8 @@
 //! None is `SameSite=Strict`, because browsers come back from Forgejo by a redirect across sites. Over plain http on loopback, where browsers and test clients
 //! disagree about `Secure`, the prefix is left out.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use cookie::{Cookie, SameSite};
 use oauth::token::{PlainToken, TokenHash};
 use store::authorizations::Purpose;
@@ -75,6 +76,20 @@ impl Cookies {
 
     fn named(self, name: &str) -> String {
         if self.secure { format!("__Host-{name}") } else { name.to_owned() }
+    }
+}
+
+/// 303: the browser goes on with GET, whatever the method was (OAuth 2.1, "HTTP 307 Redirect").
+pub(crate) fn see_other(target: &str) -> Response {
+    let location = HeaderValue::try_from(target).unwrap_or(HeaderValue::from_static("/"));
+    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+/// Adds a cookie to a response.
+pub(crate) fn add_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
 }
 

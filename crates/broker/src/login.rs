@@ -15,8 +15,7 @@ use store::authorizations::{NewAuthorization, Purpose};
 use store::{KeyRing, StoreError};
 
 use crate::app::App;
-use crate::browser::Cookies;
-use crate::handlers::authorize::{add_cookie, see_other};
+use crate::browser::{Cookies, add_cookie, see_other};
 
 /// What a login is for, and our own verifier; stored sealed, bound to the state it belongs to.
 #[derive(Serialize, Deserialize)]

@@ -11,8 +11,7 @@ use oauth::token::{PlainToken, TokenKind};
 
 use crate::account::Visitor;
 use crate::app::App;
-use crate::browser::{Cookies, csrf_token};
-use crate::handlers::authorize::{add_cookie, see_other};
+use crate::browser::{Cookies, add_cookie, csrf_token, see_other};
 use crate::handlers::consent::FORM_LIFETIME;
 use crate::middleware::RequestId;
 use crate::pages::{AccountPage, EntryPage};

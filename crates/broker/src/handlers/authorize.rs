@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use oauth::authorize::{AuthorizationRequest, PageReason, Parameters, Refusal};
 use oauth::client::{Client, ClientKind};
@@ -23,7 +23,7 @@ use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
-use crate::browser::{Cookies, csrf_admits, csrf_token, is_from_us};
+use crate::browser::{Cookies, add_cookie, csrf_admits, csrf_token, is_from_us, see_other};
 use crate::clients::FindError;
 use crate::handlers::consent::{ConsentTicket, FORM_LIFETIME, InvalidTicket};
 use crate::login::{self, Aim, BeginError, Consented};
@@ -234,20 +234,6 @@ struct Answer {
     approved: bool,
     read_only: bool,
     choose: bool,
-}
-
-/// 303: the browser goes on with GET, whatever the method was (OAuth 2.1, "HTTP 307 Redirect").
-pub(crate) fn see_other(target: &str) -> Response {
-    let location = HeaderValue::try_from(target).unwrap_or(HeaderValue::from_static("/"));
-    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    (StatusCode::SEE_OTHER, headers).into_response()
-}
-
-/// Adds a cookie to a response.
-pub(crate) fn add_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
-    if let Some(cookie) = cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
 }
 
 impl IntoResponse for RouteError {

@@ -16,8 +16,8 @@ use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
+use crate::browser::{add_cookie, see_other};
 use crate::entry;
-use crate::handlers::authorize::{add_cookie, see_other};
 use crate::login::{self, Aim, BeginError, PendingLogin};
 use crate::middleware::RequestId;
 use crate::pages::{ErrorPage, MessagePage, NamedLink};

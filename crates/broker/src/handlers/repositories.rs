@@ -24,10 +24,10 @@ use store::selections::{Selection, SelectionPurpose};
 
 use crate::app::App;
 use crate::audit::Entry;
-use crate::browser::{Cookies, csrf_admits, csrf_token, is_from_us};
+use crate::browser::{Cookies, add_cookie, csrf_admits, csrf_token, is_from_us, see_other};
 use crate::choosing::{self, Answer, LookError, Notice, SettleError, Settled, Step, View};
 use crate::clients::FindError;
-use crate::handlers::authorize::{add_cookie, client_shown, see_other, tell_client};
+use crate::handlers::authorize::{client_shown, tell_client};
 use crate::login::Consented;
 use crate::middleware::RequestId;
 use crate::pages::{ClientShown, ErrorPage, Occasion, RepositoriesPage, RepositoryShown};

@@ -27,6 +27,7 @@ async fn nothing_that_can_be_spent_is_in_the_log_or_in_clear_in_the_database() -
 
     let (client, tokens) = log_in(&stack, &mut secrets).await?;
     refused_logins(&stack, &mut secrets).await?;
+    account(&stack, &mut secrets).await?;
     let tokens = rotations(&client, tokens, &mut secrets).await?;
     let mcp = calls(&stack, &tokens, &mut secrets).await?;
     troubles(&stack, &mcp).await?;
@@ -70,6 +71,35 @@ async fn log_in(stack: &Stack, secrets: &mut Secrets) -> Result<(OAuthClient, To
     // Presented again at once: refused, and the refusal is logged.
     ensure!(!client.redeem_raw(&authorization, &code).await?.0.is_success());
     Ok((client, tokens))
+}
+
+/// A login to the account page, and a choice of repositories that stays under way.
+async fn account(stack: &Stack, secrets: &mut Secrets) -> Result<()> {
+    const NOWHERE: &str = "https://nowhere.invalid/";
+    let (browser, alice) = (Browser::new()?, Person::named("alice").choosing(&[]));
+    let callback = format!("{}/oauth/callback", stack.broker.url);
+    let page = browser.page(&format!("{}/account", stack.broker.url).parse()?, NOWHERE).await?;
+    let form = page.form_to("/account/login")?;
+    secrets.add("csrf", &form.fields["csrf"]);
+    let login = browser.submit(&form, &callback).await?.page()?.url;
+    let back = browser.log_in(&login, &alice, &callback).await?;
+    note_query(secrets, &back, "code", "Forgejo's code");
+    note_query(secrets, &back, "state", "our state at Forgejo");
+    note_cookies(secrets, &browser);
+    let page = browser.page(&back, NOWHERE).await?;
+    secrets.add("csrf", &page.form_to("/account/logout")?.fields["csrf"]);
+    note_cookies(secrets, &browser);
+
+    let client = OAuthClient::register(&stack.broker.url, "choosing").await?;
+    let authorization = client.authorize(None)?;
+    secrets.add("the client's state", &authorization.state);
+    let back = browser.log_in(&authorization.url, &alice, &callback).await?;
+    note_query(secrets, &back, "code", "Forgejo's code");
+    let page = browser.page(&back, NOWHERE).await?;
+    ensure!(page.is_choice(), "{}", page.text());
+    secrets.add("csrf", &page.ticked_form()?.fields["csrf"]);
+    note_cookies(secrets, &browser);
+    Ok(())
 }
 
 /// Logins that fail on every stretch of the way.

@@ -18,8 +18,8 @@ use super::refused::{Cause, RouteError};
 use super::{Notice, admit, field, shown};
 use crate::account::Visitor;
 use crate::app::App;
+use crate::browser::see_other;
 use crate::choosing;
-use crate::handlers::authorize::see_other;
 use crate::middleware::RequestId;
 use crate::pages::{ConnectionPage, RepositoryShown};
 

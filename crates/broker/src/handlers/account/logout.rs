@@ -12,7 +12,7 @@ use super::refused::{Cause, RouteError};
 use super::{Notice, admit};
 use crate::app::App;
 use crate::audit::Entry;
-use crate::handlers::authorize::{add_cookie, see_other};
+use crate::browser::{add_cookie, see_other};
 use crate::middleware::RequestId;
 
 /// Logs out.

@@ -7,8 +7,8 @@ use oauth::random::NoRandomness;
 use store::StoreError;
 
 use super::Notice;
+use crate::browser::see_other;
 use crate::choosing::LookError;
-use crate::handlers::authorize::see_other;
 use crate::login::BeginError;
 use crate::middleware::RequestId;
 use crate::pages::ErrorPage;

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help prepare children clients demo test conformance lint clean
+.PHONY: help prepare children clients demo test clients-table conformance lint clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ demo: children ## a broker, a Forgejo stand-in and a real MCP server; a client l
 test: children clients ## everything: unit, property and end-to-end tests
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
+
+clients-table: clients ## what real clients do with the broker; writes it into docs/clients.md
+	WRITE_CLIENTS_TABLE=1 $(CARGO) test -p e2e --test e2e clients::every_real_client_finds
 
 conformance: prepare ## the public conformance suite through the broker; writes docs/conformance.md
 	@scripts/conformance.sh --write

@@ -18,3 +18,4 @@ pub mod oauth_client;
 pub mod processes;
 pub mod stack;
 pub mod through_worker;
+pub mod witness;

@@ -1,4 +1,4 @@
-"""The `fastmcp` client with its own OAuth code, browser and callback listener included: MODE as for python_mcp.py. See README.md."""
+"""The `fastmcp` client with its own OAuth code, browser and callback listener included: MODE as for python_client.py. See README.md."""
 
 import asyncio
 import json

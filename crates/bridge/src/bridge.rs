@@ -92,6 +92,12 @@ impl Bridge {
         self.supervisor.end_grant(grant).await;
     }
 
+    /// What the grant allows is not what it was: lists that are kept for it are forgotten, and its clients are told that lists have
+    /// changed. Its calls and workers go on.
+    pub fn grant_changed(&self, grant: &str) {
+        self.supervisor.grant_changed(grant);
+    }
+
     /// The user's upstream credential has died: calls whose answer has not begun become 401, streams are told to log in again
     /// and end. The sessions stay.
     pub fn log_in_again(&self, user: &str) {

@@ -7,11 +7,12 @@ use bridge::bridge::Bridge;
 use forgejo::credentials::Credentials;
 use forgejo::oauth_client::OAuthClient;
 use oauth::clock::Clock;
-use oauth::grant::Grant;
+use oauth::grant::{Grant, GrantLimits};
 use oauth::metadata::{AuthorizationServerMetadata, ClientKinds, ProtectedResourceMetadata};
 use oauth::random::Random;
 use oauth::redirect_uri::AllowList;
 use oauth::resource::Resource;
+use oauth::scope::ScopeSet;
 use oauth::token::Lifetimes;
 use parking_lot::Mutex;
 use store::logins::LoginCompleted;
@@ -48,6 +49,8 @@ pub(crate) struct App {
     pub(crate) grants: LiveGrants,
     pub(crate) limits: RateLimits,
     pub(crate) audit: Audit,
+    /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.
+    changing: tokio::sync::Mutex<()>,
     /// Grants used since the last time uses were written down.
     uses: Mutex<Vec<Arc<LiveGrant>>>,
 }
@@ -117,6 +120,37 @@ impl App {
             ..Entry::default()
         };
         self.audit.record("grant_ended", why, &entry);
+        Ok(())
+    }
+
+    /// Gives a live grant another scope and other limits, with effect on its next request at the gateway; tells its clients that lists have
+    /// changed. Nothing happens if the grant has ended.
+    #[expect(dead_code, reason = "the first caller is the account page; remove this line with it")]
+    pub(crate) async fn change_grant(
+        &self,
+        grant: &Grant,
+        scope: ScopeSet,
+        limits: GrantLimits,
+    ) -> Result<(), StoreError> {
+        let changed = {
+            let _turn = self.changing.lock().await;
+            let changed = self.store.change_grant(&grant.id, scope, &limits, self.clock.now()).await?;
+            if changed {
+                self.grants.change(&grant.id, scope, limits.clone());
+            }
+            changed
+        };
+        if changed {
+            self.bridge.grant_changed(grant.id.as_str());
+            let entry = Entry {
+                actor: Some(grant.user.as_str()),
+                client: Some(grant.client.as_str()),
+                subject: Some(grant.id.as_str()),
+                ..Entry::default()
+            };
+            let repositories = limits.repositories.map_or_else(|| "all".to_owned(), |ids| ids.len().to_string());
+            self.audit.record("grant_changed", format!("{scope}; repositories: {repositories}"), &entry);
+        }
         Ok(())
     }
 

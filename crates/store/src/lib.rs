@@ -16,6 +16,7 @@ pub mod clients;
 pub mod codes;
 pub mod credentials;
 mod database;
+pub mod entry_pins;
 pub mod error;
 pub mod grants;
 pub mod key_ring;

@@ -1,4 +1,4 @@
-//! What ended before its time, in order, so that caches (of this process and of others) can forget it.
+//! What ended before its time or was narrowed, in order, so that caches (of this process and of others) can forget it.
 
 use oauth::clock::Timestamp;
 use oauth::id::GrantId;
@@ -14,17 +14,19 @@ use crate::store::Store;
 pub struct Revocation {
     /// Rises with every entry; never used twice.
     pub id: i64,
-    /// What ended.
+    /// What ended or changed.
     pub subject: Revoked,
     /// When.
     pub at: Timestamp,
 }
 
-/// What ended.
+/// What ended or changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoked {
     /// A grant with everything below it.
     Grant(GrantId),
+    /// A grant's scope and limits are not what they were; the grant lives on.
+    GrantChanged(GrantId),
     /// A single access token.
     AccessToken(TokenHash),
 }
@@ -33,6 +35,7 @@ pub enum Revoked {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RevocationKind {
     Grant,
+    GrantChanged,
     AccessToken,
 }
 
@@ -66,6 +69,7 @@ impl TryFrom<&Row> for Revocation {
         let corrupt = |column| StoreError::Corrupt { table: "revocations", column, row: id.to_string() };
         let subject = match row.try_get("kind")? {
             "grant" => Revoked::Grant(subject.into()),
+            "grant_changed" => Revoked::GrantChanged(subject.into()),
             "access_token" => {
                 let mut hash = [0u8; 32];
                 hex::decode_to_slice(subject, &mut hash).map_err(|_| corrupt("subject"))?;
@@ -83,6 +87,7 @@ impl RevocationKind {
     fn column(self) -> &'static str {
         match self {
             Self::Grant => "grant",
+            Self::GrantChanged => "grant_changed",
             Self::AccessToken => "access_token",
         }
     }

@@ -17,5 +17,6 @@ pub mod modern;
 pub mod oauth_client;
 pub mod processes;
 pub mod stack;
+pub mod stdio;
 pub mod through_worker;
 pub mod witness;

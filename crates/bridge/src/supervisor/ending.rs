@@ -1,4 +1,4 @@
-//! Endings: of a session, of a grant, of a user's credential, of the process.
+//! Endings and changes: of a session, of a grant, of a user's credential, of the process.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,6 +59,23 @@ impl Supervisor {
         if let Err(error) = self.ledger.delete_of_grant(&grant).await {
             tracing::error!(error = %error, grant.id = %grant, "the sessions of an ended grant are still in the store");
         }
+    }
+
+    /// The grant allows something else from now on.
+    pub(crate) fn grant_changed(&self, grant: &str) {
+        let shared = self.shared.lock().get(grant).cloned();
+        if let Some(shared) = shared {
+            shared.translation().lists_changed();
+        }
+        let native = self.native.lock().get(grant).cloned();
+        if let Some(native) = native {
+            native.lists_changed();
+        }
+        self.each_session(|session| {
+            if *session.grant() == *grant {
+                session.lists_changed();
+            }
+        });
     }
 
     /// The user's credential has died. His sessions stay: a login revives them. Calls that are not answered yet are given up;

@@ -11,6 +11,7 @@ use bridge::config::BridgeConfig;
 use bridge::observer::NoObserver;
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
+use bridge::tools::Tools;
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
@@ -48,6 +49,7 @@ use crate::serve::{Limits, Server, Stop};
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
+use crate::tools::{self, GrantTools};
 use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -112,7 +114,9 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
     let store = Store::open(&config.store.path, Arc::clone(&keys)).await?;
     let issuer = config.http.public_url.origin();
-    let audit = Audit::start(store.clone(), Arc::clone(&clock), &background.tasks, background.cancel.clone());
+    let audit_file = config.log.audit_file.clone();
+    let audit =
+        Audit::start(store.clone(), audit_file, Arc::clone(&clock), &background.tasks, background.cancel.clone());
 
     let now: Now = {
         let clock = Arc::clone(&clock);
@@ -134,10 +138,15 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         gateway: gateway.clone(),
         grants: grants.clone(),
     };
-    let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config, &gateway))?;
+    let profile = config.worker.to_profile()?;
+    let tools = Tools {
+        rules: tools::rules(config, &profile),
+        policy: Arc::new(GrantTools { grants: grants.clone(), audit: audit.clone() }),
+    };
+    let spawner = Spawner::start(profile, spawn_config(config, &gateway))?;
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(
-        bridge_config(config),
+        BridgeConfig { tools, ..bridge_config(config) },
         spawner.clone(),
         Arc::new(issue),
         Arc::new(sessions),
@@ -170,6 +179,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         bridge,
         grants,
         audit,
+        changing: tokio::sync::Mutex::default(),
         uses: Mutex::default(),
     });
     let cancel = &background.cancel;
@@ -341,7 +351,7 @@ fn retention(config: &Config) -> Retention {
         idle_client: 90 * DAY,
         session: config.sessions.absolute_lifetime,
         revocation: DAY,
-        audit: 90 * DAY,
+        audit: config.log.audit_retention,
     }
 }
 

@@ -22,8 +22,7 @@ const AT_ONCE: usize = 2;
 #[tokio::test]
 async fn every_real_client_finds_its_way_in_calls_a_tool_and_goes_on_after_a_refresh() -> Result<()> {
     let installed = Clients::installed()?;
-    let rows: Vec<Vec<Row>> =
-        stream::iter(&installed.clients).map(every_mode).buffered(AT_ONCE).try_collect().await?;
+    let rows: Vec<Vec<Row>> = stream::iter(&installed.clients).map(every_mode).buffered(AT_ONCE).try_collect().await?;
     let rows: Vec<Row> = rows.into_iter().flatten().collect();
     for row in &rows {
         say(&row.to_string())?;

@@ -65,7 +65,10 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { client, version, mode, revision, tools, .. } = self;
         let scope = self.scope.as_deref().unwrap_or("not told");
-        write!(f, "{client} {version}, {mode}: {revision}, {tools} tools, scope {scope}, called before and after a refresh")
+        write!(
+            f,
+            "{client} {version}, {mode}: {revision}, {tools} tools, scope {scope}, called before and after a refresh"
+        )
     }
 }
 

@@ -20,3 +20,4 @@ pub mod stack;
 pub mod stdio;
 pub mod through_worker;
 pub mod witness;
+pub mod words;

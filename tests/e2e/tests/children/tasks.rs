@@ -135,8 +135,8 @@ async fn reads_a_file(scene: &mut Scene) -> Result<Verdict> {
         // It lists the tool for its size only.
         return Ok(Verdict::NotOffered);
     }
+    let Some(call) = scene.child.words.file() else { return Ok(Verdict::NotOffered) };
     let mcp = scene.newest_session().await?;
-    let call = scene.child.words.file();
     let text = mcp.call_text(call.tool, &call.arguments).await?;
     let in_base64 = STANDARD.encode(format!("# hello\n\n{}", call.expect));
     // The last group of four depends on what follows.
@@ -233,8 +233,10 @@ async fn shows_the_address_of_downloads(scene: &mut Scene) -> Result<Verdict> {
 fn gateway_of(pid: u32) -> Result<String> {
     let environment = std::fs::read(format!("/proc/{pid}/environ"))?;
     let environment = String::from_utf8_lossy(&environment);
-    let address = environment.split('\0').find_map(|entry| entry.strip_prefix("FORGEJO_URL=http://"));
-    Ok(address.context("the worker has no FORGEJO_URL")?.to_owned())
+    let variables = ["FORGEJO_URL", "GITEA_HOST", "GITEA_URL", "GITEA_SERVER_URL"];
+    let address = environment.split('\0').filter_map(|entry| entry.split_once("=http://"));
+    let address = address.filter(|(name, _)| variables.contains(name)).map(|(_, address)| address.to_owned()).next();
+    address.context("the worker has no address of Forgejo")
 }
 
 /// A session outlives its worker (W24).

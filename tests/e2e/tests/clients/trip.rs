@@ -50,7 +50,7 @@ impl Station {
         let errand = Errand { broker: &self.stack.broker.url, person, call: &self.call, mode: Some(mode) };
         let report = client.run(errand).await.with_context(|| format!("{mode}; {}", self.stack.broker.log()))?;
         let seen = self.witness.take();
-        let row = self.judge(client, mode, person, &expected, &report, &seen);
+        let row = judge(client, mode, person, &expected, &report, &seen);
         row.with_context(|| format!("{}, {mode}: {report:?}\n{}", client.name, listing(&seen)))
     }
 
@@ -60,72 +60,72 @@ impl Station {
         own.initialize("2025-11-25").await?;
         own.tools().await
     }
+}
 
-    fn judge(
-        &self,
-        client: &Client,
-        mode: &'static str,
-        person: &Person,
-        expected: &[String],
-        report: &Report,
-        seen: &[Seen],
-    ) -> Result<Row> {
-        ensure!(report.tool_names == expected, "other tools than ours");
-        ensure!(report.call_text.contains(&person.login), "the call was not made as {}", person.login);
-        let scope = if person.read_only { "read" } else { "read write" };
-        ensure!(report.scope.as_deref().is_none_or(|told| told == scope), "another scope than {scope}");
-        ensure!(report.refreshed == Some(true), "no refresh");
-        ensure!(report.same_session != Some(false), "the session did not outlive the refresh");
-        let after = report.call_text_after_refresh.as_deref().unwrap_or_default();
-        ensure!(after.contains(&person.login), "no call after the refresh");
+/// What the client says, and what was seen of it.
+fn judge(
+    client: &Client,
+    mode: &'static str,
+    person: &Person,
+    expected: &[String],
+    report: &Report,
+    seen: &[Seen],
+) -> Result<Row> {
+    ensure!(report.tool_names == expected, "other tools than ours");
+    ensure!(report.call_text.contains(&person.login), "the call was not made as {}", person.login);
+    let scope = if person.read_only { "read" } else { "read write" };
+    ensure!(report.scope.as_deref().is_none_or(|told| told == scope), "another scope than {scope}");
+    ensure!(report.refreshed == Some(true), "no refresh");
+    ensure!(report.same_session != Some(false), "the session did not outlive the refresh");
+    let after = report.call_text_after_refresh.as_deref().unwrap_or_default();
+    ensure!(after.contains(&person.login), "no call after the refresh");
 
-        let done = |method: Method, path: &str, asked: Option<&str>, status: StatusCode| {
-            let is_it = |seen: &&Seen| {
-                seen.method == method
-                    && seen.path.starts_with(path)
-                    && asked.is_none_or(|asked| seen.asked.as_deref() == Some(asked))
-                    && seen.status == status
-            };
-            seen.iter().filter(is_it).count()
+    let done = |method: Method, path: &str, asked: Option<&str>, status: StatusCode| {
+        let is_it = |seen: &&Seen| {
+            seen.method == method
+                && seen.path.starts_with(path)
+                && asked.is_none_or(|asked| seen.asked.as_deref() == Some(asked))
+                && seen.status == status
         };
-        let ok = StatusCode::OK;
-        let mcp = |asked| done(Method::POST, "/mcp", Some(asked), ok);
-        ensure!(
-            done(Method::GET, "/.well-known/oauth-protected-resource", None, ok) > 0,
-            "it did not read who guards the resource"
-        );
-        ensure!(
-            done(Method::GET, "/.well-known/oauth-authorization-server", None, ok) > 0,
-            "it did not discover the authorization server"
-        );
-        ensure!(done(Method::POST, "/oauth/register", None, StatusCode::CREATED) > 0, "it did not register");
-        ensure!(
-            done(Method::POST, "/oauth/token", Some("authorization_code"), ok) == 1,
-            "it did not redeem exactly one code"
-        );
-        ensure!(done(Method::POST, "/oauth/token", Some("refresh_token"), ok) > 0, "it did not refresh");
-        ensure!(mcp("tools/list") > 0 && mcp("tools/call") > 1, "it did not list and call twice");
+        seen.iter().filter(is_it).count()
+    };
+    let ok = StatusCode::OK;
+    let mcp = |asked| done(Method::POST, "/mcp", Some(asked), ok);
+    ensure!(
+        done(Method::GET, "/.well-known/oauth-protected-resource", None, ok) > 0,
+        "it did not read who guards the resource"
+    );
+    ensure!(
+        done(Method::GET, "/.well-known/oauth-authorization-server", None, ok) > 0,
+        "it did not discover the authorization server"
+    );
+    ensure!(done(Method::POST, "/oauth/register", None, StatusCode::CREATED) > 0, "it did not register");
+    ensure!(
+        done(Method::POST, "/oauth/token", Some("authorization_code"), ok) == 1,
+        "it did not redeem exactly one code"
+    );
+    ensure!(done(Method::POST, "/oauth/token", Some("refresh_token"), ok) > 0, "it did not refresh");
+    ensure!(mcp("tools/list") > 0 && mcp("tools/call") > 1, "it did not list and call twice");
 
-        let calls: Vec<&Seen> = seen.iter().filter(|seen| seen.asked.as_deref() == Some("tools/call")).collect();
-        let is_modern = calls.iter().all(|call| call.revision.as_deref() == Some(MODERN) && !call.has_session);
-        let is_legacy = calls.iter().all(|call| call.revision.as_deref() != Some(MODERN) && call.has_session);
-        ensure!(is_modern || is_legacy, "neither one era nor the other");
-        let wanted = if mode == "legacy" { is_legacy } else { is_modern };
-        ensure!(wanted, "not the era that was asked for");
-        let era = if is_modern { "modern" } else { "legacy" };
-        ensure!(report.era.as_deref().is_none_or(|told| told == era), "it takes the era for another");
-        let probed = done(Method::POST, "/mcp", Some("server/discover"), ok) > 0;
-        let revision = calls.first().and_then(|call| call.revision.clone()).context("no revision on the wire")?;
-        Ok(Row {
-            client: client.name.clone(),
-            version: report.version.clone(),
-            mode,
-            probed,
-            revision,
-            tools: report.tool_names.len(),
-            scope: report.scope.clone(),
-        })
-    }
+    let calls: Vec<&Seen> = seen.iter().filter(|seen| seen.asked.as_deref() == Some("tools/call")).collect();
+    let is_modern = calls.iter().all(|call| call.revision.as_deref() == Some(MODERN) && !call.has_session);
+    let is_legacy = calls.iter().all(|call| call.revision.as_deref() != Some(MODERN) && call.has_session);
+    ensure!(is_modern || is_legacy, "neither one era nor the other");
+    let wanted = if mode == "legacy" { is_legacy } else { is_modern };
+    ensure!(wanted, "not the era that was asked for");
+    let era = if is_modern { "modern" } else { "legacy" };
+    ensure!(report.era.as_deref().is_none_or(|told| told == era), "it takes the era for another");
+    let probed = done(Method::POST, "/mcp", Some("server/discover"), ok) > 0;
+    let revision = calls.first().and_then(|call| call.revision.clone()).context("no revision on the wire")?;
+    Ok(Row {
+        client: client.name.clone(),
+        version: report.version.clone(),
+        mode,
+        probed,
+        revision,
+        tools: report.tool_names.len(),
+        scope: report.scope.clone(),
+    })
 }
 
 fn listing(seen: &[Seen]) -> String {

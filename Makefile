@@ -21,9 +21,10 @@ demo: children ## a broker, a Forgejo stand-in and a real MCP server; a client l
 	@$(CARGO) build --quiet --bins
 	@$(CARGO) run --quiet -p e2e --bin demo -- $(if $(filter 1,$(ONCE)),--once)
 
-test: children clients ## everything: unit, property and end-to-end tests
+test: children clients ## everything: unit, property and end-to-end tests, and the public conformance suite
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
+	@scripts/conformance.sh --decide
 
 clients-table: clients ## what real clients do with the broker; writes it into docs/clients.md
 	WRITE_CLIENTS_TABLE=1 $(CARGO) test -p e2e --test e2e clients::every_real_client_finds

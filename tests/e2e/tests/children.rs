@@ -1,5 +1,6 @@
 //! One table over children: every program that is present does every task; one that is absent is printed as skipped.
 
+mod reference;
 mod tasks;
 
 use std::io::Write as _;

@@ -4,6 +4,7 @@
 mod children;
 mod client_documents;
 mod clients;
+mod crosstalk;
 mod discovery;
 mod documents;
 mod doors;

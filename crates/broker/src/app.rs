@@ -23,11 +23,12 @@ use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::clients::Clients;
 use crate::config::{BaseUrl, PublicUrl};
+use crate::examination::Examination;
 use crate::live_grants::{LiveGrant, LiveGrants};
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
 
-mod build;
+pub(crate) mod build;
 mod upkeep;
 
 pub use build::run;
@@ -49,6 +50,8 @@ pub(crate) struct App {
     pub(crate) grants: LiveGrants,
     pub(crate) limits: RateLimits,
     pub(crate) audit: Audit,
+    /// Answers `fjmcp-broker doctor`.
+    pub(crate) examination: Arc<Examination>,
     /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.
     changing: tokio::sync::Mutex<()>,
     /// Grants used since the last time uses were written down.

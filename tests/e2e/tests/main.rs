@@ -6,6 +6,7 @@ mod client_documents;
 mod clients;
 mod crosstalk;
 mod discovery;
+mod doctor;
 mod documents;
 mod doors;
 mod login;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file::FileValues;
 use super::flags::FlagValues;
@@ -27,6 +27,13 @@ impl Loaded {
     #[must_use]
     pub fn to_toml(&self) -> String {
         show::to_toml(&self.raw, &self.computed)
+    }
+
+    /// The files from which secrets were read, each with the name of its setting.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<(&'static str, PathBuf)> {
+        let secret = settings::ALL.iter().filter(|setting| setting.may_come_from_file());
+        secret.filter_map(|setting| Some((setting.name, self.raw.get(setting)?.read_from.clone()?))).collect()
     }
 }
 

@@ -34,6 +34,7 @@ conformance: prepare ## the public conformance suite through the broker; writes 
 
 lint: prepare ## format, clippy, dependency rules
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tests/clients/rmcp/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@scripts/deny.sh
 

@@ -6,11 +6,11 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rmcp::RoleClient;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, Peer};
 use rmcp::transport::auth::{AuthClient, AuthorizationCallback, AuthorizationRequest, OAuthState};
 use rmcp::transport::streamable_http_client::{StreamableHttpClientTransport, StreamableHttpClientTransportConfig};
-use rmcp::RoleClient;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
@@ -109,7 +109,10 @@ async fn log_in(endpoint: &str) -> Result<OAuthState> {
         ended = browser.wait() => bail!("the browser ended with {} before it came back", ended?),
         () = tokio::time::sleep(LOGIN_DEADLINE) => bail!("nobody came back from the login"),
     };
-    let back = AuthorizationCallback::from_redirect_url(&format!("{}{came_back}", redirect_uri.trim_end_matches("/callback")))?;
+    let back = AuthorizationCallback::from_redirect_url(&format!(
+        "{}{came_back}",
+        redirect_uri.trim_end_matches("/callback")
+    ))?;
     state.handle_callback_with_issuer(&back.code, &back.csrf_token, back.issuer.as_deref()).await?;
     Ok(state)
 }

@@ -74,9 +74,15 @@ impl Scene {
     }
 
     async fn session(&self, version: &str) -> Result<(Mcp, Value)> {
-        let mut mcp = Mcp::new(&self.stack.broker.url, &self.alice.access_token)?;
-        let greeting = mcp.initialize(version).await?;
-        Ok((mcp, greeting))
+        // A program that takes seconds to start takes more on a busy machine: 503 says to try again.
+        loop {
+            let mut mcp = Mcp::new(&self.stack.broker.url, &self.alice.access_token)?;
+            match mcp.initialize(version).await {
+                Ok(greeting) => return Ok((mcp, greeting)),
+                Err(error) if error.to_string().contains("did not start in time") => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     async fn newest_session(&self) -> Result<Mcp> {
@@ -221,7 +227,14 @@ async fn shows_the_address_of_downloads(scene: &mut Scene) -> Result<Verdict> {
     else {
         return Ok(Verdict::NotOffered);
     };
-    let arguments = json!({"owner": "alice", "repo": "hello", "page": 1, "limit": 5, "tag": "v1.0.0"});
+    let mut arguments = json!({"owner": "alice", "repo": "hello"});
+    // Some take no argument that they do not know.
+    if tool == "get_release" {
+        arguments["tag"] = json!("v1.0.0");
+    } else {
+        arguments["page"] = json!(1);
+        arguments["limit"] = json!(5);
+    }
     let answer = mcp.send_call(tool, &arguments).await?;
     let address = format!("{}/alice/hello/releases/", scene.stack.sim.url());
     ensure!(answer.body.contains(&address), "{tool}: no {address} in {}", answer.body);

@@ -38,8 +38,7 @@ fn what_goes_into_a_session_comes_out_save_the_id() {
     let worker = RefCell::new(worker);
     let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
     let case = |(arguments, outcome): (String, String)| {
-        let both = there_and_back(&client, &mut worker.borrow_mut(), &arguments, &outcome);
-        let (sent, answer) = runtime.block_on(both);
+        let (sent, answer) = runtime.block_on(there_and_back(&client, &mut worker.borrow_mut(), &arguments, &outcome));
         let wanted = format!(
             r#"{{"params":{{"arguments":{arguments},"name":"x","extra":{outcome}}},"method":"tools/call","more":{arguments},"id":?,"jsonrpc":"2.0"}}"#
         );

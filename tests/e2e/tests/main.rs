@@ -1,6 +1,7 @@
 //! End to end: the built broker, a Forgejo stand-in, real children, real clients, real bytes.
 #![forbid(unsafe_code)]
 
+mod account;
 mod children;
 mod client_documents;
 mod clients;
@@ -9,6 +10,7 @@ mod discovery;
 mod doctor;
 mod documents;
 mod doors;
+mod forgejo_app;
 mod login;
 mod mcp;
 mod modern;

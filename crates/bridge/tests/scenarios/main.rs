@@ -19,4 +19,5 @@ mod stateless;
 mod storm;
 mod streams;
 mod tools;
+mod warm;
 mod workers;

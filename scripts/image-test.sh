@@ -336,10 +336,16 @@ boot
 healthy
 client again
 
+say "make image-run"
+user 'systemctl --user stop fjmcp-broker; cd src
+    ENV_FILE=~/.config/fjmcp-broker/env PUBLISH=127.0.0.1:8080 VOLUME=fjmcp-run scripts/image-run.sh --detach >/dev/null'
+healthy
+client login
+user 'podman top fjmcp-broker-run user huser capeff; podman stop fjmcp-broker-run >/dev/null; podman volume rm fjmcp-run >/dev/null'
+
 say "the other target, with a program in the place of forgejo-mcp-rs"
 mkdir -p "$work/share/child-rs/out/bin"
 install -m 755 "$child" "$work/share/child-rs/out/bin/forgejo-mcp-rs"
-user 'systemctl --user stop fjmcp-broker'
 contexts+=' --build-context fjmcp-rs=/mnt/share/child-rs --target with-rs' image=localhost/fjmcp-broker-rs build 1
 user 'podman run --rm --network=none --entrypoint /usr/local/bin/forgejo-mcp-rs localhost/fjmcp-broker-rs:1 --version || true
     podman image inspect localhost/fjmcp-broker-rs:1 --format "{{.Config.Env}}" | grep FJMCP_BROKER_WORKER_PROFILE=forgejo-mcp-rs'

@@ -8,16 +8,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bridge::cage::Rung;
 use bridge::profile::WorkerEra;
 use bridge::tools::{Pattern, Selector};
 use ipnet::IpNet;
 use secrecy::SecretString;
+use store::entry_pins::PinKind;
 
 use crate::rate_limit::Rate;
 
 mod build;
+mod capacity;
 mod clients;
 mod duration;
+mod entry;
 mod file;
 mod flags;
 mod hosts;
@@ -38,6 +42,7 @@ mod tests;
 mod tools;
 mod worker;
 
+pub use capacity::{Bound, Capacity};
 pub use flags::FlagValues;
 pub use hosts::AllowedHost;
 pub use load::{Addresses, Loaded, addresses, listen_address, load};
@@ -60,6 +65,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// Which of the worker's tools there are.
     pub tools: ToolsConfig,
+    /// Who may enter.
+    pub entry: EntryConfig,
     /// Which clients are served, besides those that register.
     pub clients: ClientsConfig,
     /// Where state is kept.
@@ -137,6 +144,8 @@ pub struct WorkerConfig {
     pub era: Option<WorkerEra>,
     /// How workers are confined.
     pub cage: CageMode,
+    /// No higher rung than this is tried.
+    pub highest_rung: Rung,
     /// Added to the profile's paths.
     pub allowed_paths: Vec<PathBuf>,
     /// Whether workers may start processes, if the profile does not say so already.
@@ -174,6 +183,15 @@ pub struct ToolsConfig {
     pub read_only: Option<Vec<Pattern>>,
     /// Overrides whether the profile's annotations are honest.
     pub trust_annotations: Option<bool>,
+}
+
+/// Who may enter.
+#[derive(Debug, Clone)]
+pub struct EntryConfig {
+    /// Names that may; everybody if there is none.
+    pub allowed: Vec<(PinKind, String)>,
+    /// How old an answer of Forgejo about somebody may be.
+    pub recheck: Duration,
 }
 
 /// Which clients are served, besides those that register.
@@ -246,6 +264,8 @@ pub struct RateConfig {
     pub authorize: Option<Rate>,
     /// Token and revocation requests, by address.
     pub token: Option<Rate>,
+    /// Token and revocation requests of a client with a configured secret, by client.
+    pub client: Option<Rate>,
     /// Requests to `/mcp` without a valid token, by address.
     pub unauthenticated: Option<Rate>,
     /// Requests to `/mcp`, by grant.
@@ -255,12 +275,18 @@ pub struct RateConfig {
 }
 
 /// Caps on sessions and calls.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SessionConfig {
+    /// What the system lets this process have.
+    pub capacity: Capacity,
     /// Live sessions at once.
     pub max_sessions: usize,
     /// Live sessions of one user at once.
     pub max_sessions_per_user: usize,
+    /// Workers that wait for their first user.
+    pub warm_workers: usize,
+    /// Stored sessions of one connection; of a user four times as many.
+    pub max_stored_sessions: usize,
     /// After how long without a call a worker is stopped.
     pub idle_timeout: Duration,
     /// After how long without a request a stored session is forgotten.

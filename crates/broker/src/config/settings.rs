@@ -54,6 +54,18 @@ settings! {
             Value("write:repository write:issue write:organization write:user write:notification"),
             "What the broker asks of Forgejo for every user; each grant is narrowed at the gateway.");
     }
+    "Who may enter" {
+        ALLOWED_USERS = Setting::list("allowed-users", "LOGIN", Unset("everybody, unless another list is set"),
+            "Forgejo users who may use the broker. Whoever is on one of the three lists may. A name is bound to the Forgejo id that it has when it \
+             first matches: somebody who takes the name later is refused. To bind it anew, start once without it.");
+        ALLOWED_ORGANIZATIONS = Setting::list("allowed-organizations", "NAME", Unset("none"),
+            "Forgejo organisations whose members may use the broker; bound to ids like users.");
+        ALLOWED_TEAMS = Setting::list("allowed-teams", "ORGANIZATION/TEAM", Unset("none"),
+            "Forgejo teams whose members may use the broker; bound to ids like users.");
+        ENTRY_RECHECK = Setting::one("entry-recheck", "DURATION", Value("5m"),
+            "How often Forgejo is asked, about everybody who is using the broker, whether he still has a working account and is on the lists \
+             (1s to 15m). It is also asked at every login and every refresh of tokens.");
+    }
     "Worker" {
         WORKER_PROFILE = Setting::one("worker-profile", "NAME", Value("forgejo-mcp"),
             "Which MCP server program runs for each session: forgejo-mcp, forgejo-mcp-rs, gitea-mcp-npm, gitea-mcp-python, gitea-toolkit-mcp, or custom.");
@@ -73,6 +85,9 @@ settings! {
         WORKER_CAGE = Setting::one("worker-cage", "required|auto|off", Value("auto"),
             "How workers are confined: auto takes what the kernel allows, required refuses to start with less than Landlock and seccomp, off \
              leaves a clean environment only.");
+        WORKER_CAGE_MAX_RUNG = Setting::one("worker-cage-max-rung", "1|2|3", Value("3"),
+            "The highest rung of the cage that is tried: 1 is a clean environment and resource limits, 2 adds Landlock and seccomp, 3 a network of \
+             the worker's own. Lower it only to find out what a program needs.");
         WORKER_ALLOWED_PATHS = Setting::list("worker-allowed-paths", "PATH", Unset("none"),
             "Files and folders that the worker reads or executes besides its program, what interprets that, and the system's libraries, such as \
              a virtual environment. With Landlock it can open no others.");
@@ -132,6 +147,9 @@ settings! {
             "The same for authorization requests, consent, and the way back from Forgejo.");
         RATE_LIMIT_TOKEN = Setting::one("rate-limit-token", "RATE", Value("600/m"),
             "The same for token and revocation requests.");
+        RATE_LIMIT_CLIENT = Setting::one("rate-limit-client", "RATE", Value("6000/m"),
+            "Token and revocation requests of each client from the configuration that has proved itself by its secret, wherever they come from. \
+             Other clients have no limit of their own: anybody can name them, or make new ones.");
         RATE_LIMIT_UNAUTHENTICATED = Setting::one("rate-limit-unauthenticated", "RATE", Value("600/m"),
             "The same for requests to /mcp without a valid token, or with one not seen lately.");
         RATE_LIMIT_GRANT = Setting::one("rate-limit-grant", "RATE", Value("12000/m"),
@@ -141,10 +159,16 @@ settings! {
              is claude.ai's.");
     }
     "Sessions and limits" {
-        MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Value("200"),
-            "Sessions with a live worker at once; an idle one is hibernated to make room.");
-        MAX_SESSIONS_PER_USER = Setting::one("max-sessions-per-user", "NUMBER", Value("16"),
+        MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Computed("what memory, tasks and descriptors have room for, at most 500"),
+            "Sessions with a live worker at once; an idle one is hibernated to make room. The log says at the start what the number came of.");
+        MAX_SESSIONS_PER_USER = Setting::one("max-sessions-per-user", "NUMBER", Computed("a quarter of max-sessions, at most 16"),
             "The same for one user.");
+        WARM_WORKERS = Setting::one("warm-workers", "NUMBER", Value("2"),
+            "Workers started ahead, so that the first call of a session does not wait for a process. They hold no user's access until they are \
+             given to one, for good. They count within max-sessions and make room for users. 0: none.");
+        MAX_STORED_SESSIONS = Setting::one("max-stored-sessions", "NUMBER", Value("256"),
+            "Sessions kept for one connection, hibernated ones included, and four times as many for one user; beyond it the one unused for the \
+             longest time is forgotten.");
         SESSION_IDLE_TIMEOUT = Setting::one("session-idle-timeout", "DURATION", Value("15m"),
             "After how long without a call a session's worker is stopped. The session itself stays.");
         SESSION_ABSOLUTE_LIFETIME = Setting::one("session-absolute-lifetime", "DURATION", Value("30d"),

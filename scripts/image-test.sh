@@ -241,7 +241,7 @@ done
 rm -f "$home/.config/fjmcp-broker/env"
 user 'mkdir -p ~/.config/fjmcp-broker ~/.config/containers/systemd'
 password |
-    user "podman run --rm -i --userns=keep-id:uid=65532,gid=65532 -v ~/.config/fjmcp-broker:/settings localhost/fjmcp-broker:latest \
+    user "podman run --rm -i --userns=keep-id:uid=65532,gid=65532 -v ~/.config/fjmcp-broker:/settings --network=pasta:-a,10.89.77.2,-n,24,-g,10.89.77.1 localhost/fjmcp-broker:latest \
         forgejo-app create --env-file /settings/env --user root --password-file - --public-url $url --forgejo-url http://$address:$sim_port"
 [ "$(stat -c '%a %u' "$home/.config/fjmcp-broker/env")" = "600 $uid" ] || die "the file of settings is not private, or not the user's"
 setting() { sed -n "s/^FJMCP_BROKER_$1=//p" "$home/.config/fjmcp-broker/env"; }

@@ -30,6 +30,7 @@ use crate::rate_limit::AddressLimit;
 mod build;
 mod upkeep;
 
+pub(crate) use build::key_ring;
 pub use build::run;
 
 /// What the handlers share.

@@ -23,6 +23,7 @@ pub mod logins;
 mod migrations;
 pub mod revocations;
 pub mod seal;
+pub mod sealed;
 pub mod sessions;
 pub mod store;
 pub mod sweep;

@@ -110,7 +110,12 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(OsRandom::default());
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
-    let store = Store::open(&config.store.path, Arc::clone(&keys)).await?;
+    let store = match &config.store.keys {
+        Keys::Configured(_) => Store::open(&config.store.path, Arc::clone(&keys)).await?,
+        // What earlier runs stored is lost with their keys, as was asked for.
+        Keys::Ephemeral => Store::open_lacking_keys(&config.store.path, Arc::clone(&keys)).await?,
+    };
+    store.note_ring(clock.now()).await?;
     let issuer = config.http.public_url.origin();
     let audit = Audit::start(store.clone(), Arc::clone(&clock), &background.tasks, background.cancel.clone());
 
@@ -214,7 +219,7 @@ fn configured_client(client: &ConfiguredClient) -> StaticClient {
     StaticClient::new(client.id.as_str().into(), client.name.clone(), client.redirect_uris.clone(), secret)
 }
 
-fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
+pub(crate) fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
     match keys {
         Keys::Configured(text) => KeyRing::parse(text.expose_secret()).context("encryption-keys"),
         Keys::Ephemeral => {

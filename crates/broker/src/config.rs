@@ -8,13 +8,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bridge::cage::Rung;
 use bridge::profile::WorkerEra;
+use bridge::tools::{Pattern, Selector};
 use ipnet::IpNet;
 use secrecy::SecretString;
 
 use crate::rate_limit::Rate;
 
 mod build;
+mod capacity;
 mod clients;
 mod duration;
 mod file;
@@ -34,11 +37,13 @@ mod settings;
 mod show;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod worker;
 
+pub use capacity::{Bound, Capacity};
 pub use flags::FlagValues;
 pub use hosts::AllowedHost;
-pub use load::{Loaded, listen_address, load};
+pub use load::{Addresses, Loaded, addresses, listen_address, load};
 pub use problem::{Problem, Problems};
 pub use public_url::{BaseUrl, PublicUrl};
 pub use raw::Environment;
@@ -56,6 +61,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// What workers may reach.
     pub gateway: GatewayConfig,
+    /// Which of the worker's tools there are.
+    pub tools: ToolsConfig,
     /// Which clients are served, besides those that register.
     pub clients: ClientsConfig,
     /// Where state is kept.
@@ -133,6 +140,8 @@ pub struct WorkerConfig {
     pub era: Option<WorkerEra>,
     /// How workers are confined.
     pub cage: CageMode,
+    /// No higher rung than this is tried.
+    pub highest_rung: Rung,
     /// Added to the profile's paths.
     pub allowed_paths: Vec<PathBuf>,
     /// Whether workers may start processes, if the profile does not say so already.
@@ -157,6 +166,19 @@ pub struct GatewayConfig {
     pub open_doors: Vec<String>,
     /// Origins from which redirected downloads are fetched.
     pub storage_origins: Vec<String>,
+}
+
+/// Which of the worker's tools there are.
+#[derive(Debug, Clone)]
+pub struct ToolsConfig {
+    /// If not empty, only these.
+    pub allow: Vec<Selector>,
+    /// None of these.
+    pub deny: Vec<Selector>,
+    /// Overrides the profile's names of tools that only read.
+    pub read_only: Option<Vec<Pattern>>,
+    /// Overrides whether the profile's annotations are honest.
+    pub trust_annotations: Option<bool>,
 }
 
 /// Which clients are served, besides those that register.
@@ -238,12 +260,18 @@ pub struct RateConfig {
 }
 
 /// Caps on sessions and calls.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SessionConfig {
+    /// What the system lets this process have.
+    pub capacity: Capacity,
     /// Live sessions at once.
     pub max_sessions: usize,
     /// Live sessions of one user at once.
     pub max_sessions_per_user: usize,
+    /// Workers that wait for their first user.
+    pub warm_workers: usize,
+    /// Stored sessions of one connection; of a user four times as many.
+    pub max_stored_sessions: usize,
     /// After how long without a call a worker is stopped.
     pub idle_timeout: Duration,
     /// After how long without a request a stored session is forgotten.
@@ -259,6 +287,10 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// A level, or levels by target.
     pub level: String,
+    /// Where audit events go as JSON lines; the ordinary log if unset.
+    pub audit_file: Option<PathBuf>,
+    /// How long audit events are kept in the store.
+    pub audit_retention: Duration,
 }
 
 /// Form of the log lines.

@@ -4,18 +4,22 @@
 //! route in `bridge` → `store` or worker → response. [`cli`] and [`config`] come before all of it, [`pages`] is what browsers see.
 #![forbid(unsafe_code)]
 
+mod account;
 pub mod app;
 mod audit;
 mod bearer;
 mod browser;
 pub mod build_info;
+mod choosing;
 pub mod cli;
 mod clients;
 pub mod config;
 mod documents;
+mod examination;
 mod fetch;
 mod gateway_events;
 mod handlers;
+mod instance;
 mod live_grants;
 mod login;
 pub mod middleware;
@@ -29,4 +33,5 @@ mod storage;
 pub mod telemetry;
 mod token_pair;
 mod tombstones;
+mod tools;
 mod worker_access;

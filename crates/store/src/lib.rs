@@ -9,14 +9,18 @@
 //! two differ.
 #![forbid(unsafe_code)]
 
+pub mod account_sessions;
 pub mod audit;
 pub mod authorizations;
 pub mod client_assertions;
 pub mod clients;
 pub mod codes;
+pub mod connections;
 pub mod credentials;
 mod database;
+pub mod entry_pins;
 pub mod error;
+pub mod examine;
 pub mod grants;
 pub mod key_ring;
 pub mod logins;
@@ -24,6 +28,7 @@ mod migrations;
 pub mod revocations;
 pub mod seal;
 pub mod sealed;
+pub mod selections;
 pub mod sessions;
 pub mod store;
 pub mod sweep;

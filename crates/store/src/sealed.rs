@@ -32,6 +32,7 @@ const PLACES: &[Place] = &[
     Place { table: "users", key: "id", hashed: false, column: "refresh_token" },
     Place { table: "sessions", key: "id_hash", hashed: true, column: "initialize" },
     Place { table: "authorizations", key: "state_hash", hashed: true, column: "sealed_request" },
+    Place { table: "selections", key: "id", hashed: false, column: "sealed_request" },
 ];
 
 /// What lies under one key.
@@ -151,7 +152,8 @@ impl Store {
         let sessions = sqlx::query("DELETE FROM sessions WHERE substr(initialize, 1, 5) = $1").bind(&head);
         let sessions = sessions.execute(&mut *tx).await?.rows_affected();
         let logins = sqlx::query("DELETE FROM authorizations WHERE substr(sealed_request, 1, 5) = $1").bind(&head);
-        let logins = logins.execute(&mut *tx).await?.rows_affected();
+        let choices = sqlx::query("DELETE FROM selections WHERE substr(sealed_request, 1, 5) = $1").bind(&head);
+        let logins = logins.execute(&mut *tx).await?.rows_affected() + choices.execute(&mut *tx).await?.rows_affected();
         // The row stays, for it is what a user's connections hang on; its tokens become values that nobody has to open.
         let users = sqlx::query(
             "UPDATE users SET access_token = $2, refresh_token = $2, dead_reason = $3, version = version + 1, \

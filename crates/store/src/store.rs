@@ -83,7 +83,7 @@ impl Store {
     /// makes sure that `keys` open what it holds.
     pub async fn open(path: &Path, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
         let store = Self::open_lacking_keys(path, keys).await?;
-        store.check_keys(path).await?;
+        check_keys(store.read(), store.keys(), path).await?;
         Ok(store)
     }
 
@@ -152,35 +152,35 @@ impl Store {
     pub(crate) fn keys(&self) -> &KeyRing {
         &self.inner.keys
     }
-
-    /// Tries one stored token of each key, so that a forgotten key ends the start and not the first request.
-    async fn check_keys(&self, path: &Path) -> Result<(), OpenError> {
-        let samples = sqlx::query(
-            "SELECT min(id) AS id FROM users WHERE length(access_token) > 0 GROUP BY substr(access_token, 1, 5)",
-        )
-        .fetch_all(self.read())
-        .await
-        .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
-        for sample in samples {
-            let database = |source| OpenError::Database { path: path.to_owned(), source };
-            let id: String = sample.try_get("id").map_err(database)?;
-            let row = sqlx::query("SELECT access_token FROM users WHERE id = $1")
-                .bind(&id)
-                .fetch_one(self.read())
-                .await
-                .map_err(database)?;
-            let sealed: &[u8] = row.try_get("access_token").map_err(database)?;
-            credentials::open_column(self.keys(), credentials::ACCESS_TOKEN, &id, sealed)
-                .map_err(|source| OpenError::Keys { path: path.to_owned(), source })?;
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").finish_non_exhaustive()
     }
+}
+
+/// Tries one stored token of each key, so that a forgotten key ends the start and not the first request.
+pub(crate) async fn check_keys(pool: &Pool, keys: &KeyRing, path: &Path) -> Result<(), OpenError> {
+    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let samples = sqlx::query(
+        "SELECT min(id) AS id FROM users WHERE length(access_token) > 0 GROUP BY substr(access_token, 1, 5)",
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(database)?;
+    for sample in samples {
+        let id: String = sample.try_get("id").map_err(database)?;
+        let row = sqlx::query("SELECT access_token FROM users WHERE id = $1")
+            .bind(&id)
+            .fetch_one(pool)
+            .await
+            .map_err(database)?;
+        let sealed: &[u8] = row.try_get("access_token").map_err(database)?;
+        credentials::open_column(keys, credentials::ACCESS_TOKEN, &id, sealed)
+            .map_err(|source| OpenError::Keys { path: path.to_owned(), source })?;
+    }
+    Ok(())
 }
 
 /// Makes the file before SQLite does, because SQLite would leave its mode to the umask.

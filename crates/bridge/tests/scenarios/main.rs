@@ -17,4 +17,6 @@ mod sessions;
 mod stateless;
 mod storm;
 mod streams;
+mod tools;
+mod warm;
 mod workers;

@@ -8,17 +8,18 @@ use anyhow::{Context as _, anyhow};
 use bridge::bridge::Bridge;
 use bridge::cage;
 use bridge::config::BridgeConfig;
-use bridge::observer::NoObserver;
+use bridge::observer::{NoObserver, Observer};
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
+use bridge::tools::Tools;
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
+use forgejo::repositories::Repositories;
 use forgejo::token_source::Now;
 use governor::clock::MonotonicClock;
 use ipnet::IpNet;
 use oauth::clock::{Clock, SystemClock};
-use oauth::id::GrantId;
 use oauth::random::{OsRandom, Random};
 use oauth::redirect_uri::AllowList;
 use oauth::token::Lifetimes;
@@ -37,21 +38,28 @@ use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
-use crate::config::{CageMode, Config, ConfiguredClient, Keys, RateConfig};
+use crate::config::{Bound, CageMode, Config, ConfiguredClient, Keys, RateConfig, SessionConfig};
 use crate::documents::Documents;
+use crate::examination::Examination;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
+use crate::instance;
 use crate::live_grants::LiveGrants;
+use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::router;
 use crate::serve::{Limits, Server, Stop};
+use crate::shelf::Shelf;
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
+use crate::tools::{self, GrantTools};
 use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
 const DAY: Duration = Duration::from_hours(24);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Names of repositories kept for the pages that show them.
+const REPOSITORY_NAMES: usize = 4096;
 const FORGEJO_TIMEOUT: Duration = Duration::from_secs(30);
 /// The end of the grace period, kept for stopping workers and writing down what is still in memory.
 const LAST_STEPS: Duration = Duration::from_secs(2);
@@ -63,11 +71,12 @@ const LAST_STEPS: Duration = Duration::from_secs(2);
 pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     cage::harden_self().context("cannot shield the process from its workers")?;
     become_subreaper().context("cannot inherit what workers leave behind")?;
-    let _reaper = OrphanReaper::start().context("cannot watch for orphaned processes")?;
+    let observer: Arc<dyn Observer> = Arc::new(NoObserver);
+    let _reaper = OrphanReaper::start(Arc::clone(&observer)).context("cannot watch for orphaned processes")?;
     let limits = Limits::new(config.http.max_connections, config.shutdown_grace);
     let server = Server::bind(config.http.listen, limits).await?;
     let background = Background::default();
-    let (app, spawner) = build(&config, &background).await?;
+    let (app, spawner) = build(&config, &background, observer).await?;
     let router = router::build(Arc::clone(&app), &config.http)?;
 
     let grace = config.shutdown_grace;
@@ -106,7 +115,11 @@ impl Background {
     }
 }
 
-async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<App>, Spawner)> {
+async fn build(
+    config: &Config,
+    background: &Background,
+    observer: Arc<dyn Observer>,
+) -> anyhow::Result<(Arc<App>, Spawner)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(OsRandom::default());
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
@@ -117,7 +130,9 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     };
     store.note_ring(clock.now()).await?;
     let issuer = config.http.public_url.origin();
-    let audit = Audit::start(store.clone(), Arc::clone(&clock), &background.tasks, background.cancel.clone());
+    let audit_file = config.log.audit_file.clone();
+    let audit =
+        Audit::start(store.clone(), audit_file, Arc::clone(&clock), &background.tasks, background.cancel.clone());
 
     let now: Now = {
         let clock = Arc::clone(&clock);
@@ -127,7 +142,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let upstream = upstream(config, &outbound, Arc::clone(&now))?;
     // The bridge is made after the credentials and told of their deaths: the cell closes the circle.
     let bridge_cell: Arc<Mutex<Option<Bridge>>> = Arc::default();
-    let owner = GrantId::generate(random.as_ref())?.to_string();
+    let owner = instance::name(state_dir(config), random.as_ref())?;
     let events = credential_events(Arc::clone(&bridge_cell));
     let credentials =
         Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner, events);
@@ -139,14 +154,21 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         gateway: gateway.clone(),
         grants: grants.clone(),
     };
-    let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config, &gateway))?;
+    let profile = config.worker.to_profile()?;
+    let tools = Tools {
+        rules: tools::rules(config, &profile),
+        policy: Arc::new(GrantTools { grants: grants.clone(), audit: audit.clone() }),
+    };
+    let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
+    let spawner = Spawner::start(profile, cages)?;
+    say_limits(&config.sessions);
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(
-        bridge_config(config),
+        BridgeConfig { tools, ..bridge_config(config) },
         spawner.clone(),
         Arc::new(issue),
         Arc::new(sessions),
-        Arc::new(NoObserver),
+        observer,
     );
     *bridge_cell.lock() = Some(bridge.clone());
 
@@ -159,7 +181,10 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         documents: documents(config, &policy, &clock)?,
         issuer: issuer.to_owned(),
     });
+    let proxies = TrustedProxies::new(&config.http.trusted_proxies);
+    let examination = Examination::new(Arc::clone(&keys), Arc::clone(&clock), random.as_ref(), issuer, proxies)?;
     let app = Arc::new(App {
+        examination: Arc::new(examination),
         site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config), clients.kinds()),
         policy,
         clients,
@@ -168,14 +193,17 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         bearers: Bearers::new(store.clone(), grants.clone(), Arc::clone(&clock), issuer),
         store,
         keys,
+        repository_names: Shelf::new(REPOSITORY_NAMES, Arc::clone(&clock)),
         clock,
         random,
+        repositories: Repositories::new(upstream.clone(), Arc::new(credentials.clone())),
         upstream,
         credentials: credentials.clone(),
         bridge,
         grants,
         audit,
         changing: tokio::sync::Mutex::default(),
+        account_changes: tokio::sync::Mutex::default(),
         uses: Mutex::default(),
     });
     let cancel = &background.cancel;
@@ -219,6 +247,7 @@ fn configured_client(client: &ConfiguredClient) -> StaticClient {
     StaticClient::new(client.id.as_str().into(), client.name.clone(), client.redirect_uris.clone(), secret)
 }
 
+/// The ring that the configuration names, or a new one.
 pub(crate) fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
     match keys {
         Keys::Configured(text) => KeyRing::parse(text.expose_secret()).context("encryption-keys"),
@@ -229,7 +258,8 @@ pub(crate) fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRi
     }
 }
 
-fn outbound(config: &Config) -> anyhow::Result<Outbound> {
+/// The client towards Forgejo.
+pub(crate) fn outbound(config: &Config) -> anyhow::Result<Outbound> {
     let settings = OutboundConfig {
         extra_ca_pem: config.forgejo.extra_ca_file.clone(),
         proxy: config.forgejo.egress_proxy.as_ref().map(|url| url.expose().clone()),
@@ -239,7 +269,8 @@ fn outbound(config: &Config) -> anyhow::Result<Outbound> {
     settings.build().context("outgoing connections")
 }
 
-fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow::Result<OAuthClient> {
+/// Forgejo as OAuth2 provider.
+pub(crate) fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow::Result<OAuthClient> {
     let forgejo = &config.forgejo;
     let settings = ForgejoConfig {
         public_url: base_url(forgejo.url.as_str())?,
@@ -260,21 +291,8 @@ async fn gateway(
     grants: &LiveGrants,
     audit: &Audit,
 ) -> anyhow::Result<Gateway> {
-    let mut open_doors = DoorGroups::default();
-    for name in &config.gateway.open_doors {
-        open_doors.insert(name.parse().context("open-doors")?);
-    }
-    let storage_origins = config.gateway.storage_origins.iter().map(|origin| Url::parse(origin));
-    let settings = GatewayConfig {
-        forgejo: base_url(config.forgejo.internal_url.as_str())?,
-        forgejo_public: base_url(config.forgejo.url.as_str())?,
-        storage_origins: storage_origins.collect::<Result<_, _>>().context("storage-origins")?,
-        open_doors,
-        limits: GatewayLimits::default(),
-        timeouts: GatewayTimeouts::default(),
-    };
     Gateway::bind(
-        settings,
+        gateway_config(config)?,
         outbound.client().clone(),
         Arc::new(credentials.clone()),
         Arc::new(grants.clone()),
@@ -282,6 +300,23 @@ async fn gateway(
     )
     .await
     .context("the gateway for workers cannot listen on 127.0.0.1")
+}
+
+/// What the gateway lets through, and where to.
+pub(crate) fn gateway_config(config: &Config) -> anyhow::Result<GatewayConfig> {
+    let mut open_doors = DoorGroups::default();
+    for name in &config.gateway.open_doors {
+        open_doors.insert(name.parse().context("open-doors")?);
+    }
+    let storage_origins = config.gateway.storage_origins.iter().map(|origin| Url::parse(origin));
+    Ok(GatewayConfig {
+        forgejo: base_url(config.forgejo.internal_url.as_str())?,
+        forgejo_public: base_url(config.forgejo.url.as_str())?,
+        storage_origins: storage_origins.collect::<Result<_, _>>().context("storage-origins")?,
+        open_doors,
+        limits: GatewayLimits::default(),
+        timeouts: GatewayTimeouts::default(),
+    })
 }
 
 fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
@@ -299,23 +334,49 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
     })
 }
 
-fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
+/// How workers are run.
+pub(crate) fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     SpawnConfig {
-        state_dir: config.store.path.parent().map(Path::to_path_buf),
+        state_dir: Some(state_dir(config).to_path_buf()),
         cage: match config.worker.cage {
             CageMode::Required => cage::CageMode::Required,
             CageMode::Auto => cage::CageMode::Auto,
             CageMode::Off => cage::CageMode::Off,
         },
+        highest_rung: config.worker.highest_rung,
         listeners: Some(Arc::new(WorkerListeners(gateway.clone()))),
         ..SpawnConfig::default()
     }
 }
 
-fn bridge_config(config: &Config) -> BridgeConfig {
+/// The store's folder.
+fn state_dir(config: &Config) -> &Path {
+    config.store.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn say_limits(sessions: &SessionConfig) {
+    let said = |bound: &Option<Bound>| bound.as_ref().map_or_else(|| "unlimited".to_owned(), ToString::to_string);
+    tracing::info!(
+        workers.max = sessions.max_sessions,
+        workers.max_per_user = sessions.max_sessions_per_user,
+        workers.warm = sessions.warm_workers,
+        system.memory_bytes = said(&sessions.capacity.memory),
+        system.tasks = said(&sessions.capacity.tasks),
+        system.descriptors = said(&sessions.capacity.descriptors),
+        "at most {} workers at once, {} of one user",
+        sessions.max_sessions,
+        sessions.max_sessions_per_user,
+    );
+}
+
+/// The bridge's limits.
+pub(crate) fn bridge_config(config: &Config) -> BridgeConfig {
     BridgeConfig {
         max_sessions: config.sessions.max_sessions,
         max_sessions_per_user: config.sessions.max_sessions_per_user,
+        warm_workers: config.sessions.warm_workers,
+        max_stored_sessions: config.sessions.max_stored_sessions,
+        max_stored_sessions_per_user: config.sessions.max_stored_sessions.saturating_mul(4),
         session_idle_timeout: config.sessions.idle_timeout,
         call_deadline: config.sessions.call_deadline,
         broker_version: BUILD.version.to_owned(),
@@ -347,7 +408,7 @@ fn retention(config: &Config) -> Retention {
         idle_client: 90 * DAY,
         session: config.sessions.absolute_lifetime,
         revocation: DAY,
-        audit: 90 * DAY,
+        audit: config.log.audit_retention,
     }
 }
 

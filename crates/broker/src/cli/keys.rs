@@ -90,14 +90,16 @@ fn table(uses: &[KeyUse]) -> String {
 }
 
 /// Notes in the audit log what an administrator did.
-async fn audit(store: &Store, event: &'static str, subject: KeyId, outcome: String) -> Result<(), Failure> {
+async fn audit(store: &Store, event: &'static str, subject: KeyId, detail: String) -> Result<(), Failure> {
     let event = AuditEvent {
         at: SystemClock.now(),
         actor: None,
         client: None,
         event: event.into(),
         subject: Some(subject.to_string()),
-        outcome,
+        outcome: "ok".to_owned(),
+        detail: Some(detail),
+        duration_ms: None,
         request_id: None,
     };
     store.record_audit(&[event]).await.map_err(|error| anyhow::Error::new(error).into())

@@ -73,6 +73,9 @@ settings! {
         WORKER_CAGE = Setting::one("worker-cage", "required|auto|off", Value("auto"),
             "How workers are confined: auto takes what the kernel allows, required refuses to start with less than Landlock and seccomp, off \
              leaves a clean environment only.");
+        WORKER_CAGE_MAX_RUNG = Setting::one("worker-cage-max-rung", "1|2|3", Value("3"),
+            "The highest rung of the cage that is tried: 1 is a clean environment and resource limits, 2 adds Landlock and seccomp, 3 a network of \
+             the worker's own. Lower it only to find out what a program needs.");
         WORKER_ALLOWED_PATHS = Setting::list("worker-allowed-paths", "PATH", Unset("none"),
             "Files and folders that the worker reads or executes besides its program, what interprets that, and the system's libraries, such as \
              a virtual environment. With Landlock it can open no others.");
@@ -84,6 +87,18 @@ settings! {
             "Groups of Forgejo's API that are closed to every grant unless named here.");
         STORAGE_ORIGINS = Setting::list("storage-origins", "ORIGIN", Unset("none"),
             "Origins of the object storage to which Forgejo redirects downloads; these are fetched without any credential.");
+    }
+    "Tools" {
+        TOOLS_ALLOW = Setting::list("tools-allow", "PATTERN", Unset("all"),
+            "Tools of the worker that clients see and may call; all others are not there. A name, in which * stands for any characters and ? for \
+             one, or a group: @read, @write, or @ with a group of open-doors, such as @hooks.");
+        TOOLS_DENY = Setting::list("tools-deny", "PATTERN", Unset("none"),
+            "Tools that are not there, whatever tools-allow says; written alike.");
+        TOOLS_READ_ONLY = Setting::list("tools-read-only", "PATTERN", Unset("the profile's"),
+            "Names of tools that only read, in the same form; a connection that may only read is shown no others. This is for the model's ease: \
+             what such a connection may do is decided at the gateway.");
+        TOOLS_TRUST_ANNOTATIONS = Setting::one("tools-trust-annotations", "true|false", Unset("the profile's"),
+            "Whether the program says honestly which of its tools only read (readOnlyHint); it then counts instead of the name.");
     }
     "Store" {
         STORE_PATH = Setting::one("store-path", "FILE", Computed("broker.db in $STATE_DIRECTORY, else ./fjmcp-broker.db"),
@@ -129,10 +144,16 @@ settings! {
              is claude.ai's.");
     }
     "Sessions and limits" {
-        MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Value("200"),
-            "Sessions with a live worker at once; an idle one is hibernated to make room.");
-        MAX_SESSIONS_PER_USER = Setting::one("max-sessions-per-user", "NUMBER", Value("16"),
+        MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Computed("what memory, tasks and descriptors have room for, at most 500"),
+            "Sessions with a live worker at once; an idle one is hibernated to make room. The log says at the start what the number came of.");
+        MAX_SESSIONS_PER_USER = Setting::one("max-sessions-per-user", "NUMBER", Computed("a quarter of max-sessions, at most 16"),
             "The same for one user.");
+        WARM_WORKERS = Setting::one("warm-workers", "NUMBER", Value("2"),
+            "Workers started ahead, so that the first call of a session does not wait for a process. They hold no user's access until they are \
+             given to one, for good. They count within max-sessions and make room for users. 0: none.");
+        MAX_STORED_SESSIONS = Setting::one("max-stored-sessions", "NUMBER", Value("256"),
+            "Sessions kept for one connection, hibernated ones included, and four times as many for one user; beyond it the one unused for the \
+             longest time is forgotten.");
         SESSION_IDLE_TIMEOUT = Setting::one("session-idle-timeout", "DURATION", Value("15m"),
             "After how long without a call a session's worker is stopped. The session itself stays.");
         SESSION_ABSOLUTE_LIFETIME = Setting::one("session-absolute-lifetime", "DURATION", Value("30d"),
@@ -149,6 +170,11 @@ settings! {
     "Operation" {
         SHUTDOWN_GRACE = Setting::one("shutdown-grace", "DURATION", Value("10s"),
             "How long calls and streams may take to end after SIGTERM or SIGINT (at most 10m).");
+        AUDIT_LOG = Setting::one("audit-log", "FILE", Unset("the ordinary log, target audit"),
+            "File to which the audit log is appended, one JSON object a line; created (0600) if it is not there, opened anew for each batch, so it \
+             can be moved away at any time. Events are in the store either way.");
+        AUDIT_RETENTION = Setting::one("audit-retention", "DURATION", Value("90d"),
+            "How long audit events are kept in the store (1d to 3650d).");
         LOG_FORMAT = Setting::one("log-format", "json|text", Value("json"),
             "Form of the log lines on standard error.");
         LOG_LEVEL = Setting::one("log-level", "LEVEL", Value("info"),

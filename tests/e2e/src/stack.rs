@@ -76,6 +76,9 @@ impl Stack {
         if !args.is_empty() {
             settings.set("WORKER_ARGS", args);
         }
+        if !child.allowed_paths.is_empty() {
+            settings.set("WORKER_ALLOWED_PATHS", serde_json::to_string(&child.allowed_paths)?);
+        }
         settings.extend(more);
         let mut broker = Broker::start(&settings).await?;
         let secrets = sim.secrets();

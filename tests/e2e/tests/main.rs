@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod children;
+mod chosen;
 mod client_documents;
 mod clients;
 mod discovery;

@@ -16,17 +16,26 @@ fn issue(id: i64) -> Value {
     json!({"id":100,"number":1,"title":"t","user":{"id":1,"login":"u","full_name":"U"},"repository":short(id)})
 }
 
+fn known<'k>(
+    chosen: &'k ChosenRepositories,
+    names: &'k BTreeSet<RepositoryName>,
+    about: Option<&'k About>,
+) -> Known<'k> {
+    let repository_at = &|address: &str| RepositoryName::of_page(address.strip_prefix("https://git.example")?);
+    Known { chosen, names, about, repository_at }
+}
+
 /// What is left of an answer within repository 7; 7 and 8 are chosen.
 fn left(mut answer: Value) -> Option<Value> {
     let (chosen, names) = ([7, 8].into_iter().collect(), BTreeSet::new());
-    let name = RepositoryName { owner: "o".into(), name: "r7".into() };
-    Sieve::new(&chosen, &names, Some((7, name))).keeps(&mut answer).then_some(answer)
+    let about = (7, RepositoryName { owner: "o".into(), name: "r7".into() });
+    Sieve::new(known(&chosen, &names, Some(&about))).keeps(&mut answer).then_some(answer)
 }
 
 fn attributed(mut item: Value) -> bool {
     let chosen = [7, 8].into_iter().collect();
     let names = [RepositoryName { owner: "o".into(), name: "r7".into() }].into_iter().collect();
-    Sieve::new(&chosen, &names, None).keeps_attributed(&mut item)
+    Sieve::new(known(&chosen, &names, None)).keeps_attributed(&mut item)
 }
 
 #[test]
@@ -117,7 +126,7 @@ fn attachments_are_noted_with_the_repository_that_they_were_shown_for() {
     let noted = |mut answer: Value, about: Option<i64>| {
         let (chosen, names) = ([7, 8].into_iter().collect(), BTreeSet::new());
         let about = about.map(|id| (id, RepositoryName { owner: "o".into(), name: "r7".into() }));
-        let mut sieve = Sieve::new(&chosen, &names, about);
+        let mut sieve = Sieve::new(known(&chosen, &names, about.as_ref()));
         sieve.keeps(&mut answer);
         sieve.attachments
     };
@@ -131,4 +140,24 @@ fn attachments_are_noted_with_the_repository_that_they_were_shown_for() {
     foreign["assets"] = json!([asset]);
     assert_eq!(noted(json!([foreign]), Some(7)), []);
     assert_eq!(noted(json!({"assets":[asset]}), None), []);
+}
+
+#[test]
+fn an_address_within_another_repository_than_the_values_own_is_emptied() {
+    let file = |of: &str| {
+        json!([{"filename":"a","html_url":format!("https://git.example/{of}/src/commit/x/a"),"raw_url":format!("https://git.example/{of}/raw/a"),
+            "contents_url":format!("https://git.example/api/v1/repos/{of}/contents/a?ref=x")}])
+    };
+    assert_eq!(left(file("o/r7")), Some(file("o/r7")));
+    assert_eq!(left(file("O/R7")), Some(file("O/R7")));
+    assert_eq!(left(file("o/r9")).unwrap()[0], json!({"filename":"a","html_url":"","raw_url":"","contents_url":""}));
+    let mut other = issue(8);
+    other["html_url"] = json!("https://git.example/o/r8/issues/1");
+    other["user"]["avatar_url"] = json!("https://git.example/avatars/0123/x");
+    other["user"]["html_url"] = json!("https://git.example/u");
+    other["website_url"] = json!("https://elsewhere.example/o/r9");
+    assert_eq!(left(json!([other.clone()])), Some(json!([other])));
+    let mut repository = repo(7);
+    repository["clone_url"] = json!("https://git.example/o/r7.git");
+    assert_eq!(left(repository.clone()), Some(repository));
 }

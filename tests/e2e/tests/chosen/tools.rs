@@ -1,0 +1,83 @@
+//! Real programs' tools, called as a model would that was talked into something.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::children::{self, Child};
+use serde_json::{Map, Value, json};
+
+use super::{Limited, SECRET};
+
+#[tokio::test]
+async fn every_tool_of_every_program_aimed_at_the_outside_tells_and_changes_nothing() -> Result<()> {
+    for child in children::table()?.0 {
+        aim(&child).await.with_context(|| child.label.clone())?;
+    }
+    Ok(())
+}
+
+async fn aim(child: &Child) -> Result<()> {
+    let alice = Limited::with(child).await?;
+    let before =
+        [alice.see("/api/v1/repos/alice/vault").await?, alice.see("/api/v1/repos/alice/vault/issues?state=all").await?];
+    let tools = alice.worker.request("tools/list", &json!({})).await?["tools"].clone();
+    let tools = tools.as_array().context("no tools")?;
+    ensure!(tools.len() > 5, "{tools:?}");
+    for tool in tools {
+        let name = tool["name"].as_str().context("a tool without a name")?;
+        // The fixture's own; what it does is not Forgejo's.
+        if ["raw_request", "environment", "exit", "crash", "hang"].iter().any(|own| name.contains(own))
+            || tool["inputSchema"].is_null()
+        {
+            continue;
+        }
+        for repository in ["vault", "hello"] {
+            let arguments = arguments(&tool["inputSchema"], repository);
+            if repository == "hello" && !reads(name) {
+                continue;
+            }
+            let Ok(answer) = alice.worker.send_call(name, &arguments).await else { continue };
+            let told = answer.messages().map(|messages| json!(messages).to_string()).unwrap_or_default();
+            ensure!(!told.contains(SECRET), "{name} {arguments} tells: {told}");
+        }
+    }
+    let after =
+        [alice.see("/api/v1/repos/alice/vault").await?, alice.see("/api/v1/repos/alice/vault/issues?state=all").await?];
+    ensure!(before == after, "the vault was {before:?} and is {after:?}");
+    for call in [child.words.whoami("alice"), child.words.file(), child.words.create_issue("Made through a choice")] {
+        let text = alice.worker.call_text(call.tool, &call.arguments).await?;
+        ensure!(text.contains(call.expect), "{}: {text}", call.tool);
+    }
+    let mine = alice.worker.call_text("list_my_repos", &json!({"page": 1, "limit": 10})).await?;
+    ensure!(mine.contains("alice/hello") && !mine.contains("vault") && !mine.contains("private-notes"), "{mine}");
+    Ok(())
+}
+
+fn reads(tool: &str) -> bool {
+    ["get_", "list_", "search_", "check_", "whoami"].iter().any(|word| tool.starts_with(word))
+}
+
+/// Values for all properties of a schema, with `alice` and `repository` where owner and repository are meant.
+fn arguments(schema: &Value, repository: &str) -> Value {
+    let mut arguments = Map::new();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let kind = property["type"].as_str().or_else(|| property["type"][0].as_str()).unwrap_or("string");
+        let value = match (name.as_str(), kind) {
+            ("owner" | "username" | "user" | "assignee", _) => json!("alice"),
+            ("org" | "organization", _) => json!("outside"),
+            ("repo" | "repository" | "name", _) => json!(repository),
+            ("dependency_owner" | "depends_on_owner" | "target_owner", _) => json!("alice"),
+            ("dependency_repo" | "depends_on_repo" | "target_repo", _) => json!("vault"),
+            ("path" | "filePath" | "file_path", _) => json!("secret.txt"),
+            ("ref" | "sha" | "branch" | "base" | "branch_name", _) => json!("main"),
+            ("head", _) => json!("outside:topic"),
+            ("tag" | "tag_name", _) => json!("v1"),
+            ("state", _) => json!("all"),
+            (_, "integer" | "number") => json!(1),
+            (_, "boolean") => json!(false),
+            (_, "array") => json!([]),
+            (_, "object") => json!({}),
+            _ => property["enum"].get(0).cloned().unwrap_or_else(|| json!("closes alice/vault#1")),
+        };
+        arguments.insert(name.clone(), value);
+    }
+    Value::Object(arguments)
+}

@@ -25,6 +25,10 @@ test: children clients ## everything: unit, property and end-to-end tests
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 
+.PHONY: browser
+browser: prepare ## the pages in a real Chromium, with axe; screenshots in tests/browser/screenshots
+	@scripts/browser.sh
+
 conformance: prepare ## the public conformance suite through the broker; writes docs/conformance.md
 	@scripts/conformance.sh --write
 
@@ -35,7 +39,7 @@ lint: prepare ## format, clippy, dependency rules
 
 clean: ## remove what was built and installed here
 	$(CARGO) clean
-	rm -rf .children .clients tests/clients/node_modules
+	rm -rf .children .clients tests/clients/node_modules tests/browser/node_modules tests/browser/screenshots
 
 .PHONY: image image-run image-test
 image: ## the container image, by podman (ENGINE=docker: by docker)

@@ -29,6 +29,7 @@ mod token_hints;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::{Answer, bearer};
 pub use config::{ConfigError, ForgejoConfig, UrlProblem};
 pub use display_text::for_display;
 pub use errors::{

@@ -9,11 +9,13 @@
 //! two differ.
 #![forbid(unsafe_code)]
 
+pub mod account_sessions;
 pub mod audit;
 pub mod authorizations;
 pub mod client_assertions;
 pub mod clients;
 pub mod codes;
+pub mod connections;
 pub mod credentials;
 mod database;
 pub mod entry_pins;
@@ -25,6 +27,7 @@ pub mod logins;
 mod migrations;
 pub mod revocations;
 pub mod seal;
+pub mod selections;
 pub mod sessions;
 pub mod store;
 pub mod sweep;

@@ -1,6 +1,7 @@
 //! End to end: the built broker, a Forgejo stand-in, real children, real clients, real bytes.
 #![forbid(unsafe_code)]
 
+mod account;
 mod children;
 mod chosen;
 mod client_documents;

@@ -15,6 +15,7 @@ use bridge::tools::Tools;
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
+use forgejo::repositories::Repositories;
 use forgejo::token_source::Now;
 use governor::clock::MonotonicClock;
 use ipnet::IpNet;
@@ -48,6 +49,7 @@ use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::router;
 use crate::serve::{Limits, Server, Stop};
+use crate::shelf::Shelf;
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
@@ -56,6 +58,8 @@ use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
 const DAY: Duration = Duration::from_hours(24);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Names of repositories kept for the pages that show them.
+const REPOSITORY_NAMES: usize = 4096;
 const FORGEJO_TIMEOUT: Duration = Duration::from_secs(30);
 /// The end of the grace period, kept for stopping workers and writing down what is still in memory.
 const LAST_STEPS: Duration = Duration::from_secs(2);
@@ -179,12 +183,15 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         keys,
         clock,
         random,
+        repository_names: Shelf::new(REPOSITORY_NAMES, Arc::clone(&clock)),
+        repositories: Repositories::new(upstream.clone(), Arc::new(credentials.clone())),
         upstream,
         credentials: credentials.clone(),
         bridge,
         grants,
         audit,
         changing: tokio::sync::Mutex::default(),
+        account_changes: tokio::sync::Mutex::default(),
         uses: Mutex::default(),
     });
     let cancel = &background.cancel;

@@ -15,9 +15,9 @@ const BODY_LIMIT: usize = 64 * 1024;
 const LONGEST_RETRY_AFTER_S: u32 = 300;
 
 /// An answer below 500 that was read whole.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     body: Bytes,
 }
 
@@ -26,6 +26,16 @@ pub(super) struct Answer {
 impl OAuthClient {
     /// Sends with our user agent and time limit. 5xx and 429 say nothing about the user and end here.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, Unreachable> {
+        self.send_within(request, BODY_LIMIT).await
+    }
+
+    /// A request for an address at Forgejo.
+    pub(crate) fn request(&self, url: url::Url) -> RequestBuilder {
+        self.inner.outbound.client().get(url)
+    }
+
+    /// The same with a limit of choice for the answer's body, in bytes.
+    pub(crate) async fn send_within(&self, request: RequestBuilder, limit: usize) -> Result<Answer, Unreachable> {
         let mut response = request
             .header(header::USER_AGENT, &self.inner.config.user_agent)
             .header(header::ACCEPT, "application/json")
@@ -44,8 +54,8 @@ impl OAuthClient {
         }
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(Unreachable::because(format!("HTTP {status} with a body over {BODY_LIMIT} bytes")));
+            if body.len() + chunk.len() > limit {
+                return Err(Unreachable::because(format!("HTTP {status} with a body over {limit} bytes")));
             }
             body.extend_from_slice(&chunk);
         }
@@ -57,7 +67,7 @@ impl OAuthClient {
 
 impl Answer {
     /// The body, if it is labelled as JSON and fits.
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Option<T> {
         if !self.is("application/json") {
             return None;
         }
@@ -78,7 +88,7 @@ impl Answer {
     }
 
     /// An answer that Forgejo does not give to this request.
-    pub(super) fn unexpected(&self) -> Unreachable {
+    pub(crate) fn unexpected(&self) -> Unreachable {
         let Self { status, .. } = self;
         if status.is_redirection() {
             let to = self.location().unwrap_or_default();
@@ -93,7 +103,7 @@ impl Answer {
 }
 
 /// `Bearer`, which every version takes, marked so that it is never printed.
-pub(super) fn bearer(token: &SecretString) -> Result<HeaderValue, Unreachable> {
+pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, Unreachable> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
         .map_err(|_| Unreachable::because("the stored token has characters that a header can't carry"))?;
     value.set_sensitive(true);

@@ -164,7 +164,10 @@ echo "worker $child, target $target"
 say "boot"
 [ -e "$work/tun" ] || mknod "$work/tun" c 10 200
 chmod 666 "$work/tun"
+# An earlier run's unit would start with the machine, and its state belongs to another stand-in.
+rm -rf "$home/.config/containers/systemd" "$home/.config/fjmcp-broker"
 boot
+user 'podman rm -af >/dev/null; podman volume rm -af >/dev/null'
 
 say "base images"
 user 'podman import -q -c "ENV PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" -c "ENV CARGO_HOME=/usr/local/cargo" \
@@ -193,16 +196,16 @@ fi
 
 # build VERSION
 build() {
-    user "podman build --pull=never --network=none $contexts -v /mnt/rust:/opt/rust:ro \
-        -v /home/keeper/crates/registry:/usr/local/cargo/registry:rw --build-arg CARGO_NET_OFFLINE=true --build-arg CARGO_TARGET=$target \
-        --build-arg RUSTFLAGS='$flags' --build-arg REVISION=abcdef012345 --build-arg SOURCE_DATE_EPOCH=1767225600 --build-arg VERSION=$1 \
-        --layers -t localhost/fjmcp-broker:$1 src" >"$work/build.log" 2>&1 || {
+    user "cd src && VERSION=$1 REVISION=abcdef012345 SOURCE_DATE_EPOCH=1767225600 scripts/image.sh --pull=never --network=none $contexts \
+        -v /mnt/rust:/opt/rust:ro -v /home/keeper/crates/registry:/usr/local/cargo/registry:rw --build-arg CARGO_NET_OFFLINE=true \
+        --build-arg CARGO_TARGET=$target --build-arg RUSTFLAGS='$flags' --layers" >"$work/build.log" 2>&1 || {
         tail -n 30 "$work/build.log" >&2
         die "the image did not build"
     }
 }
 say "the image"
 build 1
+# The next version, as an operator gets it by `git pull` and `make image`: under its own name only, until it is his turn.
 build 2
 # shellcheck disable=SC2016 # for the machine's shell
 user 'podman tag localhost/fjmcp-broker:1 localhost/fjmcp-broker:latest
@@ -210,7 +213,7 @@ user 'podman tag localhost/fjmcp-broker:1 localhost/fjmcp-broker:latest
     podman image inspect localhost/fjmcp-broker:latest --format "{{.Size}} bytes, user {{.User}}, labels {{.Labels}}"
     if podman run --rm --network=none --entrypoint /bin/sh localhost/fjmcp-broker:latest -c true 2>/dev/null; then echo "there is a shell"; exit 1; fi
     id=$(podman create localhost/fjmcp-broker:latest); podman export $id | tar -tvf - >files.txt; podman rm $id >/dev/null
-    grep -E "^---x--x--x .* usr/local/bin/forgejo-mcp$" files.txt
+    grep -E "^---x--x--x +0/0 .* usr/local/bin/forgejo-mcp$" files.txt
     grep -qE "usr/share/licenses/fjmcp-broker/INVENTORY$" files.txt
     grep -E "^d.* 65532/65532 .* data/$" files.txt' | tee "$work/image.txt"
 grep -q "$revision" "$work/image.txt" || die "the program is not stamped"
@@ -220,20 +223,20 @@ address=$(ip -4 route get 198.51.100.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\
 [ -n "$address" ] || die "this machine has no address besides loopback, so no container can reach Forgejo's stand-in"
 cargo build --quiet -p forgejo-sim --bin forgejo-sim
 "${CARGO_TARGET_DIR:-target}/debug/forgejo-sim" --listen "0.0.0.0:$sim_port" --root-url "http://$address:$sim_port" \
-    --oauth-app-redirect "$url/oauth/callback" --json >"$work/sim.json" 2>/dev/null &
+    --json >"$work/sim.json" 2>/dev/null &
 sim=$!
 for _ in $(seq 100); do
     if [ -s "$work/sim.json" ]; then break; fi
     sleep 0.1
 done
-member() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$work/sim.json" "$1"; }
-key=$(user 'podman run --rm --network=none localhost/fjmcp-broker:latest keys generate')
-mkdir -p "$home/.config/fjmcp-broker" "$home/.config/containers/systemd"
-sed -e "s#^\(FJMCP_BROKER_PUBLIC_URL=\).*#\1$url#" -e "s#^\(FJMCP_BROKER_FORGEJO_URL=\).*#\1http://$address:$sim_port#" \
-    -e "s#^\(FJMCP_BROKER_FORGEJO_OAUTH_CLIENT_ID=\).*#\1$(member client_id)#" \
-    -e "s#^\(FJMCP_BROKER_FORGEJO_OAUTH_CLIENT_SECRET=\).*#\1$(member client_secret)#" \
-    -e "s#^\(FJMCP_BROKER_ENCRYPTION_KEYS=\).*#\1$key#" deploy/podman/fjmcp-broker.env.example >"$home/.config/fjmcp-broker/env"
-chmod 600 "$home/.config/fjmcp-broker/env"
+# As docs/deploy-podman.md says, but with a password, which the stand-in has and tells.
+rm -f "$home/.config/fjmcp-broker/env"
+user 'mkdir -p ~/.config/fjmcp-broker ~/.config/containers/systemd'
+python3 -c 'import json, sys; print(next(a["password"] for a in json.load(open(sys.argv[1]))["accounts"] if a["login"] == "root"))' "$work/sim.json" |
+    user "podman run --rm -i --userns=keep-id:uid=65532,gid=65532 -v ~/.config/fjmcp-broker:/settings localhost/fjmcp-broker:latest \
+        forgejo-app create --env-file /settings/env --user root --password-file - --public-url $url --forgejo-url http://$address:$sim_port"
+[ "$(stat -c '%a %u' "$home/.config/fjmcp-broker/env")" = "600 $uid" ] || die "the file of settings is not private, or not the user's"
+setting() { sed -n "s/^FJMCP_BROKER_$1=//p" "$home/.config/fjmcp-broker/env"; }
 cp deploy/podman/fjmcp-broker.container deploy/podman/fjmcp-state.volume "$home/.config/containers/systemd/"
 chroot "$work/box" chown -R keeper: /home/keeper/.config
 
@@ -258,9 +261,17 @@ grep -o '"message":"workers will run on rung.*' "$work/journal.txt" | tail -n 1
 grep -Eq '"worker.rung":[23]' "$work/journal.txt" || die "workers are not caged inside the container"
 grep -q '"client.ip":"10\.89\.77\.' "$work/journal.txt" || die "requests do not come from the network that the example trusts"
 
-say "a secret in the log?"
-for secret in "$(member client_secret)" "$key" "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["refresh_token"])' "$work/client.json")"; do
-    if grep -qF -- "$secret" "$work/journal.txt"; then die "a secret is in the log"; fi
+say "the doctor, inside"
+user 'podman exec fjmcp-broker /usr/local/bin/fjmcp-broker doctor' | tee "$work/doctor.txt"
+
+say "a secret in the log, or where everybody can look?"
+user 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\0" " " || true' >"$work/ps.txt"
+user 'cat .config/containers/systemd/fjmcp-broker.container; systemctl --user cat fjmcp-broker' >"$work/unit.txt"
+for secret in "$(setting FORGEJO_OAUTH_CLIENT_SECRET)" "$(setting ENCRYPTION_KEYS)" "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["refresh_token"])' "$work/client.json")"; do
+    for place in journal doctor ps unit; do
+        [ -s "$work/$place.txt" ] || die "$work/$place.txt is empty"
+        if grep -qF -- "$secret" "$work/$place.txt"; then die "a secret is in $work/$place.txt"; fi
+    done
 done
 
 say "restart"

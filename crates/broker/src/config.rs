@@ -40,7 +40,7 @@ mod worker;
 
 pub use flags::FlagValues;
 pub use hosts::AllowedHost;
-pub use load::{Loaded, listen_address, load};
+pub use load::{Addresses, Loaded, addresses, listen_address, load};
 pub use problem::{Problem, Problems};
 pub use public_url::{BaseUrl, PublicUrl};
 pub use raw::Environment;

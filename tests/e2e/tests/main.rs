@@ -10,6 +10,7 @@ mod discovery;
 mod doctor;
 mod documents;
 mod doors;
+mod forgejo_app;
 mod login;
 mod mcp;
 mod modern;

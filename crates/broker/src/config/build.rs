@@ -134,14 +134,7 @@ pub(super) fn redirect_uri(text: &str) -> Result<String, Fault> {
 fn forgejo(reader: &mut Reader<'_>) -> Option<ForgejoConfig> {
     let url = reader.required(&s::FORGEJO_URL, BaseUrl::parse);
     let internal_url = reader.optional(&s::FORGEJO_INTERNAL_URL, BaseUrl::parse);
-    let extra_ca_file = reader.optional(&s::EXTRA_CA_FILE, |text| {
-        let readable = std::fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"));
-        match readable {
-            Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Ok(PathBuf::from(text)),
-            Ok(_) => Err(Fault::new(format!("{text} holds no certificate"), "name a PEM file with certificates")),
-            Err(wrong) => Err(Fault::new(wrong, "name a readable PEM file")),
-        }
-    });
+    let extra_ca_file = reader.optional(&s::EXTRA_CA_FILE, certificates);
     let egress_proxy = reader.optional(&s::EGRESS_PROXY, SecretUrl::parse_http);
     let client_id = reader.required(&s::FORGEJO_OAUTH_CLIENT_ID, printable);
     let client_secret =
@@ -160,6 +153,15 @@ fn forgejo(reader: &mut Reader<'_>) -> Option<ForgejoConfig> {
         client_secret: client_secret?,
         scopes: scopes?,
     })
+}
+
+pub(super) fn certificates(text: &str) -> Result<PathBuf, Fault> {
+    let readable = std::fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"));
+    match readable {
+        Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Ok(PathBuf::from(text)),
+        Ok(_) => Err(Fault::new(format!("{text} holds no certificate"), "name a PEM file with certificates")),
+        Err(wrong) => Err(Fault::new(wrong, "name a readable PEM file")),
+    }
 }
 
 /// Ids and secrets are pasted: a blank or a line end inside is a mistake. The text is not repeated, it may be a secret.

@@ -13,7 +13,6 @@ use e2e::broker::Settings;
 use e2e::browser::Person;
 use e2e::children::{self, Child};
 use e2e::mcp::Mcp;
-use e2e::oauth_client::{OAuthClient, Tokens};
 use e2e::stack::Stack;
 use e2e::through_worker::{WorkerAnswer, WorkerRequest};
 use forgejo_sim::SimConfig;
@@ -26,8 +25,6 @@ const SECRET: &str = "canary-7f3a";
 struct Limited {
     stack: Stack,
     worker: Mcp,
-    client: OAuthClient,
-    tokens: Tokens,
     /// An Authorization header that Forgejo itself takes for the same person, with all rights she has.
     direct: String,
     vault: i64,
@@ -50,10 +47,10 @@ impl Limited {
         let token = stack.sim.create_personal_token("alice", &["all"]).context("no such person")?;
         let direct = format!("token {token}");
         let person = Person::named("alice").choosing(&["alice/hello"]);
-        let (client, tokens) = stack.log_in_as(&person).await?;
+        let (_, tokens) = stack.log_in_as(&person).await?;
         let mut worker = Mcp::new(&stack.broker.url, &tokens.access_token)?;
         worker.initialize("2025-11-25").await?;
-        let limited = Self { stack, worker, client, tokens, direct, vault, attachment, pull };
+        let limited = Self { stack, worker, direct, vault, attachment, pull };
         limited.cross().await?;
         Ok(limited)
     }

@@ -44,6 +44,7 @@ mod program;
 mod seat;
 mod speech;
 mod tally;
+mod warm;
 mod worker;
 mod workshop;
 

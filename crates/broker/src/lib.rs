@@ -19,6 +19,7 @@ mod examination;
 mod fetch;
 mod gateway_events;
 mod handlers;
+mod instance;
 mod live_grants;
 mod login;
 pub mod middleware;

@@ -2,15 +2,18 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod chaos;
 mod children;
 mod chosen;
 mod client_documents;
 mod clients;
+mod deploy_files;
 mod discovery;
 mod doctor;
 mod documents;
 mod doors;
 mod forgejo_app;
+mod leaks;
 mod login;
 mod mcp;
 mod modern;

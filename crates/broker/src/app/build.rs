@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use bridge::bridge::Bridge;
 use bridge::cage;
 use bridge::config::BridgeConfig;
-use bridge::observer::NoObserver;
+use bridge::observer::{NoObserver, Observer};
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
 use bridge::tools::Tools;
@@ -20,7 +20,6 @@ use forgejo::token_source::Now;
 use governor::clock::MonotonicClock;
 use ipnet::IpNet;
 use oauth::clock::{Clock, SystemClock};
-use oauth::id::GrantId;
 use oauth::random::{OsRandom, Random};
 use oauth::redirect_uri::AllowList;
 use oauth::token::Lifetimes;
@@ -39,11 +38,12 @@ use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
-use crate::config::{CageMode, Config, ConfiguredClient, Keys, RateConfig};
+use crate::config::{Bound, CageMode, Config, ConfiguredClient, Keys, RateConfig, SessionConfig};
 use crate::documents::Documents;
 use crate::examination::Examination;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
+use crate::instance;
 use crate::live_grants::LiveGrants;
 use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
@@ -71,11 +71,12 @@ const LAST_STEPS: Duration = Duration::from_secs(2);
 pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     cage::harden_self().context("cannot shield the process from its workers")?;
     become_subreaper().context("cannot inherit what workers leave behind")?;
-    let _reaper = OrphanReaper::start().context("cannot watch for orphaned processes")?;
+    let observer: Arc<dyn Observer> = Arc::new(NoObserver);
+    let _reaper = OrphanReaper::start(Arc::clone(&observer)).context("cannot watch for orphaned processes")?;
     let limits = Limits::new(config.http.max_connections, config.shutdown_grace);
     let server = Server::bind(config.http.listen, limits).await?;
     let background = Background::default();
-    let (app, spawner) = build(&config, &background).await?;
+    let (app, spawner) = build(&config, &background, observer).await?;
     let router = router::build(Arc::clone(&app), &config.http)?;
 
     let grace = config.shutdown_grace;
@@ -114,7 +115,11 @@ impl Background {
     }
 }
 
-async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<App>, Spawner)> {
+async fn build(
+    config: &Config,
+    background: &Background,
+    observer: Arc<dyn Observer>,
+) -> anyhow::Result<(Arc<App>, Spawner)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(OsRandom::default());
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
@@ -132,7 +137,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let upstream = upstream(config, &outbound, Arc::clone(&now))?;
     // The bridge is made after the credentials and told of their deaths: the cell closes the circle.
     let bridge_cell: Arc<Mutex<Option<Bridge>>> = Arc::default();
-    let owner = GrantId::generate(random.as_ref())?.to_string();
+    let owner = instance::name(state_dir(config), random.as_ref())?;
     let events = credential_events(Arc::clone(&bridge_cell));
     let credentials =
         Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner, events);
@@ -149,14 +154,16 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         rules: tools::rules(config, &profile),
         policy: Arc::new(GrantTools { grants: grants.clone(), audit: audit.clone() }),
     };
-    let spawner = Spawner::start(profile, spawn_config(config, &gateway))?;
+    let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
+    let spawner = Spawner::start(profile, cages)?;
+    say_limits(&config.sessions);
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(
         BridgeConfig { tools, ..bridge_config(config) },
         spawner.clone(),
         Arc::new(issue),
         Arc::new(sessions),
-        Arc::new(NoObserver),
+        observer,
     );
     *bridge_cell.lock() = Some(bridge.clone());
 
@@ -325,15 +332,36 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
 /// How workers are run.
 pub(crate) fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     SpawnConfig {
-        state_dir: config.store.path.parent().map(Path::to_path_buf),
+        state_dir: Some(state_dir(config).to_path_buf()),
         cage: match config.worker.cage {
             CageMode::Required => cage::CageMode::Required,
             CageMode::Auto => cage::CageMode::Auto,
             CageMode::Off => cage::CageMode::Off,
         },
+        highest_rung: config.worker.highest_rung,
         listeners: Some(Arc::new(WorkerListeners(gateway.clone()))),
         ..SpawnConfig::default()
     }
+}
+
+/// The store's folder.
+fn state_dir(config: &Config) -> &Path {
+    config.store.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn say_limits(sessions: &SessionConfig) {
+    let said = |bound: &Option<Bound>| bound.as_ref().map_or_else(|| "unlimited".to_owned(), ToString::to_string);
+    tracing::info!(
+        workers.max = sessions.max_sessions,
+        workers.max_per_user = sessions.max_sessions_per_user,
+        workers.warm = sessions.warm_workers,
+        system.memory_bytes = said(&sessions.capacity.memory),
+        system.tasks = said(&sessions.capacity.tasks),
+        system.descriptors = said(&sessions.capacity.descriptors),
+        "at most {} workers at once, {} of one user",
+        sessions.max_sessions,
+        sessions.max_sessions_per_user,
+    );
 }
 
 /// The bridge's limits.
@@ -341,6 +369,9 @@ pub(crate) fn bridge_config(config: &Config) -> BridgeConfig {
     BridgeConfig {
         max_sessions: config.sessions.max_sessions,
         max_sessions_per_user: config.sessions.max_sessions_per_user,
+        warm_workers: config.sessions.warm_workers,
+        max_stored_sessions: config.sessions.max_stored_sessions,
+        max_stored_sessions_per_user: config.sessions.max_stored_sessions.saturating_mul(4),
         session_idle_timeout: config.sessions.idle_timeout,
         call_deadline: config.sessions.call_deadline,
         broker_version: BUILD.version.to_owned(),

@@ -42,7 +42,9 @@ impl Limited {
     }
 
     async fn with(child: &Child) -> Result<Self> {
-        let stack = Stack::start_with(child, SimConfig::default(), Settings::default()).await?;
+        // Under a read-only connection too the worker sends what it is told: what is tried here is the gateway.
+        let settings = Settings::default().with("TOOLS_READ_ONLY", "raw_request");
+        let stack = Stack::start_with(child, SimConfig::default(), settings).await?;
         let (vault, attachment, pull) = fill(&stack).context("the forge could not be filled")?;
         let token = stack.sim.create_personal_token("alice", &["all"]).context("no such person")?;
         let direct = format!("token {token}");

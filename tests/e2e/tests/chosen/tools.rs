@@ -8,7 +8,9 @@ use super::{Limited, SECRET};
 
 #[tokio::test]
 async fn every_tool_of_every_program_aimed_at_the_outside_tells_and_changes_nothing() -> Result<()> {
-    for child in children::table()?.0 {
+    // The fixture only lists most of the tools that it imitates.
+    let programs = children::table()?.0.into_iter().filter(|child| !child.label.starts_with("fixture-child"));
+    for child in programs {
         aim(&child).await.with_context(|| child.label.clone())?;
     }
     Ok(())
@@ -20,7 +22,7 @@ async fn aim(child: &Child) -> Result<()> {
         [alice.see("/api/v1/repos/alice/vault").await?, alice.see("/api/v1/repos/alice/vault/issues?state=all").await?];
     let tools = alice.worker.request("tools/list", &json!({})).await?["tools"].clone();
     let tools = tools.as_array().context("no tools")?;
-    ensure!(tools.len() > 5, "{tools:?}");
+    let mut called = 0;
     for tool in tools {
         let name = tool["name"].as_str().context("a tool without a name")?;
         // The fixture's own; what it does is not Forgejo's.
@@ -34,11 +36,13 @@ async fn aim(child: &Child) -> Result<()> {
             if repository == "hello" && !reads(name) {
                 continue;
             }
-            let Ok(answer) = alice.worker.send_call(name, &arguments).await else { continue };
-            let told = answer.messages().map(|messages| json!(messages).to_string()).unwrap_or_default();
+            let answer = alice.worker.send_call(name, &arguments).await?;
+            let told = json!(answer.messages()?).to_string();
             ensure!(!told.contains(SECRET), "{name} {arguments} tells: {told}");
+            called += 1;
         }
     }
+    ensure!(called > 50, "only {called} calls of {} tools", tools.len());
     let after =
         [alice.see("/api/v1/repos/alice/vault").await?, alice.see("/api/v1/repos/alice/vault/issues?state=all").await?];
     ensure!(before == after, "the vault was {before:?} and is {after:?}");

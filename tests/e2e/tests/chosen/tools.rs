@@ -1,6 +1,8 @@
 //! Real programs' tools, called as a model would that was talked into something.
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use e2e::children::{self, Child};
 use serde_json::{Map, Value, json};
 
@@ -38,7 +40,8 @@ async fn aim(child: &Child) -> Result<()> {
             }
             let answer = alice.worker.send_call(name, &arguments).await?;
             let told = json!(answer.messages()?).to_string();
-            ensure!(!told.contains(SECRET), "{name} {arguments} tells: {told}");
+            let encoded = STANDARD.encode(SECRET);
+            ensure!(!told.contains(SECRET) && !told.contains(&encoded[..12]), "{name} {arguments} tells: {told}");
             called += 1;
         }
     }
@@ -48,7 +51,10 @@ async fn aim(child: &Child) -> Result<()> {
     ensure!(before == after, "the vault was {before:?} and is {after:?}");
     for call in [child.words.whoami("alice"), child.words.file(), child.words.create_issue("Made through a choice")] {
         let text = alice.worker.call_text(call.tool, &call.arguments).await?;
-        ensure!(text.contains(call.expect), "{}: {text}", call.tool);
+        // Some programs show a file's content as base64.
+        let shown = text.contains(call.expect)
+            || text.contains(&STANDARD.encode("# hello\n\nA program that says hello.")[..40]);
+        ensure!(shown, "{}: {text}", call.tool);
     }
     let mine = alice.worker.call_text("list_my_repos", &json!({"page": 1, "limit": 10})).await?;
     ensure!(mine.contains("alice/hello") && !mine.contains("vault") && !mine.contains("private-notes"), "{mine}");

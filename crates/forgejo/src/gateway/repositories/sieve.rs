@@ -187,4 +187,4 @@ fn attachment(members: &Map<String, Value>) -> Option<Uuid> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::gateway) mod tests;

@@ -2,17 +2,21 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod audit;
 mod chaos;
 mod children;
 mod chosen;
 mod client_documents;
 mod clients;
+mod crosstalk;
 mod deploy_files;
 mod discovery;
 mod doctor;
 mod documents;
 mod doors;
+mod entry;
 mod forgejo_app;
+mod known_clients;
 mod leaks;
 mod login;
 mod mcp;
@@ -21,7 +25,9 @@ mod native;
 mod operation;
 mod outlive;
 mod proxies;
+mod rates;
 mod recorded;
 mod secrets;
 mod tokens;
+mod tools;
 mod upstream;

@@ -65,6 +65,10 @@ impl WarmPool {
         self.inner.lock().idle.len()
     }
 
+    fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
     /// There may be room for more.
     pub(crate) fn look(&self) {
         self.changed.notify_one();
@@ -155,7 +159,7 @@ impl Workshop {
 
     fn wants_warm_workers(&self) -> bool {
         let idle = self.warm.idle();
-        idle < self.config.warm_workers && self.workers() + idle < self.config.max_sessions
+        !self.warm.is_closed() && idle < self.config.warm_workers && self.workers() + idle < self.config.max_sessions
     }
 
     /// Within the cap, workers of users come first.

@@ -35,7 +35,9 @@ fn cell(report: &Report) -> String {
     match outcome {
         Outcome::Open if attempt == "gateway" => "yes".to_owned(),
         Outcome::Open => format!("**open** ({detail})"),
-        Outcome::Refused if UNREFUSED.contains(&attempt.as_str()) => detail.to_owned(),
+        Outcome::Refused if UNREFUSED.contains(&attempt.as_str()) || detail.ends_with("by the broker") => {
+            detail.to_owned()
+        }
         Outcome::Refused => format!("refused ({detail})"),
     }
 }

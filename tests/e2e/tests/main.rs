@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod audit;
 mod chaos;
 mod children;
 mod client_documents;
@@ -11,7 +12,9 @@ mod discovery;
 mod doctor;
 mod documents;
 mod doors;
+mod entry;
 mod forgejo_app;
+mod known_clients;
 mod leaks;
 mod login;
 mod mcp;
@@ -20,7 +23,9 @@ mod native;
 mod operation;
 mod outlive;
 mod proxies;
+mod rates;
 mod recorded;
 mod secrets;
 mod tokens;
+mod tools;
 mod upstream;

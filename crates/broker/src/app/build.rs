@@ -11,7 +11,6 @@ use bridge::config::BridgeConfig;
 use bridge::observer::{NoObserver, Observer};
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
-use bridge::tools::Tools;
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
@@ -40,6 +39,7 @@ use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
 use crate::config::{Bound, CageMode, Config, ConfiguredClient, Keys, RateConfig, SessionConfig};
 use crate::documents::Documents;
+use crate::entry::{Entry, EntryLists, EntryParts};
 use crate::examination::Examination;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
@@ -53,7 +53,7 @@ use crate::shelf::Shelf;
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
-use crate::tools::{self, GrantTools};
+use crate::tools;
 use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -150,10 +150,7 @@ async fn build(
         grants: grants.clone(),
     };
     let profile = config.worker.to_profile()?;
-    let tools = Tools {
-        rules: tools::rules(config, &profile),
-        policy: Arc::new(GrantTools { grants: grants.clone(), audit: audit.clone() }),
-    };
+    let tools = tools::of(config, &profile, &grants, &audit);
     let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
     let spawner = Spawner::start(profile, cages)?;
     say_limits(&config.sessions);
@@ -172,9 +169,25 @@ async fn build(
         store: store.clone(),
         clock: Arc::clone(&clock),
         audit: audit.clone(),
-        configured: config.clients.configured.iter().map(configured_client).collect(),
+        configured: config
+            .clients
+            .configured
+            .iter()
+            .map(|client| configured_client(client, config.rates.client))
+            .collect(),
         documents: documents(config, &policy, &clock)?,
         issuer: issuer.to_owned(),
+    });
+    let entry = Entry::new(EntryParts {
+        lists: EntryLists::load(&store, &config.entry.allowed).await?,
+        recheck: config.entry.recheck,
+        upstream: upstream.clone(),
+        credentials: credentials.clone(),
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        audit: audit.clone(),
+        grants: grants.clone(),
+        bridge: bridge.clone(),
     });
     let proxies = TrustedProxies::new(&config.http.trusted_proxies);
     let examination = Examination::new(Arc::clone(&keys), Arc::clone(&clock), random.as_ref(), issuer, proxies)?;
@@ -193,22 +206,32 @@ async fn build(
         random,
         repositories: Repositories::new(upstream.clone(), Arc::new(credentials.clone())),
         upstream,
-        credentials: credentials.clone(),
+        credentials,
         bridge,
         grants,
         audit,
+        entry,
         changing: tokio::sync::Mutex::default(),
         account_changes: tokio::sync::Mutex::default(),
         uses: Mutex::default(),
     });
+    look_after(&app, &gateway, retention(config), background);
+    Ok((app, spawner))
+}
+
+/// What runs beside the requests.
+fn look_after(app: &Arc<App>, gateway: &Gateway, retention: Retention, background: &Background) {
     let cancel = &background.cancel;
     background.tasks.spawn(gateway.serve(cancel.clone()));
     background.tasks.spawn({
-        let cancel = cancel.clone();
+        let (credentials, cancel) = (app.credentials.clone(), cancel.clone());
         async move { credentials.run(cancel).await }
     });
-    background.tasks.spawn(upkeep::run(Arc::clone(&app), retention(config), cancel.clone()));
-    Ok((app, spawner))
+    background.tasks.spawn({
+        let (app, cancel) = (Arc::clone(app), cancel.clone());
+        async move { app.entry.run(cancel).await }
+    });
+    background.tasks.spawn(upkeep::run(Arc::clone(app), retention, cancel.clone()));
 }
 
 /// Nothing where documents are switched off.
@@ -237,9 +260,10 @@ fn rate_limits(rates: &RateConfig) -> RateLimits {
     }
 }
 
-fn configured_client(client: &ConfiguredClient) -> StaticClient {
+fn configured_client(client: &ConfiguredClient, rate: Option<Rate>) -> StaticClient {
     let secret = client.secret.as_ref().map(SecretString::expose_secret);
     StaticClient::new(client.id.as_str().into(), client.name.clone(), client.redirect_uris.clone(), secret)
+        .limited(rate)
 }
 
 /// The ring that the configuration names, or a new one.

@@ -21,3 +21,5 @@ pub mod processes;
 pub mod stack;
 pub mod stdio;
 pub mod through_worker;
+pub mod witness;
+pub mod words;

@@ -7,6 +7,7 @@ mod chaos;
 mod children;
 mod client_documents;
 mod clients;
+mod crosstalk;
 mod deploy_files;
 mod discovery;
 mod doctor;

@@ -162,7 +162,10 @@ async fn every_real_client_that_can_uses_its_document() -> Result<()> {
         let server = DocumentServer::start().await?;
         let stack = stack(&server, Settings::default()).await?;
         let id = server.client("/client.json", REDIRECT_URI, |document| {
-            document["redirect_uris"] = json!(["http://127.0.0.1/callback", "http://localhost/callback"]);
+            let hosts = ["http://127.0.0.1", "http://localhost"];
+            let paths = ["/callback", "/oauth/callback"];
+            document["redirect_uris"] =
+                hosts.iter().flat_map(|host| paths.map(|path| format!("{host}{path}"))).collect();
         });
         let (person, child) = (Person::named("alice"), fixture("2.34.1")?);
         let call = child.words.whoami("");

@@ -51,7 +51,11 @@ impl Bridge {
                 return refusal.reply(malformed.id.as_ref().map(RawId::as_bytes));
             }
         };
-        match (Era::of(&incoming, &head), incoming) {
+        let era = Era::of(&incoming, &head);
+        if let Ok(era) = &era {
+            self.supervisor.shop().observer.request(era.observed(), head.label);
+        }
+        match (era, incoming) {
             (Ok(Era::Modern), Incoming::One(message)) => modern::post(&self.supervisor, who, head, message).await,
             (Ok(_), incoming) => legacy::post(&self.supervisor, who, head, incoming).await,
             (Err(refusal), incoming) => {

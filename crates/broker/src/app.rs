@@ -23,8 +23,10 @@ use crate::browser::Cookies;
 use crate::clients::Clients;
 use crate::config::{BaseUrl, PublicUrl};
 use crate::live_grants::{LiveGrant, LiveGrants};
+use crate::metrics::Metrics;
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
+use crate::readiness::Readiness;
 
 mod build;
 mod upkeep;
@@ -48,6 +50,8 @@ pub(crate) struct App {
     pub(crate) grants: LiveGrants,
     pub(crate) limits: RateLimits,
     pub(crate) audit: Audit,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Arc<Readiness>,
     /// Grants used since the last time uses were written down.
     uses: Mutex<Vec<Arc<LiveGrant>>>,
 }

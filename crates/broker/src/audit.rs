@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::metrics::Metrics;
+
 const QUEUE: usize = 4096;
 const BATCH: usize = 100;
 
@@ -20,6 +22,7 @@ const BATCH: usize = 100;
 pub(crate) struct Audit {
     queue: mpsc::Sender<AuditEvent>,
     clock: Arc<dyn Clock>,
+    metrics: Metrics,
 }
 
 /// One event before it has a time.
@@ -39,10 +42,16 @@ pub(crate) struct Entry<'a> {
 
 impl Audit {
     /// Starts the writer on `tasks`; it ends, with everything written, after `cancel`.
-    pub(crate) fn start(store: Store, clock: Arc<dyn Clock>, tasks: &TaskTracker, cancel: CancellationToken) -> Self {
+    pub(crate) fn start(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        tasks: &TaskTracker,
+        cancel: CancellationToken,
+    ) -> Self {
         let (queue, events) = mpsc::channel(QUEUE);
-        tasks.spawn(write(store, events, cancel));
-        Self { queue, clock }
+        tasks.spawn(write(store, metrics.clone(), events, cancel));
+        Self { queue, clock, metrics }
     }
 
     /// Records `event` with `outcome`.
@@ -70,13 +79,27 @@ impl Audit {
             outcome,
             request_id: owned(entry.request_id),
         };
+        self.count(event, &row.outcome);
         if self.queue.try_send(row).is_err() {
+            self.metrics.audit_lost.add([]);
             tracing::warn!(audit.event = event, "audit queue is full; the event is in this log only");
         }
     }
 }
 
-async fn write(store: Store, mut events: mpsc::Receiver<AuditEvent>, cancel: CancellationToken) {
+impl Audit {
+    fn count(&self, event: &'static str, outcome: &str) {
+        self.metrics.audit_events.add([event]);
+        match (event, outcome) {
+            ("tokens_issued", _) => self.metrics.tokens_issued.add(["authorization_code"]),
+            ("tokens_refreshed", _) => self.metrics.tokens_issued.add(["refresh_token"]),
+            ("refresh_replayed", "answered_again") => self.metrics.tokens_issued.add(["replay"]),
+            _ => {}
+        }
+    }
+}
+
+async fn write(store: Store, metrics: Metrics, mut events: mpsc::Receiver<AuditEvent>, cancel: CancellationToken) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
@@ -91,6 +114,7 @@ async fn write(store: Store, mut events: mpsc::Receiver<AuditEvent>, cancel: Can
         if !batch.is_empty() {
             if let Err(error) = store.record_audit(&batch).await {
                 tracing::warn!(error = %error, lost = batch.len(), "audit events could not be stored");
+                batch.iter().for_each(|_| metrics.audit_lost.add([]));
             }
             batch.clear();
         }

@@ -14,6 +14,7 @@ mod exit;
 mod healthcheck;
 mod keys;
 mod launcher;
+mod reference;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,11 @@ enum Command {
         #[command(subcommand)]
         command: keys::Command,
     },
+    /// Print or write references, manual pages and shell completions
+    Reference {
+        #[command(subcommand)]
+        what: reference::Command,
+    },
     /// Prepare a worker process and become it; started by the broker itself
     #[command(name = launcher::NAME, hide = true)]
     WorkerLauncher,
@@ -90,6 +96,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Config { reference: true, .. }) => print(&crate::config::reference()),
         Some(Command::Config { reference: false, settings }) => config::run(&settings),
         Some(Command::Keys { command }) => keys::run(&command),
+        Some(Command::Reference { what }) => reference::run(&what),
         Some(Command::WorkerLauncher) => {
             Err(Failure::Runtime(anyhow::anyhow!("the launcher is for the broker's own use")))
         }

@@ -66,6 +66,8 @@ pub struct Config {
     pub rates: RateConfig,
     /// Caps on sessions and calls.
     pub sessions: SessionConfig,
+    /// Where metrics are served.
+    pub metrics: MetricsConfig,
     /// What is logged, and how.
     pub log: LogConfig,
     /// How long calls and streams may take to end after SIGTERM or SIGINT.
@@ -250,6 +252,15 @@ pub struct SessionConfig {
     pub absolute_lifetime: Duration,
     /// How long a worker may take over one request.
     pub call_deadline: Duration,
+}
+
+/// Where metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Nowhere if `None`.
+    pub listen: Option<SocketAddr>,
+    /// Whether the operator named it. The default address gives way to whoever has it already.
+    pub is_default: bool,
 }
 
 /// What is logged, and how.

@@ -8,6 +8,7 @@ pub(crate) mod health;
 pub(crate) mod landing;
 pub(crate) mod mcp;
 pub(crate) mod oauth_error;
+pub(crate) mod ready;
 pub(crate) mod register;
 pub(crate) mod revoke;
 pub(crate) mod token;

@@ -52,6 +52,7 @@ pub struct Limits {
 pub struct Server {
     listener: TcpListener,
     limits: Limits,
+    purpose: &'static str,
 }
 
 /// The operator sent a second signal: everything ends at once.
@@ -77,7 +78,13 @@ impl Server {
         let listener = TcpListener::bind(listen).await.with_context(|| {
             format!("cannot listen on {listen}: choose another address with --listen, or stop the program that uses it")
         })?;
-        Ok(Self { listener, limits })
+        Ok(Self { listener, limits, purpose: "listening" })
+    }
+
+    /// Says in the log what it listens for.
+    #[must_use]
+    pub fn named(self, purpose: &'static str) -> Self {
+        Self { purpose, ..self }
     }
 
     /// Where it listens; tells the port if the configured one was 0.
@@ -90,9 +97,9 @@ impl Server {
     /// `drain` starts when the stop begins and runs beside the last requests: it ends streams and workers, so that their
     /// connections can end. Returns [`Interrupted`] after a second signal.
     pub async fn run(self, router: Router, stop: Stop, drain: impl Future<Output = ()>) -> Result<(), anyhow::Error> {
-        let Self { listener, limits } = self;
+        let Self { listener, limits, purpose } = self;
         let listening = listener.local_addr().context("the listener has no address")?;
-        tracing::info!(listen.address = %listening, "listening");
+        tracing::info!(listen.address = %listening, "{purpose}");
         let connections = Connections::new(router);
         let permits = Arc::new(Semaphore::new(limits.max_connections));
         tokio::select! {

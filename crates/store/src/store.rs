@@ -23,6 +23,8 @@ use crate::migrations::{self, SchemaError};
 /// How long a caller waits for the writer before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
+/// How many times [`PATIENCE`] the first connection may take.
+const OPENING_TRIES: u32 = 24;
 
 /// The broker's memory. A cheap handle; clones share one database.
 #[derive(Clone)]
@@ -90,19 +92,14 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .disable_statement_logging();
         let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false).max_lifetime(None);
-        let write = pool()
-            .max_connections(1)
-            .min_connections(1)
-            .idle_timeout(None)
-            .connect_with(
-                options
-                    .clone()
-                    // Erased means overwritten: a sealed pair must not outlive its window in the file's free space.
-                    .pragma("secure_delete", "ON")
-                    .optimize_on_close(true, None),
-            )
-            .await
-            .map_err(database)?;
+        let write = pool().max_connections(1).min_connections(1).idle_timeout(None).connect_lazy_with(
+            options
+                .clone()
+                // Erased means overwritten: a sealed pair must not outlive its window in the file's free space.
+                .pragma("secure_delete", "ON")
+                .optimize_on_close(true, None),
+        );
+        await_writer(&write).await.map_err(database)?;
         use_wal(&write).await.map_err(database)?;
         let mut tx = write.begin_with("BEGIN IMMEDIATE").await.map_err(database)?;
         migrations::apply(&mut tx).await.map_err(|source| OpenError::Schema { path: path.to_owned(), source })?;
@@ -196,6 +193,17 @@ fn private_file(path: &Path) -> Result<(), OpenError> {
         made => made.map(drop),
     }
     .map_err(|source| failed(path, source))
+}
+
+/// Opens the first connection. A pool gives up on it after its own patience, which a machine under load can exceed; a start has more.
+async fn await_writer(write: &Pool) -> Result<(), sqlx::Error> {
+    let mut tries_left = OPENING_TRIES;
+    loop {
+        match write.acquire().await {
+            Err(sqlx::Error::PoolTimedOut) if tries_left > 0 => tries_left -= 1,
+            done => return done.map(drop),
+        }
+    }
 }
 
 /// Switches to write-ahead logging, which the file remembers. SQLite does not wait for others with this, unlike with everything else:

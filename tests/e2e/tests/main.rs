@@ -14,6 +14,7 @@ mod native;
 mod operation;
 mod outlive;
 mod proxies;
+mod running;
 mod secrets;
 mod tokens;
 mod upstream;

@@ -8,7 +8,6 @@ use anyhow::{Context as _, anyhow};
 use bridge::bridge::Bridge;
 use bridge::cage;
 use bridge::config::BridgeConfig;
-use bridge::observer::NoObserver;
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
@@ -42,7 +41,9 @@ use crate::documents::Documents;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
 use crate::live_grants::LiveGrants;
+use crate::metrics::{self, BridgeEvents, Metrics, Scrape};
 use crate::rate_limit::{AddressLimit, Rate};
+use crate::readiness::Readiness;
 use crate::router;
 use crate::serve::{Limits, Server, Stop};
 use crate::static_client::StaticClient;
@@ -55,6 +56,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const FORGEJO_TIMEOUT: Duration = Duration::from_secs(30);
 /// The end of the grace period, kept for stopping workers and writing down what is still in memory.
 const LAST_STEPS: Duration = Duration::from_secs(2);
+/// Scrapers that may be connected at once.
+const METRICS_CONNECTIONS: usize = 16;
 
 /// Runs the broker until it is told to stop, then ends streams, workers and background tasks within the grace period.
 ///
@@ -67,8 +70,24 @@ pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     let limits = Limits::new(config.http.max_connections, config.shutdown_grace);
     let server = Server::bind(config.http.listen, limits).await?;
     let background = Background::default();
+    let measured = bind_metrics(&config).await?;
     let (app, spawner) = build(&config, &background).await?;
     let router = router::build(Arc::clone(&app), &config.http)?;
+    if let Some(measured) = measured {
+        let scrape = Scrape {
+            metrics: app.metrics.clone(),
+            bridge: app.bridge.clone(),
+            store: app.store.clone(),
+            readiness: Arc::clone(&app.readiness),
+            cage_rung: spawner.rung().number(),
+        };
+        let stop = Stop::at(&background.cancel);
+        background.tasks.spawn(async move {
+            if let Err(error) = measured.run(metrics::routes(scrape), stop, async {}).await {
+                tracing::error!(error = %error, "metrics are not served any more");
+            }
+        });
+    }
 
     let grace = config.shutdown_grace;
     let (bridge, workers) = (app.bridge.clone(), spawner.clone());
@@ -85,6 +104,22 @@ pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     background.end(left.max(LAST_STEPS)).await;
     app.store.close().await;
     outcome
+}
+
+/// The listener for metrics. The default address may belong to another broker already; one that the operator chose must be free.
+async fn bind_metrics(config: &Config) -> anyhow::Result<Option<Server>> {
+    let Some(address) = config.metrics.listen else {
+        return Ok(None);
+    };
+    let limits = Limits::new(METRICS_CONNECTIONS, Duration::ZERO);
+    match Server::bind(address, limits).await {
+        Ok(server) => Ok(Some(server.named("listening for metrics"))),
+        Err(error) if config.metrics.is_default => {
+            tracing::warn!(error = %format!("{error:#}"), "metrics are not served: set metrics-listen to a free address, or to off");
+            Ok(None)
+        }
+        Err(error) => Err(error.context("metrics-listen")),
+    }
 }
 
 /// Tasks beside the requests, and the sign for them to end.
@@ -112,7 +147,9 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
     let store = Store::open(&config.store.path, Arc::clone(&keys)).await?;
     let issuer = config.http.public_url.origin();
-    let audit = Audit::start(store.clone(), Arc::clone(&clock), &background.tasks, background.cancel.clone());
+    let metrics = Metrics::new();
+    let (tasks, cancel) = (&background.tasks, background.cancel.clone());
+    let audit = Audit::start(store.clone(), Arc::clone(&clock), metrics.clone(), tasks, cancel);
 
     let now: Now = {
         let clock = Arc::clone(&clock);
@@ -123,12 +160,13 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     // The bridge is made after the credentials and told of their deaths: the cell closes the circle.
     let bridge_cell: Arc<Mutex<Option<Bridge>>> = Arc::default();
     let owner = GrantId::generate(random.as_ref())?.to_string();
-    let events = credential_events(Arc::clone(&bridge_cell));
+    let events = credential_events(Arc::clone(&bridge_cell), metrics.clone());
     let credentials =
         Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner, events);
 
     let grants = LiveGrants::new(config.rates.grant);
-    let gateway = gateway(config, &outbound, &credentials, &grants, &audit).await?;
+    let gateway =
+        gateway(config, &outbound, &credentials, &grants, GatewayEvents(audit.clone(), metrics.clone())).await?;
     let issue = GatewayAccessIssuer {
         forgejo_url: gateway.public_url().into(),
         gateway: gateway.clone(),
@@ -141,7 +179,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         spawner.clone(),
         Arc::new(issue),
         Arc::new(sessions),
-        Arc::new(NoObserver),
+        Arc::new(BridgeEvents(metrics.clone())),
     );
     *bridge_cell.lock() = Some(bridge.clone());
 
@@ -154,6 +192,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         documents: documents(config, &policy, &clock)?,
         issuer: issuer.to_owned(),
     });
+    let readiness = Readiness::new(store.clone(), Arc::clone(&keys), upstream.clone(), spawner.program().to_owned());
     let app = Arc::new(App {
         site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config), clients.kinds()),
         policy,
@@ -170,6 +209,8 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         bridge,
         grants,
         audit,
+        metrics,
+        readiness: Arc::new(readiness),
         uses: Mutex::default(),
     });
     let cancel = &background.cancel;
@@ -252,7 +293,7 @@ async fn gateway(
     outbound: &Outbound,
     credentials: &Credentials,
     grants: &LiveGrants,
-    audit: &Audit,
+    events: GatewayEvents,
 ) -> anyhow::Result<Gateway> {
     let mut open_doors = DoorGroups::default();
     for name in &config.gateway.open_doors {
@@ -272,23 +313,27 @@ async fn gateway(
         outbound.client().clone(),
         Arc::new(credentials.clone()),
         Arc::new(grants.clone()),
-        Arc::new(GatewayEvents(audit.clone())),
+        Arc::new(events),
     )
     .await
     .context("the gateway for workers cannot listen on 127.0.0.1")
 }
 
-fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
-    Arc::new(move |event| match event {
-        CredentialEvent::Died { user, reason } => {
-            tracing::warn!(user.id = %user, credential.reason = reason, "a user has to log in at Forgejo again");
-            let bridge = bridge.lock().clone();
-            if let Some(bridge) = bridge {
-                bridge.log_in_again(&user);
+fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>, metrics: Metrics) -> CredentialEvents {
+    Arc::new(move |event| {
+        metrics.credential(&event);
+        match event {
+            CredentialEvent::Died { user, reason } => {
+                tracing::warn!(user.id = %user, credential.reason = reason, "a user has to log in at Forgejo again");
+                let bridge = bridge.lock().clone();
+                if let Some(bridge) = bridge {
+                    bridge.log_in_again(&user);
+                }
             }
-        }
-        CredentialEvent::Revived { user } => {
-            tracing::info!(user.id = %user, "a user's login at Forgejo is alive again");
+            CredentialEvent::Revived { user } => {
+                tracing::info!(user.id = %user, "a user's login at Forgejo is alive again");
+            }
+            CredentialEvent::Refreshed(_) => {}
         }
     })
 }

@@ -9,6 +9,7 @@ use crate::{app, telemetry};
 
 pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     let config = super::config::from_process(flags).outcome?;
+    config.worker.find_program(std::env::var_os("PATH").as_deref())?;
     telemetry::install(&config.log, jiff::Timestamp::now)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;

@@ -25,7 +25,7 @@ use super::settings as s;
 use super::worker::worker;
 use super::{
     AllowedHost, BaseUrl, Config, ForgejoConfig, GatewayConfig, HttpConfig, Keys, LifetimeConfig, LogConfig, LogFormat,
-    PublicUrl, SecretUrl, SessionConfig, StoreConfig,
+    MetricsConfig, PublicUrl, SecretUrl, SessionConfig, StoreConfig,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -43,6 +43,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
     let lifetimes = lifetimes(reader);
     let rates = rates(reader);
     let sessions = sessions(reader);
+    let metrics = metrics(reader);
     let log = log(reader);
     let shutdown_grace = reader.required(&s::SHUTDOWN_GRACE, within(Duration::ZERO..=10 * MINUTE));
     let config = Config {
@@ -55,6 +56,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
         lifetimes: lifetimes?,
         rates: rates?,
         sessions: sessions?,
+        metrics: metrics?,
         log: log?,
         shutdown_grace: shutdown_grace?,
         warnings: Vec::new(),
@@ -304,6 +306,19 @@ fn sessions(reader: &mut Reader<'_>) -> Option<SessionConfig> {
         absolute_lifetime: absolute_lifetime?,
         call_deadline: call_deadline?,
     })
+}
+
+fn metrics(reader: &mut Reader<'_>) -> Option<MetricsConfig> {
+    let address = reader.required(&s::METRICS_LISTEN, |text| match text {
+        "off" => Ok(None),
+        address => listen(address).map(Some),
+    })?;
+    if address.is_some_and(|address| !address.ip().is_loopback()) {
+        reader.warnings.push(
+            "metrics-listen is not a loopback address: whoever reaches it can read how the broker is used".to_owned(),
+        );
+    }
+    Some(MetricsConfig { listen: address, is_default: !reader.is_set(&s::METRICS_LISTEN) })
 }
 
 fn log(reader: &mut Reader<'_>) -> Option<LogConfig> {

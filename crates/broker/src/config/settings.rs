@@ -149,6 +149,9 @@ settings! {
     "Operation" {
         SHUTDOWN_GRACE = Setting::one("shutdown-grace", "DURATION", Value("10s"),
             "How long calls and streams may take to end after SIGTERM or SIGINT (at most 10m).");
+        METRICS_LISTEN = Setting::one("metrics-listen", "ADDRESS", Value("127.0.0.1:9464"),
+            "Where /metrics is served (docs/metrics.md), without authentication and apart from the public listener: keep it on loopback or in a network \
+             of your own; or off.");
         LOG_FORMAT = Setting::one("log-format", "json|text", Value("json"),
             "Form of the log lines on standard error.");
         LOG_LEVEL = Setting::one("log-level", "LEVEL", Value("info"),

@@ -69,8 +69,12 @@ struct TokenResponse<'a> {
 
 /// Issues tokens for a code or a refresh token.
 pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, RouteError> {
-    let request = TokenRequest::read(url::form_urlencoded::parse(&body), authorization(&headers))?;
-    let client = authenticate(&app, &request.client).await.map_err(RouteError::Client)?;
+    issue(&app, &headers, &body).await.inspect_err(|error| app.metrics.tokens_refused.add([error.reason()]))
+}
+
+async fn issue(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Response, RouteError> {
+    let request = TokenRequest::read(url::form_urlencoded::parse(body), authorization(headers))?;
+    let client = authenticate(app, &request.client).await.map_err(RouteError::Client)?;
     app.site.resource.judge(request.resources.iter().map(String::as_str))?;
     match request.grant {
         PresentedGrant::Code { code, redirect_uri, verifier } => {
@@ -79,9 +83,9 @@ pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: 
                 redirect_uri: redirect_uri.as_deref(),
                 verifier: verifier.as_deref(),
             };
-            redeem(&app, &code, presented).await
+            redeem(app, &code, presented).await
         }
-        PresentedGrant::Refresh { token, scope: _ } => rotate(&app, &client, &token).await,
+        PresentedGrant::Refresh { token, scope: _ } => rotate(app, &client, &token).await,
     }
 }
 
@@ -227,6 +231,26 @@ fn entry(grant: &Grant) -> Entry<'_> {
         client: Some(grant.client.as_str()),
         subject: Some(grant.id.as_str()),
         request_id: None,
+    }
+}
+
+// === impl RouteError ===
+
+impl RouteError {
+    /// For counting.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Client(_) => "client",
+            Self::UnknownCode | Self::Code(_) => "code",
+            Self::UnknownRefreshToken | Self::Refresh(_) => "refresh_token",
+            Self::Replayed => "replayed",
+            Self::CredentialDead => "credential_dead",
+            Self::Unavailable { .. } => "forgejo",
+            Self::Target(_) => "target",
+            Self::Store(_) => "store",
+            Self::Randomness(_) => "randomness",
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl Entry {
             http.route = route,
             client.ip = %client.0,
         );
-        let quiet = route == "/healthz";
+        let quiet = matches!(route, "/healthz" | "/readyz");
         Self { span, began: Instant::now(), quiet, status: None, bytes: 0, complete: false }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::{
@@ -143,7 +143,9 @@ async fn carry(
     let bare = headers.clone();
     let method = parts.method.clone();
     let forward = Forward { method: method.clone(), url: url.clone(), headers, body };
+    let began = Instant::now();
     let answer = upstream::send(shared, &who.user, forward).await?;
+    let elapsed = began.elapsed();
     let status = answer.status();
     let passage = Passage {
         shared: Arc::clone(shared),
@@ -160,7 +162,7 @@ async fn carry(
     if status.is_success() {
         upstream::refresh_version(shared, &who.user);
     }
-    shared.observer.event(GatewayEvent::Forwarded { user: who.user, class, status: response.status() });
+    shared.observer.event(GatewayEvent::Forwarded { user: who.user, class, status: response.status(), elapsed });
     Ok(response)
 }
 

@@ -96,6 +96,22 @@ impl Bridge {
         self.supervisor.end_grant(grant).await;
     }
 
+    /// What the grant allows is not what it was: lists that are kept for it are forgotten, and its clients are told that lists have
+    /// changed. Its calls and workers go on.
+    pub fn grant_changed(&self, grant: &str) {
+        self.supervisor.grant_changed(grant);
+    }
+
+    /// An operator has ended the session whose id has this SHA-256: as if its client had.
+    pub async fn end_session(&self, id_hash: &[u8; 32]) {
+        self.supervisor.end_session(id_hash).await;
+    }
+
+    /// Takes other caps on live workers, in total and for one user. Those beyond them stay until they are idle.
+    pub fn set_caps(&self, max_sessions: usize, max_sessions_per_user: usize) {
+        self.supervisor.shop().set_caps(max_sessions, max_sessions_per_user);
+    }
+
     /// The user's upstream credential has died: calls whose answer has not begun become 401, streams are told to log in again
     /// and end. The sessions stay.
     pub fn log_in_again(&self, user: &str) {

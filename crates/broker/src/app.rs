@@ -7,11 +7,12 @@ use bridge::bridge::Bridge;
 use forgejo::credentials::Credentials;
 use forgejo::oauth_client::OAuthClient;
 use oauth::clock::Clock;
-use oauth::grant::Grant;
+use oauth::grant::{Grant, GrantLimits};
 use oauth::metadata::{AuthorizationServerMetadata, ClientKinds, ProtectedResourceMetadata};
 use oauth::random::Random;
 use oauth::redirect_uri::AllowList;
 use oauth::resource::Resource;
+use oauth::scope::ScopeSet;
 use oauth::token::Lifetimes;
 use parking_lot::Mutex;
 use store::logins::LoginCompleted;
@@ -29,15 +30,20 @@ use crate::rate_limit::AddressLimit;
 use crate::readiness::Readiness;
 
 mod build;
+mod follow;
+mod reload;
 mod upkeep;
 
 pub use build::run;
+pub use reload::{ReadAgain, Steering};
 
-/// What the handlers share.
+/// What the handlers share. Made anew from the same parts when the configuration is reloaded: a request sees one version from its
+/// beginning to its end.
+#[derive(Clone)]
 pub(crate) struct App {
-    pub(crate) site: Site,
-    pub(crate) policy: Policy,
-    pub(crate) clients: Clients,
+    pub(crate) site: Arc<Site>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) clients: Arc<Clients>,
     pub(crate) cookies: Cookies,
     pub(crate) store: Store,
     pub(crate) keys: Arc<KeyRing>,
@@ -52,8 +58,10 @@ pub(crate) struct App {
     pub(crate) audit: Audit,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Arc<Readiness>,
+    /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.
+    changing: Arc<tokio::sync::Mutex<()>>,
     /// Grants used since the last time uses were written down.
-    uses: Mutex<Vec<Arc<LiveGrant>>>,
+    uses: Arc<Mutex<Vec<Arc<LiveGrant>>>>,
 }
 
 /// What we say of ourselves. Made from configuration once; no request changes it.
@@ -69,6 +77,7 @@ pub(crate) struct Site {
 }
 
 /// How often an address may ask, by what it asks for. `None` is as often as it likes. What a grant may ask is with the grant.
+#[derive(Clone)]
 pub(crate) struct RateLimits {
     pub(crate) register: Option<Arc<AddressLimit>>,
     /// Authorization requests and their way back.
@@ -121,6 +130,37 @@ impl App {
             ..Entry::default()
         };
         self.audit.record("grant_ended", why, &entry);
+        Ok(())
+    }
+
+    /// Gives a live grant another scope and other limits, with effect on its next request at the gateway; tells its clients that lists have
+    /// changed. Nothing happens if the grant has ended.
+    #[expect(dead_code, reason = "the first caller is the account page; remove this line with it")]
+    pub(crate) async fn change_grant(
+        &self,
+        grant: &Grant,
+        scope: ScopeSet,
+        limits: GrantLimits,
+    ) -> Result<(), StoreError> {
+        let changed = {
+            let _turn = self.changing.lock().await;
+            let changed = self.store.change_grant(&grant.id, scope, &limits, self.clock.now()).await?;
+            if changed {
+                self.grants.change(&grant.id, scope, limits.clone());
+            }
+            changed
+        };
+        if changed {
+            self.bridge.grant_changed(grant.id.as_str());
+            let entry = Entry {
+                actor: Some(grant.user.as_str()),
+                client: Some(grant.client.as_str()),
+                subject: Some(grant.id.as_str()),
+                ..Entry::default()
+            };
+            let repositories = limits.repositories.map_or_else(|| "all".to_owned(), |ids| ids.len().to_string());
+            self.audit.record("grant_changed", format!("{scope}; repositories: {repositories}"), &entry);
+        }
         Ok(())
     }
 

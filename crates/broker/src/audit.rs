@@ -114,7 +114,9 @@ async fn write(store: Store, metrics: Metrics, mut events: mpsc::Receiver<AuditE
         if !batch.is_empty() {
             if let Err(error) = store.record_audit(&batch).await {
                 tracing::warn!(error = %error, lost = batch.len(), "audit events could not be stored");
-                batch.iter().for_each(|_| metrics.audit_lost.add([]));
+                for _ in &batch {
+                    metrics.audit_lost.add([]);
+                }
             }
             batch.clear();
         }

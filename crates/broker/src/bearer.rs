@@ -133,7 +133,7 @@ impl Bearers {
     /// Forgets one token, because it was revoked in the store just now.
     pub(crate) fn forget(&self, hash: &TokenHash) {
         let mut revoked = self.revoked.lock();
-        revoked.bury(*hash);
+        revoked.bury(*hash, ());
         self.known.remove(hash);
     }
 

@@ -16,7 +16,7 @@ use crate::rate_limit::Rate;
 
 mod build;
 mod clients;
-mod duration;
+pub(crate) mod duration;
 mod file;
 mod flags;
 mod hosts;
@@ -38,7 +38,8 @@ mod worker;
 
 pub use flags::FlagValues;
 pub use hosts::AllowedHost;
-pub use load::{Loaded, listen_address, load};
+pub(crate) use load::changed_settings;
+pub use load::{Loaded, listen_address, load, store_path};
 pub use problem::{Problem, Problems};
 pub use public_url::{BaseUrl, PublicUrl};
 pub use raw::Environment;

@@ -1,18 +1,18 @@
 //! The grants that are in use in this process, so that their end is known to every room at once without asking the store.
 //!
-//! A bearer token, a worker's access and the gateway all look at the same [`LiveGrant`]; revoking it is one store and is seen by the next
-//! request of any of them.
+//! A bearer token, a worker's access and the gateway all look at the same [`LiveGrant`]; revoking or changing it is one store and is seen by
+//! the next request of any of them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
-use forgejo::gateway::{GrantAccess, GrantLookup};
+use forgejo::gateway::{ChosenRepositories, GrantAccess, GrantLookup, GrantTerms};
 use oauth::clock::Timestamp;
-use oauth::grant::Grant;
-use oauth::id::GrantId;
-use oauth::scope::Access;
-use parking_lot::Mutex;
+use oauth::grant::{Grant, GrantLimits};
+use oauth::id::{ClientId, GrantId, UserId};
+use oauth::scope::{Access, ScopeSet};
+use parking_lot::{Mutex, RwLock};
 
 use crate::rate_limit::{GrantLimit, Rate, TooMany};
 use crate::tombstones::Tombstones;
@@ -20,12 +20,29 @@ use crate::tombstones::Tombstones;
 /// A grant in use.
 #[derive(Debug)]
 pub(crate) struct LiveGrant {
-    /// What was granted.
-    pub(crate) grant: Grant,
+    /// What of it never changes.
+    pub(crate) grant: Parties,
+    access: RwLock<Arc<LiveAccess>>,
     ended: AtomicBool,
     /// How often it may ask; `None` is as often as it likes.
     limit: Option<GrantLimit>,
     last_used_at: AtomicI64,
+}
+
+/// Who granted, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parties {
+    pub(crate) id: GrantId,
+    pub(crate) user: UserId,
+    pub(crate) client: ClientId,
+}
+
+/// What a grant allows at this moment. To be asked for at every request, never kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LiveAccess {
+    pub(crate) scope: ScopeSet,
+    pub(crate) limits: GrantLimits,
+    chosen: Option<Arc<ChosenRepositories>>,
 }
 
 /// All grants in use. Cheap to clone.
@@ -38,11 +55,35 @@ struct Known {
     rate: Option<Rate>,
     /// A request may have read a grant from the store just before it was revoked and enter it just after.
     ended: Tombstones<Arc<str>>,
+    /// The same with one that was changed.
+    changed: Tombstones<Arc<str>, Arc<LiveAccess>>,
+}
+
+// === impl LiveAccess ===
+
+impl LiveAccess {
+    fn new(scope: ScopeSet, limits: GrantLimits) -> Arc<Self> {
+        let chosen = limits.repositories.as_ref().map(|ids| Arc::new(ids.iter().copied().collect()));
+        Arc::new(Self { scope, limits, chosen })
+    }
+
+    fn terms(&self) -> GrantTerms {
+        let access = match self.scope.access() {
+            Access::Read => GrantAccess::ReadOnly,
+            Access::Write => GrantAccess::ReadWrite,
+        };
+        GrantTerms { access, repositories: self.chosen.clone() }
+    }
 }
 
 // === impl LiveGrant ===
 
 impl LiveGrant {
+    /// Its scope and limits as they are now.
+    pub(crate) fn access(&self) -> Arc<LiveAccess> {
+        Arc::clone(&self.access.read())
+    }
+
     /// Whether it has been revoked since it came into use.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
@@ -69,6 +110,11 @@ impl LiveGrants {
         Self(Arc::new(Mutex::new(Known { rate, ..Known::default() })))
     }
 
+    /// Grants that come into use from here on may ask as often as `rate`.
+    pub(crate) fn set_rate(&self, rate: Option<Rate>) {
+        self.0.lock().rate = rate;
+    }
+
     /// The shared object of a grant that was read from the store.
     pub(crate) fn enter(&self, grant: Grant) -> Arc<LiveGrant> {
         let mut known = self.0.lock();
@@ -79,7 +125,10 @@ impl LiveGrants {
         let ended = AtomicBool::new(!grant.is_live() || known.ended.has(&id));
         let last = grant.last_used_at.map_or(0, |at| at.0);
         let limit = known.rate.and_then(GrantLimit::new);
-        let entered = Arc::new(LiveGrant { grant, ended, limit, last_used_at: AtomicI64::new(last) });
+        let access = known.changed.get(&id).cloned();
+        let access = RwLock::new(access.unwrap_or_else(|| LiveAccess::new(grant.scope, grant.limits)));
+        let grant = Parties { id: grant.id, user: grant.user, client: grant.client };
+        let entered = Arc::new(LiveGrant { grant, access, ended, limit, last_used_at: AtomicI64::new(last) });
         known.live.insert(id, Arc::downgrade(&entered));
         entered
     }
@@ -92,9 +141,19 @@ impl LiveGrants {
     /// Ends a grant for every room of this process.
     pub(crate) fn end(&self, id: &GrantId) {
         let mut known = self.0.lock();
-        known.ended.bury(id.to_shared());
+        known.ended.bury(id.to_shared(), ());
         if let Some(live) = known.live.get(id.as_str()).and_then(Weak::upgrade) {
             live.ended.store(true, Ordering::Release);
+        }
+    }
+
+    /// Gives a grant another scope and other limits, for every room of this process.
+    pub(crate) fn change(&self, id: &GrantId, scope: ScopeSet, limits: GrantLimits) {
+        let access = LiveAccess::new(scope, limits);
+        let mut known = self.0.lock();
+        known.changed.bury(id.to_shared(), Arc::clone(&access));
+        if let Some(live) = known.live.get(id.as_str()).and_then(Weak::upgrade) {
+            *live.access.write() = access;
         }
     }
 
@@ -103,17 +162,15 @@ impl LiveGrants {
         let mut known = self.0.lock();
         known.live.retain(|_, live| live.strong_count() > 0);
         known.ended.age();
+        known.changed.age();
     }
 }
 
 impl GrantLookup for LiveGrants {
-    fn access(&self, grant: &str) -> GrantAccess {
+    fn terms(&self, grant: &str) -> GrantTerms {
         match self.get(grant) {
-            Some(live) if !live.has_ended() => match live.grant.scope.access() {
-                Access::Read => GrantAccess::ReadOnly,
-                Access::Write => GrantAccess::ReadWrite,
-            },
-            _ => GrantAccess::Ended,
+            Some(live) if !live.has_ended() => live.access().terms(),
+            _ => GrantTerms::ENDED,
         }
     }
 }
@@ -143,24 +200,24 @@ mod tests {
     fn the_end_of_a_grant_is_seen_by_everyone_who_holds_it() {
         let grants = LiveGrants::default();
         let held = grants.enter(grant(ScopeSet::READ_WRITE));
-        assert_eq!(grants.access("g"), GrantAccess::ReadWrite);
+        assert_eq!(grants.terms("g").access, GrantAccess::ReadWrite);
         grants.end(&"g".into());
         assert!(held.has_ended());
-        assert_eq!(grants.access("g"), GrantAccess::Ended);
+        assert_eq!(grants.terms("g").access, GrantAccess::Ended);
     }
 
     #[test]
     fn a_read_only_grant_is_read_only_at_the_gateway() {
         let grants = LiveGrants::default();
         let _held = grants.enter(grant(ScopeSet::READ));
-        assert_eq!(grants.access("g"), GrantAccess::ReadOnly);
+        assert_eq!(grants.terms("g").access, GrantAccess::ReadOnly);
     }
 
     #[test]
     fn a_grant_that_nobody_holds_allows_nothing_and_is_forgotten() {
         let grants = LiveGrants::default();
         drop(grants.enter(grant(ScopeSet::READ)));
-        assert_eq!(grants.access("g"), GrantAccess::Ended);
+        assert_eq!(grants.terms("g").access, GrantAccess::Ended);
         grants.prune();
         assert!(grants.0.lock().live.is_empty());
     }
@@ -171,6 +228,33 @@ mod tests {
         let read_before = grant(ScopeSet::READ);
         grants.end(&read_before.id);
         assert!(grants.enter(read_before).has_ended());
+    }
+
+    fn limited_to(repositories: &[i64]) -> GrantLimits {
+        GrantLimits { repositories: Some(repositories.to_vec()) }
+    }
+
+    #[test]
+    fn a_change_of_scope_and_limits_is_seen_by_everyone_who_holds_the_grant() {
+        let grants = LiveGrants::default();
+        let held = grants.enter(grant(ScopeSet::READ_WRITE));
+        assert_eq!(grants.terms("g").repositories, None);
+        grants.change(&"g".into(), ScopeSet::READ, limited_to(&[7]));
+        assert_eq!((held.access().scope, &held.access().limits), (ScopeSet::READ, &limited_to(&[7])));
+        let terms = grants.terms("g");
+        assert_eq!(terms.access, GrantAccess::ReadOnly);
+        assert!(terms.repositories.is_some_and(|chosen| chosen.contains(7) && !chosen.contains(8)));
+        grants.change(&"g".into(), ScopeSet::READ_WRITE, GrantLimits::default());
+        assert_eq!(grants.terms("g"), GrantTerms { access: GrantAccess::ReadWrite, repositories: None });
+    }
+
+    #[test]
+    fn a_grant_read_before_a_change_and_entered_after_it_is_changed() {
+        let grants = LiveGrants::default();
+        let read_before = grant(ScopeSet::READ_WRITE);
+        grants.change(&read_before.id, ScopeSet::READ, limited_to(&[]));
+        let held = grants.enter(read_before);
+        assert_eq!((held.access().scope, &held.access().limits), (ScopeSet::READ, &limited_to(&[])));
     }
 
     #[test]

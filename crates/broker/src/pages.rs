@@ -29,6 +29,7 @@ mod tests;
 pub use consent::{ClientShown, ConsentPage};
 pub use destination::Destination;
 pub use display_name::display_name;
+pub(crate) use display_name::is_deceptive;
 pub use error::ErrorPage;
 pub use landing::LandingPage;
 pub use link::NamedLink;

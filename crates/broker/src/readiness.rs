@@ -4,12 +4,11 @@
 //! looks. What outsiders are told is which part is not ready; why is for the log.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use forgejo::oauth_client::{OAuthClient, VersionError};
 use rustix::fs::{Access, access};
-use store::{KeyRing, Store};
+use store::Store;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -21,7 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Looks, and remembers.
 pub(crate) struct Readiness {
     store: Store,
-    keys: Arc<KeyRing>,
     forgejo: OAuthClient,
     worker_program: PathBuf,
     /// Held while somebody looks: the others wait for what he sees.
@@ -40,8 +38,8 @@ pub(crate) struct Report {
 // === impl Readiness ===
 
 impl Readiness {
-    pub(crate) fn new(store: Store, keys: Arc<KeyRing>, forgejo: OAuthClient, worker_program: PathBuf) -> Self {
-        Self { store, keys, forgejo, worker_program, last: Mutex::new(None) }
+    pub(crate) fn new(store: Store, forgejo: OAuthClient, worker_program: PathBuf) -> Self {
+        Self { store, forgejo, worker_program, last: Mutex::new(None) }
     }
 
     /// How it is now, or was up to a few seconds ago.
@@ -66,7 +64,8 @@ impl Readiness {
 
     fn key(&self) -> Option<&'static str> {
         let probe = b"fjmcp-broker readiness";
-        let opened = self.keys.seal(probe, b"readyz").ok().and_then(|sealed| self.keys.open(&sealed, b"readyz").ok());
+        let keys = self.store.keys();
+        let opened = keys.seal(probe, b"readyz").ok().and_then(|sealed| keys.open(&sealed, b"readyz").ok());
         if opened.is_some_and(|opened| opened.as_slice() == probe) {
             return None;
         }

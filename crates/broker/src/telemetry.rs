@@ -9,9 +9,9 @@ use std::io::Write;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::LogConfig;
 
@@ -26,16 +26,33 @@ pub use records::Records;
 /// Tells the time of a record.
 pub type Now = fn() -> Timestamp;
 
+/// What is logged, changeable while the program runs.
+#[derive(Debug, Clone)]
+pub struct Level(reload::Handle<EnvFilter, Registry>);
+
+// === impl Level ===
+
+impl Level {
+    /// Takes another level, or levels by target. What is no level changes nothing.
+    pub(crate) fn set(&self, level: &str) {
+        let set = EnvFilter::builder().parse(level).map(|filter| self.0.reload(filter));
+        if !matches!(set, Ok(Ok(()))) {
+            tracing::warn!(log.level = level, "the log level could not be changed");
+        }
+    }
+}
+
 /// Sends this process's records to standard error. Fails if called twice.
-pub fn install(config: &LogConfig, now: Now) -> Result<(), anyhow::Error> {
+pub fn install(config: &LogConfig, now: Now) -> Result<Level, anyhow::Error> {
     let filter = EnvFilter::builder().parse(&config.level).context("the log level cannot be used")?;
     let records = Records::new(config.format, now, |line: &[u8]| {
         // Nobody is left to be told if standard error is gone.
         let _ = std::io::stderr().lock().write_all(line);
     });
+    let (filter, level) = reload::Layer::new(filter);
     tracing_subscriber::registry().with(filter).with(records).try_init().context("the log is set up already")?;
     log_panics();
-    Ok(())
+    Ok(Level(level))
 }
 
 /// Panics become log lines like any other; the default would write free text between them.

@@ -1,36 +1,46 @@
-//! What has just ended, kept for as long as a request that began before may still bring it back into a cache.
+//! What has just ended or changed, kept for as long as a request that began before may still bring the old state back into a cache.
 
-use std::collections::HashSet;
+use std::borrow::Borrow;
+use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Two generations of ended things. Each [`Self::age`] forgets the older one.
+/// Two generations of ended things, each with what is left to say of it. Each [`Self::age`] forgets the older one.
 #[derive(Debug)]
-pub(crate) struct Tombstones<T> {
-    young: HashSet<T>,
-    old: HashSet<T>,
+pub(crate) struct Tombstones<T, E = ()> {
+    young: HashMap<T, E>,
+    old: HashMap<T, E>,
 }
 
 // === impl Tombstones ===
 
-impl<T> Default for Tombstones<T> {
+impl<T, E> Default for Tombstones<T, E> {
     fn default() -> Self {
-        Self { young: HashSet::new(), old: HashSet::new() }
+        Self { young: HashMap::new(), old: HashMap::new() }
     }
 }
 
-impl<T: Eq + Hash> Tombstones<T> {
-    /// Notes an end.
-    pub(crate) fn bury(&mut self, thing: T) {
-        self.young.insert(thing);
+impl<T: Eq + Hash, E> Tombstones<T, E> {
+    /// Notes an end, or a change to `epitaph`.
+    pub(crate) fn bury(&mut self, thing: T, epitaph: E) {
+        self.young.insert(thing, epitaph);
     }
 
-    /// Whether it ended within the last one or two generations.
-    pub(crate) fn has<Q>(&self, thing: &Q) -> bool
+    /// What was last noted of it within the last one or two generations.
+    pub(crate) fn get<Q>(&self, thing: &Q) -> Option<&E>
     where
-        T: std::borrow::Borrow<Q>,
+        T: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.young.contains(thing) || self.old.contains(thing)
+        self.young.get(thing).or_else(|| self.old.get(thing))
+    }
+
+    /// Whether anything was noted of it within the last one or two generations.
+    pub(crate) fn has<Q>(&self, thing: &Q) -> bool
+    where
+        T: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.get(thing).is_some()
     }
 
     /// Begins a new generation. To be called less often than a request may take.
@@ -46,10 +56,19 @@ mod tests {
     #[test]
     fn an_end_is_remembered_for_at_least_one_whole_generation() {
         let mut ended = Tombstones::default();
-        ended.bury("a");
+        ended.bury("a", ());
         ended.age();
         assert!(ended.has("a"));
         ended.age();
         assert!(!ended.has("a"));
+    }
+
+    #[test]
+    fn the_last_change_counts() {
+        let mut changed = Tombstones::default();
+        changed.bury("a", 1);
+        changed.age();
+        changed.bury("a", 2);
+        assert_eq!(changed.get("a"), Some(&2));
     }
 }

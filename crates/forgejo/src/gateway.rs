@@ -40,6 +40,7 @@ mod probes;
 mod query;
 mod redirect;
 mod refusal;
+mod repositories;
 mod rewrite;
 mod shared;
 mod upstream;
@@ -48,13 +49,14 @@ pub use capability::Capability;
 pub use config::{GatewayConfig, GatewayLimits, GatewayTimeouts};
 pub use doors::{DoorGroup, DoorGroups, UnknownDoorGroup};
 pub use event::{GatewayEvent, GatewayObserver};
-pub use grant::{GatewayAssignment, GrantAccess, GrantLookup};
+pub use grant::{GatewayAssignment, GrantAccess, GrantLookup, GrantTerms};
 pub use limits::LimitKind;
 pub use multipart::{Boundary, MultipartError, Scanner};
 pub use path::{PathError, Place, RepositoryName, TargetPath};
 pub use policy::{RequestClass, judge};
 pub use query::{identity_field, rebuild as rebuild_query};
 pub use refusal::Refusal;
+pub use repositories::ChosenRepositories;
 
 use shared::Shared;
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use oauth::clock::Timestamp;
 use sqlx::Row as _;
 
-use crate::database::{Row, time};
+use crate::database::{Connection, Row, time};
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -38,19 +38,7 @@ impl Store {
         }
         let mut tx = self.begin().await?;
         for event in events {
-            sqlx::query(
-                "INSERT INTO audit_events (at, actor, client, event, subject, outcome, request_id) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            )
-            .bind(event.at.0)
-            .bind(&event.actor)
-            .bind(&event.client)
-            .bind(event.event.as_ref())
-            .bind(&event.subject)
-            .bind(&event.outcome)
-            .bind(&event.request_id)
-            .execute(&mut *tx)
-            .await?;
+            insert(&mut tx, event).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -67,6 +55,24 @@ impl Store {
         .await?;
         rows.iter().map(AuditEvent::try_from).collect()
     }
+}
+
+/// Writes one event within the caller's transaction.
+pub(crate) async fn insert(tx: &mut Connection, event: &AuditEvent) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO audit_events (at, actor, client, event, subject, outcome, request_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(event.at.0)
+    .bind(&event.actor)
+    .bind(&event.client)
+    .bind(event.event.as_ref())
+    .bind(&event.subject)
+    .bind(&event.outcome)
+    .bind(&event.request_id)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 // === impl AuditEvent ===

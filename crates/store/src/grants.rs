@@ -1,8 +1,9 @@
 //! Grants: parents of codes, tokens and sessions. Ending one ends them all, in one transaction.
 
 use oauth::clock::Timestamp;
-use oauth::grant::Grant;
+use oauth::grant::{Grant, GrantLimits};
 use oauth::id::{GrantId, UserId};
+use oauth::scope::ScopeSet;
 use sqlx::Row as _;
 
 use crate::database::{Connection, Row, optional_time, time};
@@ -52,6 +53,30 @@ impl Store {
         let ended = revoke(&mut tx, id, now).await?;
         tx.commit().await?;
         Ok(ended)
+    }
+
+    /// Gives a live grant another scope and other limits. `false`, and nothing is changed, if it has ended or does not exist.
+    pub async fn change_grant(
+        &self,
+        id: &GrantId,
+        scope: ScopeSet,
+        limits: &GrantLimits,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let limits = serde_json::to_string(limits).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let mut tx = self.begin().await?;
+        let changed = sqlx::query("UPDATE grants SET scope = $2, limits = $3 WHERE id = $1 AND revoked_at IS NULL")
+            .bind(id.as_str())
+            .bind(scope.to_string())
+            .bind(limits)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+        if changed > 0 {
+            record(&mut tx, RevocationKind::GrantChanged, id.as_str(), now).await?;
+        }
+        tx.commit().await?;
+        Ok(changed > 0)
     }
 
     /// Notes when grants were last used. An earlier time than the one that is noted changes nothing.

@@ -9,11 +9,13 @@
 //! two differ.
 #![forbid(unsafe_code)]
 
+pub mod administration;
 pub mod audit;
 pub mod authorizations;
 pub mod client_assertions;
 pub mod clients;
 pub mod codes;
+pub mod copies;
 pub mod credentials;
 mod database;
 pub mod error;
@@ -31,6 +33,7 @@ pub mod users;
 
 pub use error::StoreError;
 pub use key_ring::KeyRing;
+pub use migrations::SchemaState;
 pub use store::{OpenError, Store};
 
 #[cfg(test)]

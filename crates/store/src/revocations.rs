@@ -1,4 +1,4 @@
-//! What ended before its time, in order, so that caches (of this process and of others) can forget it.
+//! What ended before its time or was narrowed, in order, so that caches (of this process and of others) can forget it.
 
 use oauth::clock::Timestamp;
 use oauth::id::GrantId;
@@ -14,26 +14,32 @@ use crate::store::Store;
 pub struct Revocation {
     /// Rises with every entry; never used twice.
     pub id: i64,
-    /// What ended.
+    /// What ended or changed.
     pub subject: Revoked,
     /// When.
     pub at: Timestamp,
 }
 
-/// What ended.
+/// What ended or changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoked {
     /// A grant with everything below it.
     Grant(GrantId),
+    /// A grant's scope and limits are not what they were; the grant lives on.
+    GrantChanged(GrantId),
     /// A single access token.
     AccessToken(TokenHash),
+    /// A single MCP session, by the hash of its id.
+    Session([u8; 32]),
 }
 
 /// The `kind` column.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RevocationKind {
     Grant,
+    GrantChanged,
     AccessToken,
+    Session,
 }
 
 // === impl Store ===
@@ -66,15 +72,21 @@ impl TryFrom<&Row> for Revocation {
         let corrupt = |column| StoreError::Corrupt { table: "revocations", column, row: id.to_string() };
         let subject = match row.try_get("kind")? {
             "grant" => Revoked::Grant(subject.into()),
+            "grant_changed" => Revoked::GrantChanged(subject.into()),
             "access_token" => {
-                let mut hash = [0u8; 32];
-                hex::decode_to_slice(subject, &mut hash).map_err(|_| corrupt("subject"))?;
-                Revoked::AccessToken(TokenHash::from_bytes(hash))
+                Revoked::AccessToken(TokenHash::from_bytes(hash(&subject).ok_or_else(|| corrupt("subject"))?))
             }
+            "session" => Revoked::Session(hash(&subject).ok_or_else(|| corrupt("subject"))?),
             _ => return Err(corrupt("kind")),
         };
         Ok(Self { id, subject, at: time(row, "at")? })
     }
+}
+
+fn hash(text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0u8; 32];
+    hex::decode_to_slice(text, &mut hash).ok()?;
+    Some(hash)
 }
 
 // === impl RevocationKind ===
@@ -83,7 +95,9 @@ impl RevocationKind {
     fn column(self) -> &'static str {
         match self {
             Self::Grant => "grant",
+            Self::GrantChanged => "grant_changed",
             Self::AccessToken => "access_token",
+            Self::Session => "session",
         }
     }
 }

@@ -82,7 +82,7 @@ impl Store {
         .bind(id_hash.as_slice())
         .fetch_optional(self.read())
         .await?;
-        row.map(|row| SessionRow::read(&row, self.keys())).transpose()
+        row.map(|row| SessionRow::read(&row, &self.keys())).transpose()
     }
 
     /// Replaces what can change: grant (by a live one of the same user and client), initialized, log level, subscriptions, last seen.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use sqlx::ConnectOptions as _;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
@@ -72,7 +73,7 @@ pub enum OpenError {
 struct Inner {
     write: Pool,
     read: Pool,
-    keys: Arc<KeyRing>,
+    keys: RwLock<Arc<KeyRing>>,
 }
 
 // === impl Store ===
@@ -105,8 +106,8 @@ impl Store {
         migrations::apply(&mut tx).await.map_err(|source| OpenError::Schema { path: path.to_owned(), source })?;
         tx.commit().await.map_err(database)?;
         let read = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
-        let store = Self { inner: Arc::new(Inner { write, read, keys }) };
-        store.check_keys(path).await?;
+        let store = Self { inner: Arc::new(Inner { write, read, keys: RwLock::new(Arc::clone(&keys)) }) };
+        store.check_keys(&keys, path).await?;
         Ok(store)
     }
 
@@ -138,12 +139,21 @@ impl Store {
         Ok(self.inner.write.begin_with("BEGIN IMMEDIATE").await?)
     }
 
-    pub(crate) fn keys(&self) -> &KeyRing {
-        &self.inner.keys
+    /// The ring in use.
+    #[must_use]
+    pub fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.inner.keys.read())
+    }
+
+    /// Takes another ring, if it opens what the database at `path` (this one) holds; else the old one stays.
+    pub async fn replace_keys(&self, keys: Arc<KeyRing>, path: &Path) -> Result<(), OpenError> {
+        self.check_keys(&keys, path).await?;
+        *self.inner.keys.write() = keys;
+        Ok(())
     }
 
     /// Tries one stored token of each key, so that a forgotten key ends the start and not the first request.
-    async fn check_keys(&self, path: &Path) -> Result<(), OpenError> {
+    async fn check_keys(&self, keys: &KeyRing, path: &Path) -> Result<(), OpenError> {
         let samples = sqlx::query("SELECT min(id) AS id FROM users GROUP BY substr(access_token, 1, 5)")
             .fetch_all(self.read())
             .await
@@ -157,7 +167,7 @@ impl Store {
                 .await
                 .map_err(database)?;
             let sealed: &[u8] = row.try_get("access_token").map_err(database)?;
-            credentials::open_column(self.keys(), credentials::ACCESS_TOKEN, &id, sealed)
+            credentials::open_column(keys, credentials::ACCESS_TOKEN, &id, sealed)
                 .map_err(|source| OpenError::Keys { path: path.to_owned(), source })?;
         }
         Ok(())

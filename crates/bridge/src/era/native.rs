@@ -98,6 +98,11 @@ impl Native {
         self.listens.end(&Refusal::log_in_again());
     }
 
+    /// Everybody who listens is told that the lists have changed.
+    pub(crate) fn lists_changed(&self) {
+        self.listens.have_changed();
+    }
+
     /// Listens end in good order (L05); their clients listen again elsewhere.
     pub(crate) fn close_listens(&self) {
         self.listens.close();

@@ -89,6 +89,14 @@ impl Translation {
         message.method() == "notifications/resources/updated" && self.listens.updated(message)
     }
 
+    /// Nothing that is kept or known of the lists holds any more.
+    pub(crate) fn lists_changed(&self) {
+        for kind in Kind::ALL {
+            self.lists.forget(kind);
+            self.listens.have_changed(kind);
+        }
+    }
+
     /// Whether a client may come back with answers.
     pub(crate) fn awaits_anybody(&self) -> bool {
         self.asked.lock().values().any(|asking| !asking.is_stale())

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Session, State, subscription_number};
@@ -150,7 +151,7 @@ impl Desk for Session {
             tokio::spawn(async move {
                 let params = match worker.tongue {
                     Tongue::Handshake => None,
-                    Tongue::Stateless => Some(meta::params_of_the_broker(&serde_json::Value::Null)),
+                    Tongue::Stateless => Some(meta::params_of_the_broker(&Value::Null)),
                 };
                 let listed = worker.ask("tools/list", params.as_deref().map(str::as_bytes), within).await;
                 let tools = listed.ok().and_then(|answer| answer.result()).map(|list| sha256(&list));
@@ -171,6 +172,22 @@ impl Desk for Session {
 }
 
 impl Session {
+    /// What the lists hold has changed without the worker's doing. The client is told of those whose changes it was promised.
+    pub(crate) fn lists_changed(&self) {
+        let worker = self.seat.running();
+        let capabilities = worker.and_then(|worker| worker.greeting()?.payload_member("capabilities"));
+        let capabilities = capabilities.map(|raw| serde_json::from_slice::<Value>(&raw).unwrap_or_default());
+        // Without a worker only this is known: whoever has read the tools wants to hear of them.
+        let tools = self.state.lock().tools.is_some();
+        for list in ["tools", "prompts", "resources"] {
+            let told = capabilities.as_ref().map_or(tools && list == "tools", |of| of[list]["listChanged"] == true);
+            if told {
+                let line = format!(r#"{{"jsonrpc":"2.0","method":"notifications/{list}/list_changed"}}"#);
+                self.server_stream.push(Weight::Notification, line.into());
+            }
+        }
+    }
+
     pub(super) fn put(&self, worker: &Worker, with_call: bool, weight: Weight, data: Bytes) -> Put {
         let server_stream = || self.server_stream.is_attached();
         if (with_call || !server_stream())

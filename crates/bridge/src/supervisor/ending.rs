@@ -1,4 +1,4 @@
-//! Endings: of a session, of a grant, of a user's credential, of the process.
+//! Endings and changes: of a session, of a grant, of a user's credential, of the process.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +12,7 @@ use crate::event_log::Weight;
 use crate::refusal::{Refusal, UNAVAILABLE};
 use crate::reply::Principal;
 use crate::session::Session;
+use crate::session_id::SessionKey;
 use crate::shared::Shared;
 
 // === impl Supervisor ===
@@ -23,6 +24,20 @@ impl Supervisor {
         let refusal = Refusal::new(404, UNAVAILABLE, "session_ended", "the session was ended by its client");
         self.forget(&session, refusal).await;
         Ok(())
+    }
+
+    /// An operator has ended a session; it may be here or in the store only.
+    pub(crate) async fn end_session(&self, key: &SessionKey) {
+        let session = self.sessions.lock().get(key).cloned();
+        let refusal = Refusal::new(404, UNAVAILABLE, "session_ended", "the session was ended by the operator");
+        match session {
+            Some(session) => self.forget(&session, refusal).await,
+            None => {
+                if let Err(error) = self.ledger.delete(*key).await {
+                    tracing::warn!(error = %error, "an ended session is still in the store");
+                }
+            }
+        }
     }
 
     /// Ends a session, and its record with it.
@@ -59,6 +74,23 @@ impl Supervisor {
         if let Err(error) = self.ledger.delete_of_grant(&grant).await {
             tracing::error!(error = %error, grant.id = %grant, "the sessions of an ended grant are still in the store");
         }
+    }
+
+    /// The grant allows something else from now on.
+    pub(crate) fn grant_changed(&self, grant: &str) {
+        let shared = self.shared.lock().get(grant).cloned();
+        if let Some(shared) = shared {
+            shared.translation().lists_changed();
+        }
+        let native = self.native.lock().get(grant).cloned();
+        if let Some(native) = native {
+            native.lists_changed();
+        }
+        self.each_session(|session| {
+            if *session.grant() == *grant {
+                session.lists_changed();
+            }
+        });
     }
 
     /// The user's credential has died. His sessions stay: a login revives them. Calls that are not answered yet are given up;

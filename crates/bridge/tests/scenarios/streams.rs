@@ -268,3 +268,44 @@ async fn a_call_cancelled_on_an_open_stream_ends_it() {
     // It could be resumed, so it is told the end: else the client would come back for it.
     assert_eq!(events.rest().await[0]["error"]["code"], -32000);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_grant_is_told_to_its_sessions_and_to_no_others() {
+    let house = House::new();
+    let client = house.client("alice");
+    let reply = client.start(crate::house::initialize("2025-06-18"));
+    let mut worker = house.worker().await;
+    worker.greet_with(json!({"tools":{"listChanged":true},"prompts":{},"resources":{"listChanged":true}})).await;
+    let session = soon(reply).await.expect("post").session_id;
+    let client = Client { session, ..client };
+    let (other, mut others_worker) = house.session_of("bob", "2025-06-18").await;
+    let (mut stream, mut others) = (client.stream().await, other.stream().await);
+    house.bridge.grant_changed(&client.who.grant);
+    for list in ["tools", "resources"] {
+        assert_eq!(stream.data().await, changed(list));
+    }
+    others_worker.say(changed("prompts")).await;
+    assert_eq!(others.data().await, changed("prompts"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_grant_is_told_to_a_session_whose_worker_sleeps() {
+    let house = House::new();
+    let (client, mut worker) = house.session("2025-06-18").await;
+    let reply = client.start(json!({"jsonrpc":"2.0","id":1,"method":"tools/list"}));
+    let request = worker.expect("tools/list").await;
+    worker.answer(&request, json!({"tools":[]})).await;
+    soon(reply).await.expect("post");
+    let mut stream = client.stream().await;
+    // Idle workers are stopped.
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    worker.stopped().await;
+    house.bridge.grant_changed(&client.who.grant);
+    loop {
+        match stream.frame().await {
+            Some(Frame::Comment | Frame::Priming(_)) => {}
+            Some(Frame::Event { data, .. }) => break assert_eq!(data, changed("tools")),
+            None => panic!("the stream ended"),
+        }
+    }
+}

@@ -30,7 +30,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::{App, Policy, RateLimits, Site, upkeep};
+use super::reload::{Reloader, Steering};
+use super::{App, Policy, RateLimits, Site, follow, upkeep};
 use crate::audit::Audit;
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
@@ -45,7 +46,7 @@ use crate::metrics::{self, BridgeEvents, Metrics, Scrape};
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::readiness::Readiness;
 use crate::router;
-use crate::serve::{Limits, Server, Stop};
+use crate::serve::{Limits, Server, SharedRouter, Sockets, Stop, notify};
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
@@ -58,21 +59,26 @@ const FORGEJO_TIMEOUT: Duration = Duration::from_secs(30);
 const LAST_STEPS: Duration = Duration::from_secs(2);
 /// Scrapers that may be connected at once.
 const METRICS_CONNECTIONS: usize = 16;
+const LISTENING_FOR_METRICS: &str = "listening for metrics";
 
 /// Runs the broker until it is told to stop, then ends streams, workers and background tasks within the grace period.
 ///
 /// # Errors
 /// Whatever keeps it from starting, each with what to do about it.
-pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
+pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Result<()> {
+    let config = Arc::clone(&steering.config);
     cage::harden_self().context("cannot shield the process from its workers")?;
     become_subreaper().context("cannot inherit what workers leave behind")?;
     let _reaper = OrphanReaper::start().context("cannot watch for orphaned processes")?;
     let limits = Limits::new(config.http.max_connections, config.shutdown_grace);
-    let server = Server::bind(config.http.listen, limits).await?;
+    let server = match sockets.main {
+        Some(listener) => Server::of(listener, limits)?,
+        None => Server::bind(config.http.listen, limits).await?,
+    };
     let background = Background::default();
-    let measured = bind_metrics(&config).await?;
+    let measured = bind_metrics(&config, sockets.metrics).await?;
     let (app, spawner) = build(&config, &background).await?;
-    let router = router::build(Arc::clone(&app), &config.http)?;
+    let router = SharedRouter::from(router::build(Arc::clone(&app), &config.http)?);
     if let Some(measured) = measured {
         let scrape = Scrape {
             metrics: app.metrics.clone(),
@@ -89,6 +95,11 @@ pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
         });
     }
 
+    let reloader = Reloader::new(steering, Arc::clone(&app), router.clone());
+    background.tasks.spawn(reloader.run(background.cancel.clone()));
+    background.tasks.spawn(notify::watchdog(background.cancel.clone()));
+    notify::ready(&format!("serving {}", config.http.public_url.origin()));
+
     let grace = config.shutdown_grace;
     let (bridge, workers) = (app.bridge.clone(), spawner.clone());
     let deadline = Arc::new(OnceLock::new());
@@ -96,6 +107,7 @@ pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     let outcome = server
         .run(router, stop, async move {
             begun.get_or_init(|| Instant::now() + grace);
+            notify::stopping();
             bridge.drain(grace.saturating_sub(LAST_STEPS)).await;
             workers.shutdown(LAST_STEPS / 2).await;
         })
@@ -107,13 +119,16 @@ pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
 }
 
 /// The listener for metrics. The default address may belong to another broker already; one that the operator chose must be free.
-async fn bind_metrics(config: &Config) -> anyhow::Result<Option<Server>> {
+async fn bind_metrics(config: &Config, inherited: Option<std::net::TcpListener>) -> anyhow::Result<Option<Server>> {
+    let limits = Limits::new(METRICS_CONNECTIONS, Duration::ZERO);
+    if let Some(listener) = inherited {
+        return Ok(Some(Server::of(listener, limits)?.named(LISTENING_FOR_METRICS)));
+    }
     let Some(address) = config.metrics.listen else {
         return Ok(None);
     };
-    let limits = Limits::new(METRICS_CONNECTIONS, Duration::ZERO);
     match Server::bind(address, limits).await {
-        Ok(server) => Ok(Some(server.named("listening for metrics"))),
+        Ok(server) => Ok(Some(server.named(LISTENING_FOR_METRICS))),
         Err(error) if config.metrics.is_default => {
             tracing::warn!(error = %format!("{error:#}"), "metrics are not served: set metrics-listen to a free address, or to off");
             Ok(None)
@@ -146,6 +161,8 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let random: Arc<dyn Random> = Arc::new(OsRandom::default());
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
     let store = Store::open(&config.store.path, Arc::clone(&keys)).await?;
+    // Before anything of it is remembered: what ends from here on is heard of.
+    let heard = store.last_revocation().await?;
     let issuer = config.http.public_url.origin();
     let metrics = Metrics::new();
     let (tasks, cancel) = (&background.tasks, background.cancel.clone());
@@ -184,18 +201,12 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     *bridge_cell.lock() = Some(bridge.clone());
 
     let policy = policy(config);
-    let clients = Clients::new(ClientsParts {
-        store: store.clone(),
-        clock: Arc::clone(&clock),
-        audit: audit.clone(),
-        configured: config.clients.configured.iter().map(configured_client).collect(),
-        documents: documents(config, &policy, &clock)?,
-        issuer: issuer.to_owned(),
-    });
-    let readiness = Readiness::new(store.clone(), Arc::clone(&keys), upstream.clone(), spawner.program().to_owned());
+    let parts = (store.clone(), Arc::clone(&clock), audit.clone());
+    let clients = Arc::new(clients(config, &policy, parts)?);
+    let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned());
     let app = Arc::new(App {
-        site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config), clients.kinds()),
-        policy,
+        site: Arc::new(site(config, &clients)),
+        policy: Arc::new(policy),
         clients,
         limits: rate_limits(&config.rates),
         cookies: Cookies::of_issuer(issuer),
@@ -211,7 +222,8 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         audit,
         metrics,
         readiness: Arc::new(readiness),
-        uses: Mutex::default(),
+        changing: Arc::default(),
+        uses: Arc::default(),
     });
     let cancel = &background.cancel;
     background.tasks.spawn(gateway.serve(cancel.clone()));
@@ -219,8 +231,29 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         let cancel = cancel.clone();
         async move { credentials.run(cancel).await }
     });
+    background.tasks.spawn(follow::run(Arc::clone(&app), heard, cancel.clone()));
     background.tasks.spawn(upkeep::run(Arc::clone(&app), retention(config), cancel.clone()));
     Ok((app, spawner))
+}
+
+/// The clients that are served under this configuration.
+pub(super) fn clients(
+    config: &Config,
+    policy: &Policy,
+    (store, clock, audit): (Store, Arc<dyn Clock>, Audit),
+) -> anyhow::Result<Clients> {
+    Ok(Clients::new(ClientsParts {
+        documents: documents(config, policy, &clock)?,
+        store,
+        clock,
+        audit,
+        configured: config.clients.configured.iter().map(configured_client).collect(),
+        issuer: config.http.public_url.origin().to_owned(),
+    }))
+}
+
+pub(super) fn site(config: &Config, clients: &Clients) -> Site {
+    Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config), clients.kinds())
 }
 
 /// Nothing where documents are switched off.
@@ -236,7 +269,7 @@ fn documents(config: &Config, policy: &Policy, clock: &Arc<dyn Clock>) -> anyhow
     Ok(Some(Documents::new(Box::new(fetcher), policy.redirect_uris.clone(), hosts, clock)))
 }
 
-fn rate_limits(rates: &RateConfig) -> RateLimits {
+pub(super) fn rate_limits(rates: &RateConfig) -> RateLimits {
     let shared: Arc<[IpNet]> = rates.shared_egress.clone().into();
     let limit = |rate: Option<Rate>| {
         rate.and_then(|rate| AddressLimit::new(rate, Arc::clone(&shared), &MonotonicClock)).map(Arc::new)
@@ -249,12 +282,27 @@ fn rate_limits(rates: &RateConfig) -> RateLimits {
     }
 }
 
+/// The limits of `wanted`; one that is as before is kept, with what was counted in it.
+pub(super) fn rate_limits_after(old: &RateConfig, limits: &RateLimits, wanted: &RateConfig) -> RateLimits {
+    let fresh = rate_limits(wanted);
+    if old.shared_egress != wanted.shared_egress {
+        return fresh;
+    }
+    let keep = |same: bool, old: &Option<Arc<AddressLimit>>, fresh| if same { old.clone() } else { fresh };
+    RateLimits {
+        register: keep(old.register == wanted.register, &limits.register, fresh.register),
+        authorize: keep(old.authorize == wanted.authorize, &limits.authorize, fresh.authorize),
+        token: keep(old.token == wanted.token, &limits.token, fresh.token),
+        strangers: keep(old.unauthenticated == wanted.unauthenticated, &limits.strangers, fresh.strangers),
+    }
+}
+
 fn configured_client(client: &ConfiguredClient) -> StaticClient {
     let secret = client.secret.as_ref().map(SecretString::expose_secret);
     StaticClient::new(client.id.as_str().into(), client.name.clone(), client.redirect_uris.clone(), secret)
 }
 
-fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
+pub(super) fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
     match keys {
         Keys::Configured(text) => KeyRing::parse(text.expose_secret()).context("encryption-keys"),
         Keys::Ephemeral => {
@@ -362,7 +410,7 @@ fn bridge_config(config: &Config) -> BridgeConfig {
     }
 }
 
-fn policy(config: &Config) -> Policy {
+pub(super) fn policy(config: &Config) -> Policy {
     let lifetimes = &config.lifetimes;
     Policy {
         redirect_uris: AllowList::new(config.http.redirect_uri_allow_list.clone()),

@@ -227,7 +227,7 @@ fn key_ring(reader: &mut Reader<'_>, keys: &[String]) -> Option<SecretString> {
     }
 }
 
-fn store_path(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<PathBuf> {
+pub(super) fn store_path(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<PathBuf> {
     let from_url = reader
         .optional(&s::DATABASE_URL, |text| {
             let path = text.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));

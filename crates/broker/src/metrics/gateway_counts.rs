@@ -29,7 +29,6 @@ impl Metrics {
             GatewayEvent::ForeignRedirect { .. } => refused("foreign_redirect"),
             GatewayEvent::WrongCapability { .. } => refused("wrong_capability"),
             GatewayEvent::ForeignPeer { .. } => self.cage_refusals.add(["foreign_peer"]),
-            GatewayEvent::Refused { .. } => request("refused"),
             GatewayEvent::Upstream401 { retried, .. } => {
                 self.forgejo_unauthorized.add([if *retried { "yes" } else { "no" }]);
             }

@@ -173,8 +173,8 @@ mod tests {
 
     #[test]
     fn every_machine_facing_route_of_the_router_is_known_by_its_name() {
-        let router = include_str!("../router.rs");
-        let routes = router.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")?.split('"').next());
+        let source = include_str!("../router.rs");
+        let routes = source.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")?.split('"').next());
         let unknown: Vec<&str> = routes.filter(|path| *path != "/" && route(Some(path)) == "page").collect();
         assert!(
             unknown.iter().all(|path| path.starts_with("/account") || path.starts_with("/static")),

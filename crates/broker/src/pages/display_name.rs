@@ -39,7 +39,7 @@ pub fn display_name(text: &str) -> Option<String> {
 }
 
 /// Control and format characters, fillers that look like nothing, private use.
-fn is_deceptive(c: char) -> bool {
+pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}'

@@ -100,8 +100,8 @@ fn admit(shared: &Shared, holder: &Holder, who: Option<GatewayAssignment>, parts
     let who = who.ok_or(Refusal::Unassigned)?;
     shared.limits.count(&who.user)?;
     let path = path?;
-    let access = shared.grants.access(&who.grant);
-    let class = policy::judge(&parts.method, &path, access, shared.open_doors)?;
+    let terms = shared.grants.terms(&who.grant);
+    let class = policy::judge(&parts.method, &path, &terms, shared.open_doors)?;
     let query = query::rebuild(parts.uri.query());
     Ok(Admitted::Forward(Box::new(Judged { who, path, query, class })))
 }
@@ -184,7 +184,7 @@ async fn redirected(
     match shared.origins.follow(asked, location) {
         Destination::Inwards { path, query } => {
             let path = TargetPath::parse(&path).map_err(|_| Refusal::PageRedirect)?;
-            policy::judge(&method, &path, shared.grants.access(&who.grant), shared.open_doors)?;
+            policy::judge(&method, &path, &shared.grants.terms(&who.grant), shared.open_doors)?;
             let query = query::rebuild(query.as_deref()).map(|query| format!("?{query}")).unwrap_or_default();
             let location = HeaderValue::try_from(format!("{}{path}{query}", shared.url))
                 .map_err(|_| Refusal::Unreadable("its redirect is not an address"))?;

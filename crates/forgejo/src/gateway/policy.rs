@@ -6,7 +6,7 @@ use http::Method;
 
 use super::{
     doors::{self, DoorGroups},
-    grant::GrantAccess,
+    grant::{GrantAccess, GrantTerms},
     path::{Place, TargetPath},
     refusal::Refusal,
 };
@@ -29,20 +29,23 @@ pub enum RequestClass {
 pub fn judge(
     method: &Method,
     path: &TargetPath,
-    access: GrantAccess,
+    terms: &GrantTerms,
     open: DoorGroups,
 ) -> Result<RequestClass, Refusal> {
     let class = classify(method, path)?;
-    if access == GrantAccess::Ended {
+    if terms.access == GrantAccess::Ended {
         return Err(Refusal::GrantEnded);
     }
     if let Some(group) = doors::groups_of(path).first_outside(open) {
         return Err(Refusal::Door(group));
     }
-    match (access, class) {
-        (GrantAccess::ReadOnly, RequestClass::Write) => Err(Refusal::ReadOnly(method.clone())),
-        _ => Ok(class),
+    if (terms.access, class) == (GrantAccess::ReadOnly, RequestClass::Write) {
+        return Err(Refusal::ReadOnly(method.clone()));
     }
+    if terms.repositories.is_some() {
+        return Err(Refusal::OutsideChosen);
+    }
+    Ok(class)
 }
 
 fn classify(method: &Method, path: &TargetPath) -> Result<RequestClass, Refusal> {

@@ -22,6 +22,12 @@ pub enum Refusal {
         "this connection is read-only, so {0} is refused: to let it write, connect your MCP client again and choose write access"
     )]
     ReadOnly(Method),
+    /// A grant of chosen repositories, and something that lies outside of them.
+    #[error(
+        "this connection is limited to chosen repositories, and this is outside of them: to change the choice, open the account page of this broker, or \
+         connect your MCP client again"
+    )]
+    OutsideChosen,
     /// A door that the operator has not opened.
     #[error(
         "credentials and administration are closed to MCP connections, here the group \"{0}\": use Forgejo's web pages, or ask the operator of this \
@@ -135,6 +141,7 @@ impl Refusal {
             Self::Unassigned
             | Self::GrantEnded
             | Self::ReadOnly(_)
+            | Self::OutsideChosen
             | Self::Door(_)
             | Self::IdentityField(_)
             | Self::CredentialDead

@@ -1,4 +1,5 @@
 use oauth::refresh::RefreshState;
+use oauth::scope::ScopeSet;
 use oauth::token::TokenHash;
 
 use super::*;
@@ -126,4 +127,38 @@ async fn a_row_that_makes_no_sense_is_named() {
     sqlx::query("UPDATE grants SET limits = '{\"repos\":1}'").execute(store.write()).await.unwrap();
     let error = store.grant(&"g".into()).await.unwrap_err();
     assert!(matches!(&error, StoreError::Corrupt { table: "grants", column: "limits", row } if row == "g"), "{error}");
+}
+
+fn limited_to(repositories: &[i64]) -> GrantLimits {
+    GrantLimits { repositories: Some(repositories.to_vec()) }
+}
+
+#[tokio::test]
+async fn a_changed_grant_keeps_its_tokens_and_other_processes_are_told() {
+    let (_directory, store) = store().await;
+    logged_in(&store).await;
+    Login::of("h").write(&store).await.unwrap();
+    let pair = tokens("t", 0);
+    store.redeem_code(&TokenHash::of("code"), NOW, &pair).await.unwrap();
+    assert!(store.change_grant(&"g".into(), ScopeSet::READ, &limited_to(&[3, 5]), NOW).await.unwrap());
+    let read = store.access_token(&pair.access_hash).await.unwrap().unwrap().record.grant;
+    assert_eq!((read.scope, read.limits), (ScopeSet::READ, limited_to(&[3, 5])));
+    let other = store.grant(&"h".into()).await.unwrap().unwrap();
+    assert_eq!((other.scope, other.limits), (ScopeSet::READ_WRITE, GrantLimits::default()));
+    let told = store.revocations_after(0, 10).await.unwrap();
+    assert_eq!(told, [Revocation { id: 1, subject: Revoked::GrantChanged("g".into()), at: NOW }]);
+    assert!(store.change_grant(&"g".into(), ScopeSet::READ_WRITE, &GrantLimits::default(), NOW).await.unwrap());
+    assert_eq!(store.grant(&"g".into()).await.unwrap().unwrap().limits, GrantLimits::default());
+}
+
+#[tokio::test]
+async fn a_grant_that_has_ended_is_changed_no_more() {
+    let (_directory, store) = store().await;
+    logged_in(&store).await;
+    store.revoke_grant(&"g".into(), NOW).await.unwrap();
+    for id in ["g", "no such grant"] {
+        assert!(!store.change_grant(&id.into(), ScopeSet::READ, &limited_to(&[]), NOW).await.unwrap());
+    }
+    assert_eq!(store.grant(&"g".into()).await.unwrap().unwrap().scope, ScopeSet::READ_WRITE);
+    assert_eq!(store.last_revocation().await.unwrap(), 1);
 }

@@ -207,6 +207,19 @@ impl Listens {
         }
     }
 
+    /// All lists have changed, in a way of which the worker knows nothing.
+    pub(super) fn have_changed(&self) {
+        let mut inner = self.0.lock();
+        inner.seen = [None; 3];
+        for listen in inner.open.values().filter(|listen| listen.acknowledged) {
+            for (index, (.., changed)) in LISTS.into_iter().enumerate() {
+                if listen.wanted.list(index) {
+                    listen.log.push(Weight::Notification, notification(changed, &listen.id));
+                }
+            }
+        }
+    }
+
     /// Whether somebody wants to hear of changes that only a live worker notices.
     pub(super) fn want_resources(&self) -> bool {
         self.0.lock().open.values().any(|listen| !listen.wanted.resource_subscriptions.is_empty())

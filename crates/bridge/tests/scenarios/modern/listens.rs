@@ -177,3 +177,16 @@ async fn listens_are_limited_and_malformed_filters_refused() {
     drop(events);
     open(&caller, 3, json!({})).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_grant_is_told_to_those_who_listen_to_its_lists() {
+    let house = House::new();
+    let (caller, _worker) = on_worker(&house, everything()).await;
+    let (mut events, _) = open(&caller, 1, json!({"toolsListChanged":true,"resourcesListChanged":true})).await;
+    house.bridge.grant_changed(&caller.who.grant);
+    for list in ["tools", "resources"] {
+        let told = events.data().await;
+        assert_eq!(told["method"], format!("notifications/{list}/list_changed"));
+        assert_eq!(told["params"]["_meta"][SUBSCRIPTION_ID], 1);
+    }
+}

@@ -99,3 +99,24 @@ async fn d02_reading_a_resource_says_how_long_it_keeps_and_errors_do_not() {
         assert_eq!(answer["result"]["cacheScope"] == "private", kept);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_grant_makes_the_next_request_go_to_the_worker() {
+    let house = House::new();
+    let (caller, mut worker) = on_worker(&house, everything()).await;
+    listed(&caller, &mut worker, json!({}), json!({"tools":[{"name":"a"}]})).await;
+    house.bridge.grant_changed("another grant");
+    assert_eq!(body(caller.post(&caller.request(1, "tools/list", json!({}))).await)["result"]["tools"][0]["name"], "a");
+    house.bridge.grant_changed(&caller.who.grant);
+    assert_eq!(listed(&caller, &mut worker, json!({}), json!({"tools":[]})).await["tools"], json!([]));
+    // An answer from before the change is not kept after it.
+    let reply = caller.start(&caller.request(1, "prompts/list", json!({})));
+    let request = worker.expect("prompts/list").await;
+    house.bridge.grant_changed(&caller.who.grant);
+    worker.answer(&request, json!({"prompts":["old"]})).await;
+    soon(reply).await.expect("post");
+    let reply = caller.start(&caller.request(1, "prompts/list", json!({})));
+    let request = worker.expect("prompts/list").await;
+    worker.answer(&request, json!({"prompts":["new"]})).await;
+    assert_eq!(body(soon(reply).await.expect("post"))["result"]["prompts"], json!(["new"]));
+}

@@ -182,3 +182,14 @@ async fn draining_ends_listens_in_good_order() {
     house.bridge.drain(Duration::from_secs(10)).await;
     assert_eq!(events.rest().await[0]["result"]["resultType"], "complete");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_grant_is_told_to_those_who_listen_to_its_lists() {
+    let house = modern_house();
+    let (client, mut worker) = awake(&house).await;
+    let (mut events, _listen) = listening(&client, &mut worker, json!("5"), tools()).await;
+    house.bridge.grant_changed(&client.who.grant);
+    let told = events.data().await;
+    assert_eq!(told["method"], "notifications/tools/list_changed");
+    assert_eq!(told["params"]["_meta"][SUBSCRIPTION], "5");
+}

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::{super::doors::DoorGroup, *};
 
 fn decide(method: &Method, path: &str, access: GrantAccess) -> Result<RequestClass, Refusal> {
-    judge(method, &TargetPath::parse(path).unwrap(), access, DoorGroups::default())
+    judge(method, &TargetPath::parse(path).unwrap(), &GrantTerms::everywhere(access), DoorGroups::default())
 }
 
 #[test]
@@ -58,10 +58,19 @@ fn doors_are_shut_whatever_the_method_and_the_grant() {
 fn the_operator_opens_a_group_and_only_that() {
     let open: DoorGroups = [DoorGroup::Hooks].into_iter().collect();
     let path = TargetPath::parse("/api/v1/repos/a/b/hooks").unwrap();
-    assert_eq!(judge(&Method::POST, &path, GrantAccess::ReadWrite, open), Ok(RequestClass::Write));
-    assert_eq!(judge(&Method::POST, &path, GrantAccess::ReadOnly, open), Err(Refusal::ReadOnly(Method::POST)));
+    assert_eq!(
+        judge(&Method::POST, &path, &GrantTerms::everywhere(GrantAccess::ReadWrite), open),
+        Ok(RequestClass::Write)
+    );
+    assert_eq!(
+        judge(&Method::POST, &path, &GrantTerms::everywhere(GrantAccess::ReadOnly), open),
+        Err(Refusal::ReadOnly(Method::POST))
+    );
     let path = TargetPath::parse("/api/v1/repos/a/b/keys").unwrap();
-    assert_eq!(judge(&Method::GET, &path, GrantAccess::ReadWrite, open), Err(Refusal::Door(DoorGroup::DeployKeys)));
+    assert_eq!(
+        judge(&Method::GET, &path, &GrantTerms::everywhere(GrantAccess::ReadWrite), open),
+        Err(Refusal::Door(DoorGroup::DeployKeys))
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::fake::{Server, World, json, refusal};
-use crate::gateway::{DoorGroup, DoorGroups, GatewayEvent, GrantAccess};
+use crate::gateway::{DoorGroup, DoorGroups, GatewayEvent, GrantAccess, GrantTerms};
 
 const CLOSED: &[&str] = &[
     "/api/v1/admin/users",
@@ -64,7 +64,7 @@ async fn an_open_group_is_reachable_and_the_others_stay_shut() {
 #[tokio::test]
 async fn a_read_only_grant_reads_and_renders_but_never_writes() {
     let mut world = World::plain().await;
-    *world.grants.0.lock() = GrantAccess::ReadOnly;
+    *world.grants.0.lock() = GrantTerms::everywhere(GrantAccess::ReadOnly);
     assert_eq!(world.get("/api/v1/repos/a/b/issues").await.status(), 200);
     assert_eq!(world.request(Method::HEAD, "/api/v1/repos/a/b").send().await.unwrap().status(), 200);
     for target in ["/api/v1/markdown", "/api/v1/markdown/raw", "/api/v1/markup"] {
@@ -90,7 +90,7 @@ async fn a_read_only_grant_reads_and_renders_but_never_writes() {
 #[tokio::test]
 async fn a_method_override_does_not_turn_a_read_into_a_write() {
     let world = World::plain().await;
-    *world.grants.0.lock() = GrantAccess::ReadOnly;
+    *world.grants.0.lock() = GrantTerms::everywhere(GrantAccess::ReadOnly);
     for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
         let answer = world.request(Method::GET, "/api/v1/repos/a/b").header(name, "DELETE").send().await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -105,9 +105,9 @@ async fn a_method_override_does_not_turn_a_read_into_a_write() {
 async fn the_grant_is_read_at_every_request() {
     let world = World::plain().await;
     assert_eq!(world.request(Method::DELETE, "/api/v1/repos/a/b").send().await.unwrap().status(), 200);
-    *world.grants.0.lock() = GrantAccess::ReadOnly;
+    *world.grants.0.lock() = GrantTerms::everywhere(GrantAccess::ReadOnly);
     assert_eq!(world.request(Method::DELETE, "/api/v1/repos/a/b").send().await.unwrap().status(), 403);
-    *world.grants.0.lock() = GrantAccess::Ended;
+    *world.grants.0.lock() = GrantTerms::everywhere(GrantAccess::Ended);
     let message = refusal(world.get("/api/v1/repos/a/b").await, 403).await;
     assert!(message.contains("log in again"), "{message}");
     assert_eq!(world.forgejo.seen().len(), 1);

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::fake::{SECRET, Seen, Server, World, json, redirect, refusal};
-use crate::gateway::{GatewayEvent, GrantAccess};
+use crate::gateway::{GatewayEvent, GrantAccess, GrantTerms};
 
 const UUID: &str = "0fcf3f36-4bd0-4a55-9b0b-7f7c1f1b3f2e";
 
@@ -115,7 +115,7 @@ async fn a_redirect_within_forgejo_is_judged_anew() {
     assert!(message.contains("hooks"), "{message}");
     let message = refusal(world.get("/a/b/archive/main.zip").await, 403).await;
     assert!(message.contains("web pages"), "{message}");
-    *world.grants.0.lock() = GrantAccess::ReadOnly;
+    *world.grants.0.lock() = GrantTerms::everywhere(GrantAccess::ReadOnly);
     assert_eq!(world.get("/api/v1/repos/old/b").await.status(), 301);
 }
 

@@ -62,7 +62,7 @@ pub(super) struct Tokens {
     pub(super) asked: AtomicU32,
 }
 
-pub(super) struct Grants(pub(super) Mutex<GrantAccess>);
+pub(super) struct Grants(pub(super) Mutex<GrantTerms>);
 
 struct Events(mpsc::UnboundedSender<GatewayEvent>);
 
@@ -169,8 +169,8 @@ impl TokenSource for Tokens {
 // === impl Grants ===
 
 impl GrantLookup for Grants {
-    fn access(&self, grant: &str) -> GrantAccess {
-        if grant == "grant" { *self.0.lock() } else { GrantAccess::Ended }
+    fn terms(&self, grant: &str) -> GrantTerms {
+        if grant == "grant" { self.0.lock().clone() } else { GrantTerms::ENDED }
     }
 }
 
@@ -206,7 +206,7 @@ impl World {
         change(&mut config);
         let client = plain_client();
         let tokens = Arc::new(Tokens::new());
-        let grants = Arc::new(Grants(Mutex::new(GrantAccess::ReadWrite)));
+        let grants = Arc::new(Grants(Mutex::new(GrantTerms::everywhere(GrantAccess::ReadWrite))));
         let (sender, events) = mpsc::unbounded_channel();
         let gateway = Gateway::bind(
             config,

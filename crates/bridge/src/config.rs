@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::tools::Tools;
+
 /// Plain data; [`crate::bridge::Bridge::start`] consumes it.
 #[derive(Debug, Clone)]
 pub struct BridgeConfig {
@@ -65,6 +67,8 @@ pub struct BridgeConfig {
     pub sweep_interval: Duration,
     /// The version that the broker names when it initialises a shared worker itself.
     pub broker_version: String,
+    /// Which tools there are for whom. By default all for everybody.
+    pub tools: Tools,
 }
 
 /// Bounds of one event stream.
@@ -116,6 +120,7 @@ impl Default for BridgeConfig {
             last_seen_interval: Duration::from_mins(1),
             sweep_interval: Duration::from_secs(5),
             broker_version: env!("CARGO_PKG_VERSION").to_owned(),
+            tools: Tools::default(),
         }
     }
 }

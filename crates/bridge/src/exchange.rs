@@ -13,10 +13,12 @@ use futures_util::stream;
 use parking_lot::Mutex;
 use tokio::time::{Duration, Instant, timeout_at};
 
+use crate::envelope::{IdKey, Message, RawId};
 use crate::event_log::{EventLog, Pushed, Tail, Weight};
 use crate::refusal::Refusal;
 use crate::reply::{EventStream, Reply, ReplyBody};
 use crate::tally::StreamGuard;
+use crate::tools::{CallOutcome, Watch};
 
 pub(crate) struct Exchange {
     log: Arc<EventLog>,
@@ -32,6 +34,8 @@ struct State {
     /// Set as long as nothing but answers has come.
     plain: bool,
     outcome: Outcome,
+    /// What has to be done with the answers that concern tools.
+    watches: Vec<(IdKey, Watch)>,
 }
 
 /// How a single call ended, for the status line of a plain answer.
@@ -41,6 +45,8 @@ enum Outcome {
         status: u16,
         retry_after: Option<u32>,
     },
+    /// The caller may only read.
+    MayNotWrite,
     LogInAgain,
     /// Cancelled by the client, which then wants no answer (T76).
     Silent,
@@ -56,7 +62,7 @@ impl Exchange {
     pub(crate) fn new(log: Arc<EventLog>, calls: usize, batch: bool) -> Arc<Self> {
         Arc::new(Self {
             log,
-            state: Mutex::new(State { missing: calls, plain: true, outcome: Outcome::Answered }),
+            state: Mutex::new(State { missing: calls, plain: true, outcome: Outcome::Answered, watches: Vec::new() }),
             batch,
             abandoned: AtomicBool::new(false),
             streaming: AtomicBool::new(false),
@@ -65,6 +71,11 @@ impl Exchange {
 
     pub(crate) fn log(&self) -> &Arc<EventLog> {
         &self.log
+    }
+
+    /// The answer to the request with this id passes by the watch.
+    pub(crate) fn watch(&self, id: &RawId, watch: Option<Watch>) {
+        self.state.lock().watches.extend(watch.map(|watch| (id.key(), watch)));
     }
 
     /// Whether the client is there: waiting for the answer, or reading the stream.
@@ -87,30 +98,74 @@ impl Exchange {
 
     /// One of the answers.
     pub(crate) fn answer(&self, data: Bytes) {
+        let data = self.shown(data);
         self.finish_one(Outcome::Answered, Some(data));
     }
 
     /// The bridge's own answer to one call.
     pub(crate) fn refuse(&self, id: &[u8], refusal: &Refusal) {
-        let outcome = Outcome::Refused { status: refusal.status, retry_after: refusal.retry_after };
+        self.unwatch(id, CallOutcome::Refused(refusal.label));
+        let outcome = if refusal.label == Refusal::MAY_NOT_WRITE {
+            Outcome::MayNotWrite
+        } else {
+            Outcome::Refused { status: refusal.status, retry_after: refusal.retry_after }
+        };
         self.finish_one(outcome, Some(refusal.body(Some(id))));
     }
 
     /// The worker's answer, under another status than 200 if no stream has begun.
     pub(crate) fn answer_with_status(&self, status: u16, data: Bytes) {
+        let data = self.shown(data);
         self.finish_one(Outcome::Refused { status, retry_after: None }, Some(data));
     }
 
     /// The user's credential has died. In a stream that has begun it is an error like others.
     pub(crate) fn log_in_again(&self, id: &[u8], refusal: &Refusal) {
+        self.unwatch(id, CallOutcome::LogInAgain);
         self.finish_one(Outcome::LogInAgain, Some(refusal.body(Some(id))));
     }
 
     /// The client has cancelled the call. It wants no answer (T76); one is sent all the same where event ids have gone out,
     /// because a client that can resume would come back for it again and again.
     pub(crate) fn cancelled(&self, id: &[u8], refusal: &Refusal) {
+        self.unwatch(id, CallOutcome::Cancelled);
         let resumable = self.batch || (self.log.has_ids() && !self.state.lock().plain);
         self.finish_one(Outcome::Silent, resumable.then(|| refusal.body(Some(id))));
+    }
+
+    /// What the client gets to see of a worker's answer.
+    fn shown(&self, data: Bytes) -> Bytes {
+        let watch = {
+            let mut state = self.state.lock();
+            match state.watches.len() {
+                0 => None,
+                // The usual case: one request.
+                1 if !self.batch => state.watches.pop(),
+                _ => {
+                    let id = Message::of_worker(&data).and_then(|message| message.id());
+                    id.and_then(|id| state.take(&id.key()))
+                }
+            }
+        };
+        match watch {
+            Some((_, watch)) => watch.answered(data),
+            None => data,
+        }
+    }
+
+    fn unwatch(&self, id: &[u8], outcome: CallOutcome) {
+        let watch = {
+            let mut state = self.state.lock();
+            let id = std::str::from_utf8(id).ok().and_then(|id| RawId::read(id).ok());
+            match id {
+                Some(id) => state.take(&id.key()),
+                None if self.batch => None,
+                None => state.watches.pop(),
+            }
+        };
+        if let Some((_, watch)) = watch {
+            watch.ended(outcome);
+        }
     }
 
     fn finish_one(&self, outcome: Outcome, data: Option<Bytes>) {
@@ -171,6 +226,7 @@ impl Exchange {
         }
         match (&state.outcome, answers.pop()) {
             (Outcome::LogInAgain, _) => Some(Reply::log_in_again()),
+            (Outcome::MayNotWrite, Some(body)) => Some(Reply::may_not_write(body)),
             (Outcome::Refused { status, retry_after }, Some(body)) => Some(Reply {
                 status: *status,
                 session_id: None,
@@ -204,6 +260,15 @@ fn array(answers: &[Bytes]) -> Bytes {
     }
     out.extend_from_slice(b"]");
     out.freeze()
+}
+
+// === impl State ===
+
+impl State {
+    fn take(&mut self, id: &IdKey) -> Option<(IdKey, Watch)> {
+        let index = self.watches.iter().position(|(key, _)| key == id)?;
+        Some(self.watches.swap_remove(index))
+    }
 }
 
 // === impl Waiting ===

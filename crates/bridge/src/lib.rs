@@ -11,6 +11,7 @@ pub mod observer;
 pub mod reply;
 pub mod session_store;
 pub mod starter;
+pub mod tools;
 
 // Running programs.
 pub mod cage;

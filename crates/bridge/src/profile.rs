@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::tools::Pattern;
+
 mod check;
 mod preset;
 
@@ -54,6 +56,24 @@ pub struct WorkerProfile {
     /// Which protocol era the program speaks.
     #[serde(default)]
     pub era: WorkerEra,
+    /// What is known of the program's tools.
+    #[serde(default)]
+    pub tools: ToolMarks,
+}
+
+/// What is known of a program's tools, for who may not use all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolMarks {
+    /// Names of the tools that only read.
+    #[serde(default)]
+    pub reads: Vec<Pattern>,
+    /// Whether the program's `readOnlyHint` is honest; where a tool has one, it then counts instead of the name.
+    #[serde(default)]
+    pub trust_annotations: bool,
+    /// Tools that reach what the gateway keeps closed, by the gateway's name for the group.
+    #[serde(default)]
+    pub doors: BTreeMap<String, Vec<Pattern>>,
 }
 
 /// Which era of MCP a worker program speaks.
@@ -118,6 +138,7 @@ impl fmt::Debug for WorkerProfile {
             .field("may_fork", &self.may_fork)
             .field("repeat_calls", &self.repeat_calls)
             .field("era", &self.era)
+            .field("tools", &self.tools)
             .finish()
     }
 }

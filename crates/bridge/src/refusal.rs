@@ -165,4 +165,8 @@ impl Reply {
     pub(crate) fn log_in_again() -> Self {
         Self { status: 401, session_id: None, retry_after: None, body: ReplyBody::LogInAgain }
     }
+
+    pub(crate) fn may_not_write(body: Bytes) -> Self {
+        Self { status: 403, session_id: None, retry_after: None, body: ReplyBody::MayNotWrite(body) }
+    }
 }

@@ -70,4 +70,7 @@ pub enum ReplyBody {
     Events(EventStream),
     /// The user has to log in again: the endpoint answers 401 with its challenge.
     LogInAgain,
+    /// The caller may only read and called a tool that writes: the endpoint answers 403, with the challenge that tells how to get more. The
+    /// document is a JSON-RPC error for whoever reads on.
+    MayNotWrite(Bytes),
 }

@@ -19,6 +19,7 @@ use crate::seat::Seat;
 use crate::speech::Verdicts;
 use crate::starter::StartWorker;
 use crate::tally::Tally;
+use crate::tools::ToolDesk;
 
 /// How often room is looked for before a start is refused.
 const ATTEMPTS: usize = 4;
@@ -33,6 +34,7 @@ pub(crate) struct Workshop {
     pub(crate) verdicts: Verdicts,
     pub(crate) programs: Programs,
     pub(crate) vault: StateVault,
+    pub(crate) tools: Arc<ToolDesk>,
     /// Bounds how many are starting at one time.
     pub(crate) starting: Semaphore,
     /// All tasks that hold a process.
@@ -70,6 +72,7 @@ impl Workshop {
         observer: Arc<dyn Observer>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            tools: ToolDesk::new(config.tools.clone()),
             starting: Semaphore::new(config.max_starts),
             max_sessions: AtomicUsize::new(config.max_sessions),
             max_sessions_per_user: AtomicUsize::new(config.max_sessions_per_user),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bridge::profile::WorkerEra;
+use bridge::tools::{Pattern, Selector};
 use ipnet::IpNet;
 use secrecy::SecretString;
 
@@ -34,6 +35,7 @@ mod settings;
 mod show;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod worker;
 
 pub use flags::FlagValues;
@@ -57,6 +59,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// What workers may reach.
     pub gateway: GatewayConfig,
+    /// Which of the worker's tools there are.
+    pub tools: ToolsConfig,
     /// Which clients are served, besides those that register.
     pub clients: ClientsConfig,
     /// Where state is kept.
@@ -160,6 +164,19 @@ pub struct GatewayConfig {
     pub open_doors: Vec<String>,
     /// Origins from which redirected downloads are fetched.
     pub storage_origins: Vec<String>,
+}
+
+/// Which of the worker's tools there are.
+#[derive(Debug, Clone)]
+pub struct ToolsConfig {
+    /// If not empty, only these.
+    pub allow: Vec<Selector>,
+    /// None of these.
+    pub deny: Vec<Selector>,
+    /// Overrides the profile's names of tools that only read.
+    pub read_only: Option<Vec<Pattern>>,
+    /// Overrides whether the profile's annotations are honest.
+    pub trust_annotations: Option<bool>,
 }
 
 /// Which clients are served, besides those that register.
@@ -271,6 +288,10 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// A level, or levels by target.
     pub level: String,
+    /// Where audit events go as JSON lines; the ordinary log if unset.
+    pub audit_file: Option<PathBuf>,
+    /// How long audit events are kept in the store.
+    pub audit_retention: Duration,
 }
 
 /// Form of the log lines.

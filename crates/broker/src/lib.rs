@@ -31,4 +31,5 @@ mod storage;
 pub mod telemetry;
 mod token_pair;
 mod tombstones;
+mod tools;
 mod worker_access;

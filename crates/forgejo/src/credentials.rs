@@ -38,7 +38,7 @@ mod rank;
 mod slot;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use flight::Purpose;
 use slot::{Flight, HoldOff, Landing, Slot, Standing};

@@ -103,6 +103,8 @@ impl Administration {
             event: event.into(),
             subject: Some(subject.to_owned()),
             outcome: outcome.to_owned(),
+            detail: None,
+            duration_ms: None,
             request_id: None,
         };
         insert(tx, &event).await

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use oauth::clock::Timestamp;
+use oauth::id::UserId;
 use sqlx::Row as _;
 
 use crate::database::{Connection, Row, time};
@@ -24,8 +25,28 @@ pub struct AuditEvent {
     pub subject: Option<String>,
     /// How it ended.
     pub outcome: String,
+    /// What exactly: the name of a tool, a reason. No argument value and no secret.
+    pub detail: Option<String>,
+    /// How long it took, in milliseconds, where that is known.
+    pub duration_ms: Option<i64>,
     /// The request in whose course it happened.
     pub request_id: Option<String>,
+}
+
+/// An event with its place in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedEvent {
+    /// Rises with every event that is written.
+    pub number: i64,
+    /// What happened.
+    pub event: AuditEvent,
+}
+
+/// The columns that make an [`AuditEvent`].
+macro_rules! columns {
+    () => {
+        "at, actor, client, event, subject, outcome, request_id, detail, duration_ms"
+    };
 }
 
 // === impl Store ===
@@ -46,22 +67,42 @@ impl Store {
 
     /// The newest events, the newest first.
     pub async fn recent_audit(&self, limit: u32) -> Result<Vec<AuditEvent>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT at, actor, client, event, subject, outcome, request_id FROM audit_events \
-             ORDER BY at DESC, id DESC LIMIT $1",
-        )
+        let rows = sqlx::query(concat!("SELECT ", columns!(), " FROM audit_events ORDER BY at DESC, id DESC LIMIT $1"))
+            .bind(i64::from(limit))
+            .fetch_all(self.read())
+            .await?;
+        rows.iter().map(AuditEvent::try_from).collect()
+    }
+
+    /// What a user did, or was refused, through all his connections: at most `limit` events, the newest first. `before` is the number of
+    /// the last event of the page before (see [`NumberedEvent::number`]); `None` for the first page.
+    pub async fn audit_of_user(
+        &self,
+        user: &UserId,
+        limit: u32,
+        before: Option<i64>,
+    ) -> Result<Vec<NumberedEvent>, StoreError> {
+        let rows = sqlx::query(concat!(
+            "SELECT id, ",
+            columns!(),
+            " FROM audit_events WHERE actor = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+        ))
+        .bind(user.as_str())
+        .bind(before.unwrap_or(i64::MAX))
         .bind(i64::from(limit))
         .fetch_all(self.read())
         .await?;
-        rows.iter().map(AuditEvent::try_from).collect()
+        rows.iter()
+            .map(|row| Ok(NumberedEvent { number: row.try_get("id")?, event: AuditEvent::try_from(row)? }))
+            .collect()
     }
 }
 
 /// Writes one event within the caller's transaction.
 pub(crate) async fn insert(tx: &mut Connection, event: &AuditEvent) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO audit_events (at, actor, client, event, subject, outcome, request_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO audit_events (at, actor, client, event, subject, outcome, request_id, detail, duration_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(event.at.0)
     .bind(&event.actor)
@@ -70,6 +111,8 @@ pub(crate) async fn insert(tx: &mut Connection, event: &AuditEvent) -> Result<()
     .bind(&event.subject)
     .bind(&event.outcome)
     .bind(&event.request_id)
+    .bind(&event.detail)
+    .bind(event.duration_ms)
     .execute(tx)
     .await?;
     Ok(())
@@ -89,6 +132,8 @@ impl TryFrom<&Row> for AuditEvent {
             subject: row.try_get("subject")?,
             outcome: row.try_get("outcome")?,
             request_id: row.try_get("request_id")?,
+            detail: row.try_get("detail")?,
+            duration_ms: row.try_get("duration_ms")?,
         })
     }
 }
@@ -107,6 +152,8 @@ mod tests {
             subject: Some("grant".into()),
             outcome: "ok".into(),
             request_id: Some("r".into()),
+            detail: Some("list_my_repos".into()),
+            duration_ms: Some(7),
         }
     }
 
@@ -119,5 +166,20 @@ mod tests {
         let [first, second, third] = events;
         assert_eq!(store.recent_audit(2).await.unwrap(), [third, second]);
         assert_eq!(store.recent_audit(9).await.unwrap().last(), Some(&first));
+    }
+
+    #[tokio::test]
+    async fn a_user_reads_his_own_events_page_by_page() {
+        let (_directory, store) = testing::store().await;
+        let of = |actor: &str, at| AuditEvent { actor: Some(actor.into()), ..event(at, "tool_called") };
+        let events: Vec<AuditEvent> = (0..5).flat_map(|at| [of("alice", at), of("bob", at)]).collect();
+        store.record_audit(&events).await.unwrap();
+        let alice = UserId::from("alice".to_owned());
+        let first = store.audit_of_user(&alice, 3, None).await.unwrap();
+        let times = |page: &[NumberedEvent]| page.iter().map(|entry| entry.event.at.0).collect::<Vec<_>>();
+        assert_eq!(times(&first), [4, 3, 2]);
+        let rest = store.audit_of_user(&alice, 3, first.last().map(|entry| entry.number)).await.unwrap();
+        assert_eq!(times(&rest), [1, 0]);
+        assert!(rest.iter().all(|entry| entry.event.actor.as_deref() == Some("alice")));
     }
 }

@@ -18,6 +18,7 @@ pub mod codes;
 pub mod copies;
 pub mod credentials;
 mod database;
+pub mod entry_pins;
 pub mod error;
 pub mod grants;
 pub mod key_ring;

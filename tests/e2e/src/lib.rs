@@ -17,4 +17,5 @@ pub mod modern;
 pub mod oauth_client;
 pub mod processes;
 pub mod stack;
+pub mod stdio;
 pub mod through_worker;

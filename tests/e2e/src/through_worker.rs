@@ -77,6 +77,12 @@ impl WorkerRequest {
         Self { body: body.into(), ..self }.header("Content-Type", content_type)
     }
 
+    /// With a body of the type that its headers name already.
+    #[must_use]
+    pub fn with_body(self, body: &str) -> Self {
+        Self { body: body.to_owned(), ..self }
+    }
+
     /// With a JSON body.
     #[must_use]
     pub fn json(self, body: &Value) -> Self {

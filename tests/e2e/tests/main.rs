@@ -15,6 +15,7 @@ mod operation;
 mod outlive;
 mod proxies;
 mod running;
+mod recorded;
 mod secrets;
 mod tokens;
 mod upstream;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde_json::json;
 
-use super::{RepeatCall, TokenVar, WorkerEra, WorkerProfile};
+use super::{RepeatCall, TokenVar, ToolMarks, WorkerEra, WorkerProfile};
 
 /// A known program, or `custom` for any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +115,35 @@ fn bare(preset: Preset, command: &str, url_var: &str, token_var: &str) -> Worker
         may_fork: false,
         repeat_calls: Vec::new(),
         era,
+        tools: tools(preset),
+    }
+}
+
+/// forgejo-mcp annotates every tool as one that writes and destroys, which is the default of its library and tells nothing; its names are
+/// regular. forgejo-mcp-rs and the Python gitea-mcp annotate with care. Of programs that are not known an annotation is believed, because the
+/// gateway refuses the writes of one that lies.
+fn tools(preset: Preset) -> ToolMarks {
+    let patterns = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
+    let door = |group: &str, names: &[&str]| (group.to_owned(), patterns(names));
+    let regular = patterns(&["get_*", "list_*", "search_*", "check_*", "download_*"]);
+    match preset {
+        Preset::ForgejoMcp => ToolMarks {
+            reads: regular,
+            trust_annotations: false,
+            doors: BTreeMap::from([door("hooks", &["*_hook", "*_hooks"])]),
+        },
+        Preset::ForgejoMcpRs => ToolMarks {
+            reads: regular,
+            trust_annotations: true,
+            doors: BTreeMap::from([
+                door("user-keys", &["list_keys"]),
+                door("push-mirrors", &["*_push_mirror", "*_push_mirrors"]),
+                door("migrate", &["migrate_repo"]),
+            ]),
+        },
+        Preset::GiteaMcpNpm | Preset::GiteaMcpPython | Preset::GiteaToolkitMcp | Preset::Custom => {
+            ToolMarks { reads: regular, trust_annotations: true, doors: BTreeMap::new() }
+        }
     }
 }
 

@@ -234,7 +234,7 @@ impl Client {
 
 pub(crate) fn text(reply: Reply) -> String {
     match reply.body {
-        ReplyBody::Json(body) => String::from_utf8(body.to_vec()).expect("text"),
+        ReplyBody::Json(body) | ReplyBody::MayNotWrite(body) => String::from_utf8(body.to_vec()).expect("text"),
         ReplyBody::Empty => String::new(),
         ReplyBody::Events(_) => panic!("an event stream instead of JSON"),
         ReplyBody::LogInAgain => "log in again".to_owned(),

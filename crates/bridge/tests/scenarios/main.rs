@@ -17,4 +17,5 @@ mod sessions;
 mod stateless;
 mod storm;
 mod streams;
+mod tools;
 mod workers;

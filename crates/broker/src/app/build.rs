@@ -10,6 +10,7 @@ use bridge::cage;
 use bridge::config::BridgeConfig;
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
+use bridge::tools::Tools;
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
@@ -50,6 +51,7 @@ use crate::serve::{Limits, Server, SharedRouter, Sockets, Stop, notify};
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
+use crate::tools::{self, GrantTools};
 use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -165,8 +167,9 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let heard = store.last_revocation().await?;
     let issuer = config.http.public_url.origin();
     let metrics = Metrics::new();
+    let audit_file = config.log.audit_file.clone();
     let (tasks, cancel) = (&background.tasks, background.cancel.clone());
-    let audit = Audit::start(store.clone(), Arc::clone(&clock), metrics.clone(), tasks, cancel);
+    let audit = Audit::start(store.clone(), audit_file, Arc::clone(&clock), metrics.clone(), tasks, cancel);
 
     let now: Now = {
         let clock = Arc::clone(&clock);
@@ -189,10 +192,15 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         gateway: gateway.clone(),
         grants: grants.clone(),
     };
-    let spawner = Spawner::start(config.worker.to_profile()?, spawn_config(config, &gateway))?;
+    let profile = config.worker.to_profile()?;
+    let tools = Tools {
+        rules: tools::rules(config, &profile),
+        policy: Arc::new(GrantTools { grants: grants.clone(), audit: audit.clone() }),
+    };
+    let spawner = Spawner::start(profile, spawn_config(config, &gateway))?;
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(
-        bridge_config(config),
+        BridgeConfig { tools, ..bridge_config(config) },
         spawner.clone(),
         Arc::new(issue),
         Arc::new(sessions),
@@ -434,7 +442,7 @@ fn retention(config: &Config) -> Retention {
         idle_client: 90 * DAY,
         session: config.sessions.absolute_lifetime,
         revocation: DAY,
-        audit: 90 * DAY,
+        audit: config.log.audit_retention,
     }
 }
 

@@ -163,6 +163,7 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         forgejo: old.forgejo.clone(),
         worker: old.worker.clone(),
         gateway: old.gateway.clone(),
+        tools: old.tools.clone(),
         store: StoreConfig { path: old.store.path.clone(), ..wanted.store },
         lifetimes: LifetimeConfig { refresh_replay_window: old.lifetimes.refresh_replay_window, ..wanted.lifetimes },
         sessions: SessionConfig {
@@ -174,7 +175,7 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         shutdown_grace: old.shutdown_grace,
         clients: wanted.clients,
         rates: wanted.rates,
-        log: LogConfig { format: old.log.format, ..wanted.log },
+        log: LogConfig { level: wanted.log.level, ..old.log.clone() },
         warnings: wanted.warnings,
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Each group reads all of its settings before it gives up on any of them, so that every problem is found in one pass.
 
+use std::fs::OpenOptions;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use super::rates::rates;
 use super::raw::Environment;
 use super::reader::Reader;
 use super::settings as s;
+use super::tools::tools;
 use super::worker::worker;
 use super::{
     AllowedHost, BaseUrl, Config, ForgejoConfig, GatewayConfig, HttpConfig, Keys, LifetimeConfig, LogConfig, LogFormat,
@@ -38,6 +41,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
     let forgejo = forgejo(reader);
     let worker = worker(reader);
     let gateway = gateway(reader);
+    let tools = tools(reader);
     let clients = clients(reader);
     let store = store(reader, environment);
     let lifetimes = lifetimes(reader);
@@ -51,6 +55,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
         forgejo: forgejo?,
         worker: worker?,
         gateway: gateway?,
+        tools: tools?,
         clients: clients?,
         store: store?,
         lifetimes: lifetimes?,
@@ -335,7 +340,23 @@ fn log(reader: &mut Reader<'_>) -> Option<LogConfig> {
             )
         })
     });
-    Some(LogConfig { format: format?, level: level? })
+    let audit_file = reader.optional(&s::AUDIT_LOG, audit_file);
+    let audit_retention = reader.required(&s::AUDIT_RETENTION, within(DAY..=3_650 * DAY));
+    Some(LogConfig { format: format?, level: level?, audit_file: audit_file.ok()?, audit_retention: audit_retention? })
+}
+
+/// Tried by opening it, as each batch of events will.
+fn audit_file(text: &str) -> Result<PathBuf, Fault> {
+    if text.chars().any(char::is_control) {
+        return Err(Fault::new("the name has control characters", "name another file"));
+    }
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(text);
+    file.map(|_| PathBuf::from(text)).map_err(|error| {
+        Fault::new(
+            format!("cannot write to {text}: {error}"),
+            "name a file in a folder that the user who runs the broker may write to",
+        )
+    })
 }
 
 fn within(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, Fault> {

@@ -85,6 +85,18 @@ settings! {
         STORAGE_ORIGINS = Setting::list("storage-origins", "ORIGIN", Unset("none"),
             "Origins of the object storage to which Forgejo redirects downloads; these are fetched without any credential.");
     }
+    "Tools" {
+        TOOLS_ALLOW = Setting::list("tools-allow", "PATTERN", Unset("all"),
+            "Tools of the worker that clients see and may call; all others are not there. A name, in which * stands for any characters and ? for \
+             one, or a group: @read, @write, or @ with a group of open-doors, such as @hooks.");
+        TOOLS_DENY = Setting::list("tools-deny", "PATTERN", Unset("none"),
+            "Tools that are not there, whatever tools-allow says; written alike.");
+        TOOLS_READ_ONLY = Setting::list("tools-read-only", "PATTERN", Unset("the profile's"),
+            "Names of tools that only read, in the same form; a connection that may only read is shown no others. This is for the model's ease: \
+             what such a connection may do is decided at the gateway.");
+        TOOLS_TRUST_ANNOTATIONS = Setting::one("tools-trust-annotations", "true|false", Unset("the profile's"),
+            "Whether the program says honestly which of its tools only read (readOnlyHint); it then counts instead of the name.");
+    }
     "Store" {
         STORE_PATH = Setting::one("store-path", "FILE", Computed("broker.db in $STATE_DIRECTORY, else ./fjmcp-broker.db"),
             "SQLite file; created (0600) if it is not there. Its folder must be writable.");
@@ -152,6 +164,11 @@ settings! {
         METRICS_LISTEN = Setting::one("metrics-listen", "ADDRESS", Value("127.0.0.1:9464"),
             "Where /metrics is served (docs/metrics.md), without authentication and apart from the public listener: keep it on loopback or in a network \
              of your own; or off.");
+        AUDIT_LOG = Setting::one("audit-log", "FILE", Unset("the ordinary log, target audit"),
+            "File to which the audit log is appended, one JSON object a line; created (0600) if it is not there, opened anew for each batch, so it \
+             can be moved away at any time. Events are in the store either way.");
+        AUDIT_RETENTION = Setting::one("audit-retention", "DURATION", Value("90d"),
+            "How long audit events are kept in the store (1d to 3650d).");
         LOG_FORMAT = Setting::one("log-format", "json|text", Value("json"),
             "Form of the log lines on standard error.");
         LOG_LEVEL = Setting::one("log-level", "LEVEL", Value("info"),

@@ -155,6 +155,7 @@ async fn finish(
         client: Some(request.client.as_str()),
         subject: Some(grant.as_str()),
         request_id: Some(request_id.as_str()),
+        ..Entry::default()
     };
     app.audit.record("login", "ok", &entry);
 

@@ -150,6 +150,7 @@ fn respond(app: &Arc<App>, reply: Reply, caller: &Caller) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = match reply.body {
         ReplyBody::LogInAgain => return RouteError::LogInAgain.into_response_of(app),
+        ReplyBody::MayNotWrite(body) => may_not_write(app, body),
         ReplyBody::Empty => (status, [(header::CONTENT_LENGTH, HeaderValue::from_static("0"))]).into_response(),
         ReplyBody::Json(body) => {
             (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
@@ -178,6 +179,15 @@ fn respond(app: &Arc<App>, reply: Reply, caller: &Caller) -> Response {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// The step-up challenge: everything that the call needs in one (oauth.md A08, A09).
+fn may_not_write(app: &App, body: Bytes) -> Response {
+    let text = "this tool writes, and the connection may only read; authorize again with the scope write";
+    let challenge = app.bearers.challenge().with_error(ErrorCode::InsufficientScope, text);
+    let headers =
+        [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), (header::WWW_AUTHENTICATE, challenge)];
+    (StatusCode::FORBIDDEN, headers, body).into_response()
 }
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

@@ -230,7 +230,7 @@ fn entry(grant: &Grant) -> Entry<'_> {
         actor: Some(grant.user.as_str()),
         client: Some(grant.client.as_str()),
         subject: Some(grant.id.as_str()),
-        request_id: None,
+        ..Entry::default()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 mod lease;
-mod refusal;
+pub(crate) mod refusal;
 
 /// The row of every user, with the compare-and-swap that the trait promises.
 #[derive(Default)]
@@ -231,7 +231,7 @@ async fn a_user_without_a_row_is_unknown() {
 
 /// Issue A: 16 sessions of one user while his Forgejo token expires.
 #[tokio::test]
-async fn sixteen_calls_at_expiry_make_one_refresh() {
+pub(crate) async fn sixteen_calls_at_expiry_make_one_refresh() {
     let bench = Bench::start().await;
     let old = bench.token().await.unwrap();
     bench.fake.advance(3600);

@@ -16,6 +16,9 @@ const INWARD: &[HeaderName] = &[
     header::USER_AGENT,
 ];
 
+/// The trace that a request belongs to (W3C Trace Context §3.2). Its companions, `tracestate` and `baggage`, carry free text.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// What Forgejo says to nobody but us, hop-by-hop headers (RFC 9110 §7.6.1) among it.
 const NEVER_OUTWARD: &[&str] = &[
     "alt-svc",
@@ -54,6 +57,9 @@ pub(super) fn inward(from: &HeaderMap, compressed: bool) -> Result<HeaderMap, Re
             headers.append(name, value.clone());
         }
     }
+    if let Some(trace) = traceparent(from) {
+        headers.insert(TRACEPARENT, trace);
+    }
     if compressed {
         for value in from.get_all(header::ACCEPT_ENCODING) {
             headers.append(header::ACCEPT_ENCODING, value.clone());
@@ -63,6 +69,26 @@ pub(super) fn inward(from: &HeaderMap, compressed: bool) -> Result<HeaderMap, Re
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     Ok(headers)
+}
+
+/// The trace that the worker names, as it stands: nothing but hexadecimal digits of fixed lengths gets through. Anything else is left
+/// out and not refused, as the specification says, since a broken trace is no broken request.
+fn traceparent(from: &HeaderMap) -> Option<HeaderValue> {
+    let mut values = from.get_all(TRACEPARENT).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let mut fields = value.as_bytes().split(|byte| *byte == b'-');
+    let mut hexadecimal = |digits: usize| {
+        let field = fields.next()?;
+        let plain = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+        (field.len() == digits && field.iter().all(plain)).then(|| field.iter().any(|byte| *byte != b'0'))
+    };
+    let version = hexadecimal(2)?;
+    let (trace, parent) = (hexadecimal(32)?, hexadecimal(16)?);
+    hexadecimal(2)?;
+    // Version 00 only; of all zeros no trace and no parent can be.
+    (!version && trace && parent && fields.next().is_none()).then(|| value.clone())
 }
 
 /// The headers of the answer: Forgejo's without [`NEVER_OUTWARD`] and what its Connection header names.

@@ -11,6 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{event::GatewayEvent, exchange, peer, shared::Shared};
@@ -90,6 +91,9 @@ async fn connection(
     // Small answers must not wait for the worker's delayed acknowledgement; without the option they only come later.
     let _ = stream.set_nodelay(true);
     let header_timeout = shared.timeouts.header;
+    // An answer that the worker does not take in would hold its user's place, and a connection to Forgejo, for ever.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(shared.timeouts.between_bytes));
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(exchange::answer(shared, request).await) }
@@ -98,7 +102,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     // A worker that breaks off is no event; what we broke off was told where it happened.
     let _ = watcher.watch(connection).await;
     drop(place);

@@ -7,6 +7,8 @@ mod fake;
 mod forms;
 mod identity;
 mod limits;
+mod lines;
+mod pool;
 mod requests;
 mod start;
 mod streams;

@@ -40,7 +40,8 @@ impl Administration {
     /// Events, the newest first.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, StoreError> {
         let rows = sqlx::query(
-            "SELECT a.id, a.at, a.actor, a.client, a.event, a.subject, a.outcome, a.request_id, u.login \
+            "SELECT a.id, a.at, a.actor, a.client, a.event, a.subject, a.outcome, a.request_id, a.detail, \
+             a.duration_ms, u.login \
              FROM audit_events a LEFT JOIN users u ON u.id = a.actor \
              WHERE ($1 IS NULL OR a.actor = $1 OR u.login = $1) AND ($2 IS NULL OR a.event = $2) \
              AND ($3 IS NULL OR a.subject = $3) AND ($4 IS NULL OR a.at >= $4) ORDER BY a.at DESC, a.id DESC LIMIT $5",

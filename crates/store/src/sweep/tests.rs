@@ -132,6 +132,8 @@ async fn audit_events_are_kept_90_days_and_revocations_a_day() {
         subject: Some("g".into()),
         outcome: "ok".into(),
         request_id: None,
+        detail: None,
+        duration_ms: None,
     };
     store.record_audit(&[event]).await.unwrap();
     assert_eq!(sweep(&store, DAY).await.audit_events, 0);

@@ -70,6 +70,14 @@ impl Calls {
         let exchange = Exchange::new(caller.log(&shop.config), requests.len(), batch);
         for message in requests {
             let Some(id) = message.id() else { continue };
+            match shop.tools.judge(who, &message) {
+                Ok(watch) => exchange.watch(&id, watch),
+                Err(refusal) => {
+                    shop.observer.refused(refusal.label);
+                    calls.own.push((id, OwnAnswer::Refused(refusal)));
+                    continue;
+                }
+            }
             if let Some(answer) = caller.own_answer(&message, tongue) {
                 calls.own.push((id, answer));
                 continue;

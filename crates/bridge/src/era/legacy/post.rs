@@ -9,6 +9,7 @@ use crate::refusal::Refusal;
 use crate::reply::{PostHead, Principal, Reply};
 use crate::speech::Tongue;
 use crate::supervisor::Supervisor;
+use crate::tools::ToolDesk;
 
 pub(crate) async fn post(supervisor: &Arc<Supervisor>, who: &Principal, head: PostHead, incoming: Incoming) -> Reply {
     let id = only_id(&incoming);
@@ -57,7 +58,7 @@ async fn handle(
         messages.into_iter().partition(|message| message.kind() == Kind::Request);
     // What is wrong with a request is found before anything of the batch is forwarded.
     let calls = Calls::prepare(supervisor.shop(), who, &caller, tongue, requests, batch)?;
-    for message in &others {
+    for message in others.iter().filter(|message| ToolDesk::lets_pass(message)) {
         caller.take(message);
     }
     Ok(calls.run(supervisor.shop(), &caller).await)

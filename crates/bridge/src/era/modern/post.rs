@@ -55,7 +55,16 @@ async fn handle(
         Method::Listen => return listen::open(shop, &*driver, &request, &offer),
         _ => {}
     }
+    let watch = match shop.tools.judge(who, &request.message) {
+        Ok(watch) => watch,
+        Err(refusal) if refusal.label == Refusal::MAY_NOT_WRITE => {
+            shop.observer.refused(refusal.label);
+            return Ok(Reply::may_not_write(refusal.body(Some(request.id.as_bytes()))));
+        }
+        Err(refusal) => return Err(refusal),
+    };
     let exchange = Exchange::new(EventLog::without_ids(shop.config.stream.clone()), 1, false);
+    exchange.watch(&request.id, watch);
     let hang_up = HangUp { driver: driver.clone(), exchange: exchange.clone() };
     driver.call(request, &exchange);
     let streaming = |_: &Arc<Exchange>| (shop.tally.unlimited_stream(&who.user), false);

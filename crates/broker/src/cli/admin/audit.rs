@@ -44,6 +44,7 @@ const COLUMNS: &[Column] = &[
     ("ACTOR", "actor"),
     ("CLIENT", "client"),
     ("SUBJECT", "subject_id"),
+    ("DETAIL", "detail"),
 ];
 
 pub(super) async fn run(admin: &Administration, command: &Command) -> Result<Output> {
@@ -77,6 +78,8 @@ fn object(record: &AuditRecord) -> Value {
         "event": event.event,
         "subject_id": event.subject,
         "outcome": event.outcome,
+        "detail": event.detail,
+        "duration_ms": event.duration_ms,
         "request_id": event.request_id,
     })
 }

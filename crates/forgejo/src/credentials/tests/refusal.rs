@@ -32,7 +32,7 @@ async fn a_401_with_an_older_token_just_gets_the_current_one() {
 }
 
 #[tokio::test]
-async fn a_second_401_within_a_minute_asks_forgejo_and_does_not_refresh() {
+pub(crate) async fn a_second_401_within_a_minute_asks_forgejo_and_does_not_refresh() {
     let bench = Bench::start().await;
     let old = bench.token().await.unwrap();
     bench.fake.advance(5);

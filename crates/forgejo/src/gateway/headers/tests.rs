@@ -24,6 +24,7 @@ fn only_listed_headers_go_in() {
         ("x-http-method", "DELETE"),
         ("x-method-override", "DELETE"),
         ("baggage", "x=y"),
+        ("tracestate", "vendor=x"),
         ("traceparent", "00-1-2-01"),
         ("x-gitea-otp", "123456"),
         ("x-forgejo-otp", "123456"),
@@ -38,6 +39,27 @@ fn only_listed_headers_go_in() {
     let mut names: Vec<&str> = inward.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["accept", "accept-encoding", "if-none-match", "range", "user-agent"]);
+}
+
+#[test]
+fn a_trace_passes_if_it_is_one() {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let passed = |pairs: &[(&str, &str)]| inward(&headers(pairs), false).unwrap().get("traceparent").cloned();
+    assert_eq!(passed(&[("traceparent", trace)]).unwrap(), trace);
+    assert_eq!(passed(&[("traceparent", trace), ("traceparent", trace)]), None);
+    for broken in [
+        "",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-sudo",
+        "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+        "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+        "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333g-01",
+    ] {
+        assert_eq!(passed(&[("traceparent", broken)]), None, "{broken}");
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ async fn a_release_asset_is_downloaded_by_the_address_that_the_worker_is_given()
 }
 
 #[tokio::test]
-async fn a_redirect_to_a_stranger_is_neither_followed_nor_passed_on() {
+pub(super) async fn a_redirect_to_a_stranger_is_neither_followed_nor_passed_on() {
     let (mut world, elsewhere) = world().await;
     for target in ["/api/v1/repos/a/b/to/elsewhere", "/a/b/releases/download/v1/external"] {
         let message = refusal(world.get(target).await, 403).await;
@@ -61,7 +61,7 @@ async fn a_redirect_to_a_stranger_is_neither_followed_nor_passed_on() {
 }
 
 #[tokio::test]
-async fn storage_on_the_operators_list_is_fetched_without_any_credential() {
+pub(super) async fn storage_on_the_operators_list_is_fetched_without_any_credential() {
     let elsewhere = Server::start(|_| json(r#"{"browser_download_url":"https://git.example/stored"}"#)).await;
     let storage = elsewhere.url.clone();
     let forgejo = Server::start(forge(elsewhere.url.to_string())).await;
@@ -87,7 +87,7 @@ async fn storage_on_the_operators_list_is_fetched_without_any_credential() {
 }
 
 #[tokio::test]
-async fn storage_that_points_elsewhere_is_not_followed() {
+pub(super) async fn storage_that_points_elsewhere_is_not_followed() {
     let sink = Server::start(|_| json("{}")).await;
     let sink_url = sink.url.to_string();
     let elsewhere = Server::start(move |_| redirect(302, &sink_url)).await;
@@ -109,7 +109,7 @@ async fn a_redirect_within_forgejo_is_turned_inwards() {
 }
 
 #[tokio::test]
-async fn a_redirect_within_forgejo_is_judged_anew() {
+pub(super) async fn a_redirect_within_forgejo_is_judged_anew() {
     let (world, _elsewhere) = world().await;
     let message = refusal(world.get("/api/v1/repos/a/b/to/door").await, 403).await;
     assert!(message.contains("hooks"), "{message}");
@@ -120,7 +120,7 @@ async fn a_redirect_within_forgejo_is_judged_anew() {
 }
 
 #[tokio::test]
-async fn the_bytes_of_files_are_never_rewritten() {
+pub(super) async fn the_bytes_of_files_are_never_rewritten() {
     let (world, _elsewhere) = world().await;
     let answer = world.get("/api/v1/repos/a/b/raw/data.json").await;
     assert_eq!(answer.text().await.unwrap(), r#"{"browser_download_url":"https://git.example/x"}"#);

@@ -49,7 +49,7 @@ async fn identity_fields_of_multipart_forms_are_refused() {
 }
 
 #[tokio::test]
-async fn a_field_after_megabytes_of_content_is_found_while_streaming() {
+pub(super) async fn a_field_after_megabytes_of_content_is_found_while_streaming() {
     let world = World::plain().await;
     let mut pieces = vec![Bytes::from(part("attachment", "").strip_suffix("\r\n").unwrap().to_owned())];
     pieces.extend((0..48).map(|_| Bytes::from(vec![b'x'; 64 * 1024])));

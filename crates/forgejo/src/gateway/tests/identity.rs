@@ -28,7 +28,7 @@ fn knows(token: &'static str) -> impl Fn(&Seen) -> axum::response::Response + Cl
 }
 
 #[tokio::test]
-async fn wrong_capabilities_get_a_401_in_forgejos_shape_and_are_audited_after_a_few() {
+pub(super) async fn wrong_capabilities_get_a_401_in_forgejos_shape_and_are_audited_after_a_few() {
     let mut world = World::plain().await;
     let url = format!("{}/api/v1/user", world.gateway.url());
     let token = world.token.clone();
@@ -58,7 +58,7 @@ async fn wrong_capabilities_get_a_401_in_forgejos_shape_and_are_audited_after_a_
 }
 
 #[tokio::test]
-async fn a_dropped_capability_is_refused() {
+pub(super) async fn a_dropped_capability_is_refused() {
     let mut world = World::plain().await;
     assert_eq!(world.get("/api/v1/user").await.status(), 200);
     drop(world.capability.take());
@@ -83,7 +83,7 @@ async fn each_worker_acts_only_as_its_own_user() {
 }
 
 #[tokio::test]
-async fn after_a_401_the_request_is_sent_once_more_with_the_new_token() {
+pub(super) async fn after_a_401_the_request_is_sent_once_more_with_the_new_token() {
     let mut world = World::with(knows("second")).await;
     world.tokens.after.lock().push_back(Ok(After401::Retry("second".into())));
     let answer = world
@@ -103,7 +103,7 @@ async fn after_a_401_the_request_is_sent_once_more_with_the_new_token() {
 }
 
 #[tokio::test]
-async fn a_second_401_becomes_a_403_of_our_own() {
+pub(super) async fn a_second_401_becomes_a_403_of_our_own() {
     let world = World::with(knows("nobody")).await;
     world.tokens.after.lock().push_back(Ok(After401::Retry("second-secret".into())));
     let message = refusal(world.get("/api/v1/user").await, 403).await;
@@ -119,7 +119,7 @@ async fn a_401_with_a_living_credential_becomes_a_403_of_our_own() {
 }
 
 #[tokio::test]
-async fn a_dead_credential_tells_the_user_to_log_in_again() {
+pub(super) async fn a_dead_credential_tells_the_user_to_log_in_again() {
     let world = World::with(knows("nobody")).await;
     world.tokens.after.lock().push_back(Err(CredentialError::Dead("internal reason".to_owned())));
     let message = refusal(world.get("/api/v1/user").await, 403).await;
@@ -142,7 +142,7 @@ async fn an_unavailable_credential_is_503_with_retry_after() {
 }
 
 #[tokio::test]
-async fn a_streamed_body_is_not_sent_twice() {
+pub(super) async fn a_streamed_body_is_not_sent_twice() {
     let world = World::with(knows("second")).await;
     world.tokens.after.lock().push_back(Ok(After401::Retry("second".into())));
     let pieces = (0..40).map(|_| Ok::<_, std::io::Error>(vec![b' '; 64 * 1024]));
@@ -157,6 +157,23 @@ async fn a_streamed_body_is_not_sent_twice() {
     let message = refusal(answer, 503).await;
     assert!(message.contains("send the request again"), "{message}");
     assert_eq!(world.forgejo.seen().len(), 1);
+}
+
+#[tokio::test]
+pub(super) async fn a_body_of_a_mebibyte_is_sent_twice_and_a_longer_one_is_not() {
+    for (length, status, requests) in [(1 << 20, 200, 2), ((1 << 20) + 1, 503, 1)] {
+        let world = World::with(knows("second")).await;
+        world.tokens.after.lock().push_back(Ok(After401::Retry("second".into())));
+        let answer = world
+            .request(Method::POST, "/api/v1/repos/a/b/issues")
+            .header("content-type", "application/json")
+            .body(vec![b' '; length])
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), status, "{length}");
+        assert_eq!(world.forgejo.seen().len(), requests, "{length}");
+    }
 }
 
 #[tokio::test]

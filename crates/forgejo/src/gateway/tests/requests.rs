@@ -6,7 +6,7 @@ use super::fake::{SECRET, World, refusal};
 use crate::gateway::{GatewayEvent, RequestClass};
 
 #[tokio::test]
-async fn the_users_token_takes_the_place_of_the_capability() {
+pub(super) async fn the_users_token_takes_the_place_of_the_capability() {
     let mut world = World::plain().await;
     for scheme in ["token", "Bearer", "bearer", "Token"] {
         let url = format!("{}/api/v1/repos/a/b", world.gateway.url());
@@ -47,7 +47,10 @@ async fn only_listed_headers_reach_forgejo() {
     assert_eq!(seen.method, Method::GET);
     let mut names: Vec<&str> = seen.headers.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
-    assert_eq!(names, ["accept", "accept-encoding", "authorization", "host", "if-none-match", "range", "user-agent"]);
+    assert_eq!(
+        names,
+        ["accept", "accept-encoding", "authorization", "host", "if-none-match", "range", "traceparent", "user-agent"]
+    );
     assert_eq!(seen.header("user-agent"), Some("forgejo-mcp/2.34.1"));
 }
 
@@ -162,7 +165,7 @@ async fn methods_that_the_api_does_not_have_are_refused() {
 }
 
 #[tokio::test]
-async fn json_bodies_pass_unchanged() {
+pub(super) async fn json_bodies_pass_unchanged() {
     let world = World::plain().await;
     let body = r#"{"title":"x","sudo":"a value in JSON is no parameter","n":12345678901234567890}"#;
     let answer = world

@@ -52,7 +52,7 @@ impl Counter {
 }
 
 #[tokio::test]
-async fn a_hundred_mebibytes_go_up() {
+pub(super) async fn a_hundred_mebibytes_go_up() {
     let counter = Arc::new(Counter::default());
     let at_forgejo = Arc::clone(&counter);
     let router = Router::new().fallback(move |body: Body| {
@@ -89,11 +89,11 @@ async fn download(content_type: &'static str, target: &str) {
 }
 
 #[tokio::test]
-async fn a_hundred_mebibytes_come_down() {
+pub(super) async fn a_hundred_mebibytes_come_down() {
     download("application/octet-stream", "/a/b/archive/main.zip").await;
 }
 
 #[tokio::test]
-async fn a_hundred_mebibytes_of_json_come_down() {
+pub(super) async fn a_hundred_mebibytes_of_json_come_down() {
     download("application/json", "/api/v1/repos/a/b/contents/big").await;
 }

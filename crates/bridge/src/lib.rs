@@ -44,6 +44,7 @@ mod program;
 mod seat;
 mod speech;
 mod tally;
+pub mod trace_context;
 mod worker;
 mod workshop;
 

@@ -73,6 +73,8 @@ pub struct Config {
     pub sessions: SessionConfig,
     /// Where metrics are served.
     pub metrics: MetricsConfig,
+    /// Where traces go.
+    pub traces: TracesConfig,
     /// What is logged, and how.
     pub log: LogConfig,
     /// How long calls and streams may take to end after SIGTERM or SIGINT.
@@ -279,6 +281,15 @@ pub struct MetricsConfig {
     pub listen: Option<SocketAddr>,
     /// Whether the operator named it. The default address gives way to whoever has it already.
     pub is_default: bool,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TracesConfig {
+    /// OTLP over HTTP; nowhere if `None`.
+    pub endpoint: Option<String>,
+    /// Share of traces that is kept, 0 to 1.
+    pub ratio: f64,
 }
 
 /// What is logged, and how.

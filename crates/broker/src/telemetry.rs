@@ -9,19 +9,22 @@ use std::io::Write;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
-use crate::config::LogConfig;
+use crate::config::{LogConfig, TracesConfig};
 
 #[cfg(test)]
 pub(crate) mod captured;
 pub mod never_logged;
 mod record;
 mod records;
+pub mod traces;
 
 pub use records::Records;
+pub use traces::Traces;
 
 /// Tells the time of a record.
 pub type Now = fn() -> Timestamp;
@@ -42,17 +45,24 @@ impl Level {
     }
 }
 
-/// Sends this process's records to standard error. Fails if called twice.
-pub fn install(config: &LogConfig, now: Now) -> Result<Level, anyhow::Error> {
+/// Sends this process's records to standard error, and its spans to the collector if there is one. Fails if called twice.
+pub fn install(
+    config: &LogConfig,
+    traces: &TracesConfig,
+    runtime: &Handle,
+    now: Now,
+) -> Result<(Level, Traces), anyhow::Error> {
     let filter = EnvFilter::builder().parse(&config.level).context("the log level cannot be used")?;
     let records = Records::new(config.format, now, |line: &[u8]| {
         // Nobody is left to be told if standard error is gone.
         let _ = std::io::stderr().lock().write_all(line);
     });
     let (filter, level) = reload::Layer::new(filter);
-    tracing_subscriber::registry().with(filter).with(records).try_init().context("the log is set up already")?;
+    let (traces, spans) = Traces::start(traces, runtime)?;
+    let subscriber = tracing_subscriber::registry().with(filter).with(records).with(spans);
+    subscriber.try_init().context("the log is set up already")?;
     log_panics();
-    Ok(Level(level))
+    Ok((Level(level), traces))
 }
 
 /// Panics become log lines like any other; the default would write free text between them.

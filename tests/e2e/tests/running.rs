@@ -7,3 +7,4 @@ mod readiness;
 mod references;
 mod reload;
 mod supervision;
+mod traces;

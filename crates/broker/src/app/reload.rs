@@ -172,6 +172,7 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
             ..old.sessions
         },
         metrics: old.metrics,
+        traces: old.traces.clone(),
         shutdown_grace: old.shutdown_grace,
         clients: wanted.clients,
         rates: wanted.rates,

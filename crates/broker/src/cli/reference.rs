@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use super::Cli;
 use super::exit::Failure;
+use crate::build_info::VERSION_LINE;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -49,5 +50,13 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 
 /// The command line without what is for the program's own use.
 fn visible() -> clap::Command {
-    Cli::command().disable_help_subcommand(true)
+    let whole = Cli::command();
+    let subcommands: Vec<clap::Command> =
+        whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
+    clap::Command::new("fjmcp-broker")
+        .version(VERSION_LINE)
+        .about(whole.get_about().cloned().unwrap_or_default())
+        .disable_help_subcommand(true)
+        .args(whole.get_arguments().cloned())
+        .subcommands(subcommands)
 }

@@ -17,9 +17,9 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     config.worker.find_program(std::env::var_os("PATH").as_deref())?;
     // While there is one thread only.
     let sockets = Sockets::inherited()?;
-    let level = telemetry::install(&config.log, jiff::Timestamp::now)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let (level, traces) = telemetry::install(&config.log, &config.traces, runtime.handle(), jiff::Timestamp::now)?;
     let flags = flags.clone();
     let outcome = runtime.block_on(async {
         // First of all, so that a signal during the start is not lost, and SIGHUP does not end it.
@@ -38,6 +38,7 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
             outcome = app::run(steering, sockets, stop.clone()) => outcome,
         }
     });
+    traces.end();
     // What still runs after the grace period is not waited for; workers end with their broker.
     runtime.shutdown_background();
     outcome.map_err(Failure::Runtime)

@@ -28,7 +28,7 @@ use super::tools::tools;
 use super::worker::worker;
 use super::{
     AllowedHost, BaseUrl, Config, ForgejoConfig, GatewayConfig, HttpConfig, Keys, LifetimeConfig, LogConfig, LogFormat,
-    MetricsConfig, PublicUrl, SecretUrl, SessionConfig, StoreConfig,
+    MetricsConfig, PublicUrl, SecretUrl, SessionConfig, StoreConfig, TracesConfig,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -48,6 +48,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
     let rates = rates(reader);
     let sessions = sessions(reader);
     let metrics = metrics(reader);
+    let traces = traces(reader);
     let log = log(reader);
     let shutdown_grace = reader.required(&s::SHUTDOWN_GRACE, within(Duration::ZERO..=10 * MINUTE));
     let config = Config {
@@ -62,6 +63,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
         rates: rates?,
         sessions: sessions?,
         metrics: metrics?,
+        traces: traces?,
         log: log?,
         shutdown_grace: shutdown_grace?,
         warnings: Vec::new(),
@@ -324,6 +326,28 @@ fn metrics(reader: &mut Reader<'_>) -> Option<MetricsConfig> {
         );
     }
     Some(MetricsConfig { listen: address, is_default: !reader.is_set(&s::METRICS_LISTEN) })
+}
+
+fn traces(reader: &mut Reader<'_>) -> Option<TracesConfig> {
+    let endpoint = reader.optional(&s::TRACES_ENDPOINT, |text| {
+        let remedy = "write the collector's address for OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces";
+        match url::Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() => {
+                // The path that OTLP gives to traces.
+                Ok(if url.path() == "/" {
+                    url.join("/v1/traces").map_or(text.to_owned(), String::from)
+                } else {
+                    url.into()
+                })
+            }
+            _ => Err(Fault::new("not an http or https address without a user", remedy)),
+        }
+    });
+    let ratio = reader.required(&s::TRACES_RATIO, |text| match text.parse::<f64>() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err(Fault::new(format!("`{text}` is not a share"), "write a number from 0 to 1, such as 0.1")),
+    });
+    Some(TracesConfig { endpoint: endpoint.ok()?, ratio: ratio? })
 }
 
 fn log(reader: &mut Reader<'_>) -> Option<LogConfig> {

@@ -161,6 +161,10 @@ settings! {
     "Operation" {
         SHUTDOWN_GRACE = Setting::one("shutdown-grace", "DURATION", Value("10s"),
             "How long calls and streams may take to end after SIGTERM or SIGINT (at most 10m).");
+        TRACES_ENDPOINT = Setting::one("traces-endpoint", "URL", Unset("no traces"),
+            "Where traces are sent: the address of an OpenTelemetry collector for OTLP over HTTP, such as http://127.0.0.1:4318.");
+        TRACES_RATIO = Setting::one("traces-ratio", "SHARE", Value("1"),
+            "Which share of traces is sent, from 0 to 1; decided by the trace's id, so that services with the same share send the same ones.");
         METRICS_LISTEN = Setting::one("metrics-listen", "ADDRESS", Value("127.0.0.1:9464"),
             "Where /metrics is served (docs/metrics.md), without authentication and apart from the public listener: keep it on loopback or in a network \
              of your own; or off.");

@@ -14,12 +14,14 @@ use forgejo::token_source::CredentialError;
 use futures_util::StreamExt as _;
 use oauth::clock::Timestamp;
 use oauth::error::ErrorCode;
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::bearer::{Admitted, NotAuthorized};
 use crate::live_grants::LiveGrant;
 use crate::middleware::{ClientAddress, RequestId, Shape, read_body};
 use crate::rate_limit::TooMany;
+use crate::telemetry::traces;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -80,7 +82,10 @@ pub(crate) async fn post(
         params: params(&headers),
         label: caller.family,
     };
-    let reply = app.bridge.post(&caller.principal, head, body).await;
+    let reply = match traces::call(&body) {
+        Some((span, body)) => app.bridge.post(&caller.principal, head, body).instrument(span).await,
+        None => app.bridge.post(&caller.principal, head, body).await,
+    };
     respond(&app, reply, &caller)
 }
 

@@ -94,7 +94,8 @@ async fn a_key_in_front_is_taken_and_a_ring_without_the_old_one_is_refused() -> 
     stack.broker.terminate().await?;
     let keys = stack.state.path().join("keys");
     std::fs::write(&keys, format!("{KEY}\n"))?;
-    stack.settings = stack.settings.clone().without("ENCRYPTION_KEYS").with("ENCRYPTION_KEYS_FILE", keys.display().to_string());
+    stack.settings =
+        stack.settings.clone().without("ENCRYPTION_KEYS").with("ENCRYPTION_KEYS_FILE", keys.display().to_string());
     stack.restart().await?;
     let (mcp, _, _) = stack.session("alice").await?;
 
@@ -107,7 +108,7 @@ async fn a_key_in_front_is_taken_and_a_ring_without_the_old_one_is_refused() -> 
 
     std::fs::write(&keys, format!("{OTHER_KEY}\n{KEY}\n"))?;
     reload(&stack.broker, "configuration reloaded").await?;
-    stack.session("carol").await?;
+    stack.session("bob").await?;
     stack.broker.terminate().await?;
     std::fs::write(&keys, format!("{KEY}\n"))?;
     let ended = e2e::command::run(&["serve"], &stack.settings).await?;

@@ -52,7 +52,7 @@ inside() { nsenter -t "$leader" -m -p -u -i -C env -i PATH=/usr/sbin:/usr/bin:/s
 
 # user SCRIPT: as the machine's ordinary user, in his home
 user() {
-    inside setpriv --reuid "$uid" --regid "$uid" --init-groups env HOME=/home/operator USER=operator XDG_RUNTIME_DIR=/run/user/$uid \
+    inside setpriv --reuid "$uid" --regid "$uid" --init-groups env HOME=/home/keeper USER=keeper XDG_RUNTIME_DIR=/run/user/$uid \
         DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/$uid/bus bash -euo pipefail -c "cd; $1"
 }
 
@@ -108,7 +108,7 @@ if [ ! -e "$work/box/usr/bin/podman" ]; then
     bootstrap ca-certificates,systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,podman,crun,netavark,aardvark-dns,passt,uidmap,catatonit,sqlite3 "$work/box"
 fi
 if [ ! -s "$work/share/tools.tar" ]; then bootstrap ca-certificates,gcc,libc6-dev,musl-tools,make,golang-go "$work/share/tools.tar"; fi
-if [ ! -e "$work/box/home/operator" ]; then
+if [ ! -e "$work/box/home/keeper" ]; then
     units=$work/box/etc/systemd/system
     for unit in systemd-udevd systemd-networkd systemd-networkd-wait-online systemd-resolved systemd-timesyncd console-getty getty@tty1 systemd-modules-load; do
         ln -sf /dev/null "$units/$unit.service"
@@ -117,10 +117,10 @@ if [ ! -e "$work/box/home/operator" ]; then
     mkdir -p "$units/multi-user.target.wants" "$work/box/var/lib/systemd/linger"
     ln -sf /usr/lib/systemd/system/network-online.target "$units/multi-user.target.wants/"
     : >"$work/box/etc/machine-id"
-    chroot "$work/box" useradd -m -u "$uid" -s /bin/bash operator
-    touch "$work/box/var/lib/systemd/linger/operator"
+    chroot "$work/box" useradd -m -u "$uid" -s /bin/bash keeper
+    touch "$work/box/var/lib/systemd/linger/keeper"
 fi
-home=$work/box/home/operator
+home=$work/box/home/keeper
 mkdir -p "$home/.config/containers" "$home/crates/registry"
 # This machine's own limits, not the deployment's: no pids controller, and hard limits that cannot be raised.
 printf '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=20000:20000"]\npids_limit = 0\n' >"$home/.config/containers/containers.conf"
@@ -143,7 +143,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 tar -cf - --igno
 cargo fetch --locked --quiet
 # Packed, because some crates unpack to files that only their owner can read.
 for part in cache index; do cp -r "${CARGO_HOME:-$HOME/.cargo}/registry/$part" "$home/crates/registry/"; done
-chroot "$work/box" chown -R operator: /home/operator
+chroot "$work/box" chown -R keeper: /home/keeper
 child=${FJMCP:-${FORGEJO_MCP_BINARY:-}}
 child=${child%%:*}
 if [ -z "$child" ]; then
@@ -194,7 +194,7 @@ fi
 # build VERSION
 build() {
     user "podman build --pull=never --network=none $contexts -v /mnt/rust:/opt/rust:ro \
-        -v /home/operator/crates/registry:/usr/local/cargo/registry:rw --build-arg CARGO_NET_OFFLINE=true --build-arg CARGO_TARGET=$target \
+        -v /home/keeper/crates/registry:/usr/local/cargo/registry:rw --build-arg CARGO_NET_OFFLINE=true --build-arg CARGO_TARGET=$target \
         --build-arg RUSTFLAGS='$flags' --build-arg REVISION=abcdef012345 --build-arg SOURCE_DATE_EPOCH=1767225600 --build-arg VERSION=$1 \
         --layers -t localhost/fjmcp-broker:$1 src" >"$work/build.log" 2>&1 || {
         tail -n 30 "$work/build.log" >&2
@@ -235,7 +235,7 @@ sed -e "s#^\(FJMCP_BROKER_PUBLIC_URL=\).*#\1$url#" -e "s#^\(FJMCP_BROKER_FORGEJO
     -e "s#^\(FJMCP_BROKER_ENCRYPTION_KEYS=\).*#\1$key#" deploy/podman/fjmcp-broker.env.example >"$home/.config/fjmcp-broker/env"
 chmod 600 "$home/.config/fjmcp-broker/env"
 cp deploy/podman/fjmcp-broker.container deploy/podman/fjmcp-state.volume "$home/.config/containers/systemd/"
-chroot "$work/box" chown -R operator: /home/operator/.config
+chroot "$work/box" chown -R keeper: /home/keeper/.config
 
 say "the unit"
 user '/usr/libexec/podman/quadlet -dryrun -user >/dev/null

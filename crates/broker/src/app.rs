@@ -23,13 +23,14 @@ use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::clients::Clients;
 use crate::config::{BaseUrl, PublicUrl};
+use crate::examination::Examination;
 use crate::live_grants::{LiveGrant, LiveGrants};
 use crate::metrics::Metrics;
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
 use crate::readiness::Readiness;
 
-mod build;
+pub(crate) mod build;
 mod follow;
 mod reload;
 mod upkeep;
@@ -58,6 +59,8 @@ pub(crate) struct App {
     pub(crate) audit: Audit,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Arc<Readiness>,
+    /// Answers `fjmcp-broker doctor`.
+    pub(crate) examination: Arc<Examination>,
     /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.
     changing: Arc<tokio::sync::Mutex<()>>,
     /// Grants used since the last time uses were written down.

@@ -12,6 +12,7 @@ use crate::config::FlagValues;
 mod admin;
 mod backup;
 mod config;
+mod doctor;
 mod exit;
 mod healthcheck;
 mod keys;
@@ -47,6 +48,8 @@ enum Command {
     },
     /// Ask a running broker whether it is well: exit 0 if so, else 1
     Healthcheck(healthcheck::Arguments),
+    /// Look for everything that is easily got wrong, and say what to do: exit 0 if nothing fails, else 1
+    Doctor(doctor::Arguments),
     /// Print version, revision and build date
     Version,
     /// Print the effective configuration, secrets masked, and where each value came from
@@ -106,6 +109,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         None => serve::run(&cli.settings),
         Some(Command::Serve { settings }) => serve::run(&settings),
         Some(Command::Healthcheck(arguments)) => healthcheck::run(&arguments),
+        Some(Command::Doctor(arguments)) => doctor::run(&arguments),
         Some(Command::Version) => version::run(),
         Some(Command::Config { reference: true, .. }) => print(&crate::config::reference()),
         Some(Command::Config { reference: false, settings }) => config::run(&settings),

@@ -18,6 +18,9 @@ impl GatewayObserver for GatewayEvents {
             GatewayEvent::ReadOnlyRefused { who, method } => {
                 self.audit("gateway.read_only_refused", method.as_str(), &who);
             }
+            GatewayEvent::ChoiceRefused { who, method } => {
+                self.audit("gateway.outside_chosen_repositories", method.as_str(), &who);
+            }
             GatewayEvent::IdentityFieldRefused { who, field } => self.audit("gateway.identity_refused", field, &who),
             GatewayEvent::ForeignRedirect { who, host } => self.audit("gateway.foreign_redirect", &host, &who),
             GatewayEvent::ForeignPeer { uid } => {

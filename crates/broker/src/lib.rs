@@ -13,6 +13,7 @@ pub mod cli;
 mod clients;
 pub mod config;
 mod documents;
+mod examination;
 mod fetch;
 mod gateway_events;
 mod handlers;

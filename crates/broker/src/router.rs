@@ -20,12 +20,15 @@ pub(crate) fn build(app: Arc<App>, http: &HttpConfig) -> Result<Router, NoRandom
     let mut seed = [0u8; 8];
     app.random.fill(&mut seed)?;
     let guard = HostGuard::new(http.allowed_hosts.clone(), http.allowed_origins.clone());
+    let examination = Arc::clone(&app.examination);
     let (oauth, pages) = (oauth_routes(&app.limits), page_routes(&app.limits));
     let counted = app.metrics.clone();
     let router = Router::new()
         .merge(middleware::around_mcp(mcp_routes(), guard, http.max_body_bytes))
         .merge(middleware::around_oauth(oauth))
         .merge(middleware::around_pages(pages))
+        // `fjmcp-broker doctor`, with a proof that it has the operator's keys.
+        .merge(examination.routes())
         .with_state(app);
     let proxies = TrustedProxies::new(&http.trusted_proxies);
     let router = middleware::around(router, Identify::new(proxies, u64::from_ne_bytes(seed)));

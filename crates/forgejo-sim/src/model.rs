@@ -5,6 +5,7 @@ pub(crate) mod credential;
 pub(crate) mod diff;
 pub(crate) mod git;
 pub(crate) mod issue;
+pub(crate) mod reference;
 pub(crate) mod release;
 pub(crate) mod repo;
 
@@ -26,6 +27,8 @@ pub(crate) struct State {
     pub(crate) credentials: Credentials,
     pub(crate) notifications: Vec<Notification>,
     pub(crate) attachments: BTreeMap<String, Attachment>,
+    /// Repositories by owner and name (in lower case) of earlier days.
+    redirects: BTreeMap<(i64, String), i64>,
     last_id: BTreeMap<&'static str, i64>,
 }
 
@@ -112,6 +115,23 @@ impl State {
     pub(crate) fn repo(&self, owner: &str, name: &str) -> Option<&Repo> {
         let owner = self.owner_id(owner)?;
         self.repos.values().find(|repo| repo.owner == owner && repo.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Gives a repository another name. The old one leads to it until another repository takes it.
+    pub(crate) fn rename_repo(&mut self, id: i64, name: &str) -> Option<()> {
+        let repo = self.repos.get_mut(&id)?;
+        let old = std::mem::replace(&mut repo.name, name.to_owned());
+        self.redirects.insert((repo.owner, old.to_lowercase()), id);
+        Some(())
+    }
+
+    /// The repository that was called so, when none is now.
+    pub(crate) fn renamed(&self, owner: &str, name: &str) -> Option<&Repo> {
+        if self.repo(owner, name).is_some() {
+            return None;
+        }
+        let id = self.redirects.get(&(self.owner_id(owner)?, name.to_lowercase()))?;
+        self.repos.get(id)
     }
 
     pub(crate) fn full_name(&self, repo: &Repo) -> String {

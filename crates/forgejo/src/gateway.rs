@@ -114,6 +114,8 @@ impl Gateway {
             observer,
             capabilities: Arc::default(),
             version: probes::VersionMemory::default(),
+            names: repositories::Names::default(),
+            attachments: repositories::SeenAttachments::default(),
             wrong_capabilities: AtomicU64::new(0),
         };
         Ok(Self { shared: Arc::new(shared), listener: Arc::new(Mutex::new(Some(listener))) })

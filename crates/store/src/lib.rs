@@ -20,6 +20,7 @@ pub mod credentials;
 mod database;
 pub mod entry_pins;
 pub mod error;
+pub mod examine;
 pub mod grants;
 pub mod key_ring;
 pub mod logins;

@@ -7,7 +7,7 @@ use std::fmt;
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
-use crate::database::{Pool, Tx};
+use crate::database::{Connection, Pool, Tx};
 
 /// Number, name, text. Never change an entry that has been released: databases remember its checksum.
 const STEPS: &[(i64, &str, &str)] = &[
@@ -124,6 +124,25 @@ fn migrator_of(steps: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 fn newest() -> i64 {
     STEPS.iter().map(|step| step.0).max().unwrap_or_default()
+}
+
+/// The steps of this program that a database lacks. Changes nothing.
+pub(crate) async fn missing(connection: &mut Connection) -> Result<usize, SchemaError> {
+    let failed = |error| SchemaError::Failed(MigrateError::Execute(error));
+    let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success")
+        .fetch_all(connection)
+        .await
+        .map_err(failed)?;
+    let migrator = migrator();
+    for (version, checksum) in &applied {
+        let Some(step) = migrator.iter().find(|step| step.version == *version) else {
+            return Err(SchemaError::Newer { found: *version, known: newest() });
+        };
+        if *step.checksum != **checksum {
+            return Err(SchemaError::Altered { step: *version });
+        }
+    }
+    Ok(STEPS.len().saturating_sub(applied.len()))
 }
 
 #[cfg(test)]

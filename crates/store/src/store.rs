@@ -107,7 +107,7 @@ impl Store {
         tx.commit().await.map_err(database)?;
         let read = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
         let store = Self { inner: Arc::new(Inner { write, read, keys: RwLock::new(Arc::clone(&keys)) }) };
-        store.check_keys(&keys, path).await?;
+        check_keys(store.read(), &keys, path).await?;
         Ok(store)
     }
 
@@ -147,29 +147,8 @@ impl Store {
 
     /// Takes another ring, if it opens what the database at `path` (this one) holds; else the old one stays.
     pub async fn replace_keys(&self, keys: Arc<KeyRing>, path: &Path) -> Result<(), OpenError> {
-        self.check_keys(&keys, path).await?;
+        check_keys(self.read(), &keys, path).await?;
         *self.inner.keys.write() = keys;
-        Ok(())
-    }
-
-    /// Tries one stored token of each key, so that a forgotten key ends the start and not the first request.
-    async fn check_keys(&self, keys: &KeyRing, path: &Path) -> Result<(), OpenError> {
-        let samples = sqlx::query("SELECT min(id) AS id FROM users GROUP BY substr(access_token, 1, 5)")
-            .fetch_all(self.read())
-            .await
-            .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
-        for sample in samples {
-            let database = |source| OpenError::Database { path: path.to_owned(), source };
-            let id: String = sample.try_get("id").map_err(database)?;
-            let row = sqlx::query("SELECT access_token FROM users WHERE id = $1")
-                .bind(&id)
-                .fetch_one(self.read())
-                .await
-                .map_err(database)?;
-            let sealed: &[u8] = row.try_get("access_token").map_err(database)?;
-            credentials::open_column(keys, credentials::ACCESS_TOKEN, &id, sealed)
-                .map_err(|source| OpenError::Keys { path: path.to_owned(), source })?;
-        }
         Ok(())
     }
 }
@@ -178,6 +157,27 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").finish_non_exhaustive()
     }
+}
+
+/// Tries one stored token of each key, so that a forgotten key ends the start and not the first request.
+pub(crate) async fn check_keys(pool: &Pool, keys: &KeyRing, path: &Path) -> Result<(), OpenError> {
+    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let samples = sqlx::query("SELECT min(id) AS id FROM users GROUP BY substr(access_token, 1, 5)")
+        .fetch_all(pool)
+        .await
+        .map_err(database)?;
+    for sample in samples {
+        let id: String = sample.try_get("id").map_err(database)?;
+        let row = sqlx::query("SELECT access_token FROM users WHERE id = $1")
+            .bind(&id)
+            .fetch_one(pool)
+            .await
+            .map_err(database)?;
+        let sealed: &[u8] = row.try_get("access_token").map_err(database)?;
+        credentials::open_column(keys, credentials::ACCESS_TOKEN, &id, sealed)
+            .map_err(|source| OpenError::Keys { path: path.to_owned(), source })?;
+    }
+    Ok(())
 }
 
 /// Makes the file before SQLite does, because SQLite would leave its mode to the umask.

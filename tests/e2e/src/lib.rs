@@ -11,6 +11,7 @@ pub mod clients;
 pub mod command;
 pub mod document_server;
 pub mod events;
+pub mod front;
 pub mod mcp;
 pub mod memory;
 pub mod modern;

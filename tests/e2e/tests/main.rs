@@ -5,6 +5,7 @@ mod children;
 mod client_documents;
 mod clients;
 mod discovery;
+mod doctor;
 mod documents;
 mod doors;
 mod login;

@@ -40,10 +40,12 @@ use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
 use crate::config::{CageMode, Config, ConfiguredClient, Keys, RateConfig};
 use crate::documents::Documents;
+use crate::examination::Examination;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
 use crate::live_grants::LiveGrants;
 use crate::metrics::{self, BridgeEvents, Metrics, Scrape};
+use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::readiness::Readiness;
 use crate::router;
@@ -212,7 +214,10 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let parts = (store.clone(), Arc::clone(&clock), audit.clone());
     let clients = Arc::new(clients(config, &policy, parts)?);
     let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned());
+    let proxies = TrustedProxies::new(&config.http.trusted_proxies);
+    let examination = Examination::new(Arc::clone(&keys), Arc::clone(&clock), random.as_ref(), issuer, proxies)?;
     let app = Arc::new(App {
+        examination: Arc::new(examination),
         site: Arc::new(site(config, &clients)),
         policy: Arc::new(policy),
         clients,
@@ -310,7 +315,8 @@ fn configured_client(client: &ConfiguredClient) -> StaticClient {
     StaticClient::new(client.id.as_str().into(), client.name.clone(), client.redirect_uris.clone(), secret)
 }
 
-pub(super) fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
+/// The ring that the configuration names, or a new one.
+pub(crate) fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRing> {
     match keys {
         Keys::Configured(text) => KeyRing::parse(text.expose_secret()).context("encryption-keys"),
         Keys::Ephemeral => {
@@ -320,7 +326,8 @@ pub(super) fn key_ring(keys: &Keys, random: &dyn Random) -> anyhow::Result<KeyRi
     }
 }
 
-fn outbound(config: &Config) -> anyhow::Result<Outbound> {
+/// The client towards Forgejo.
+pub(crate) fn outbound(config: &Config) -> anyhow::Result<Outbound> {
     let settings = OutboundConfig {
         extra_ca_pem: config.forgejo.extra_ca_file.clone(),
         proxy: config.forgejo.egress_proxy.as_ref().map(|url| url.expose().clone()),
@@ -330,7 +337,8 @@ fn outbound(config: &Config) -> anyhow::Result<Outbound> {
     settings.build().context("outgoing connections")
 }
 
-fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow::Result<OAuthClient> {
+/// Forgejo as OAuth2 provider.
+pub(crate) fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow::Result<OAuthClient> {
     let forgejo = &config.forgejo;
     let settings = ForgejoConfig {
         public_url: base_url(forgejo.url.as_str())?,
@@ -351,21 +359,8 @@ async fn gateway(
     grants: &LiveGrants,
     events: GatewayEvents,
 ) -> anyhow::Result<Gateway> {
-    let mut open_doors = DoorGroups::default();
-    for name in &config.gateway.open_doors {
-        open_doors.insert(name.parse().context("open-doors")?);
-    }
-    let storage_origins = config.gateway.storage_origins.iter().map(|origin| Url::parse(origin));
-    let settings = GatewayConfig {
-        forgejo: base_url(config.forgejo.internal_url.as_str())?,
-        forgejo_public: base_url(config.forgejo.url.as_str())?,
-        storage_origins: storage_origins.collect::<Result<_, _>>().context("storage-origins")?,
-        open_doors,
-        limits: GatewayLimits::default(),
-        timeouts: GatewayTimeouts::default(),
-    };
     Gateway::bind(
-        settings,
+        gateway_config(config)?,
         outbound.client().clone(),
         Arc::new(credentials.clone()),
         Arc::new(grants.clone()),
@@ -373,6 +368,23 @@ async fn gateway(
     )
     .await
     .context("the gateway for workers cannot listen on 127.0.0.1")
+}
+
+/// What the gateway lets through, and where to.
+pub(crate) fn gateway_config(config: &Config) -> anyhow::Result<GatewayConfig> {
+    let mut open_doors = DoorGroups::default();
+    for name in &config.gateway.open_doors {
+        open_doors.insert(name.parse().context("open-doors")?);
+    }
+    let storage_origins = config.gateway.storage_origins.iter().map(|origin| Url::parse(origin));
+    Ok(GatewayConfig {
+        forgejo: base_url(config.forgejo.internal_url.as_str())?,
+        forgejo_public: base_url(config.forgejo.url.as_str())?,
+        storage_origins: storage_origins.collect::<Result<_, _>>().context("storage-origins")?,
+        open_doors,
+        limits: GatewayLimits::default(),
+        timeouts: GatewayTimeouts::default(),
+    })
 }
 
 fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>, metrics: Metrics) -> CredentialEvents {
@@ -394,7 +406,8 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>, metrics: Metrics) -> Cr
     })
 }
 
-fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
+/// How workers are run.
+pub(crate) fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     SpawnConfig {
         state_dir: config.store.path.parent().map(Path::to_path_buf),
         cage: match config.worker.cage {
@@ -407,7 +420,8 @@ fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     }
 }
 
-fn bridge_config(config: &Config) -> BridgeConfig {
+/// The bridge's limits.
+pub(crate) fn bridge_config(config: &Config) -> BridgeConfig {
     BridgeConfig {
         max_sessions: config.sessions.max_sessions,
         max_sessions_per_user: config.sessions.max_sessions_per_user,

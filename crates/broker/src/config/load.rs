@@ -33,6 +33,13 @@ impl Loaded {
     pub fn to_toml(&self) -> String {
         show::to_toml(&self.raw, &self.computed)
     }
+
+    /// The files from which secrets were read, each with the name of its setting.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<(&'static str, PathBuf)> {
+        let secret = settings::ALL.iter().filter(|setting| setting.may_come_from_file());
+        secret.filter_map(|setting| Some((setting.name, self.raw.get(setting)?.read_from.clone()?))).collect()
+    }
 }
 
 /// Reads the configuration from its three sources. `names` are the names of all variables there are, to find misspelt ones.

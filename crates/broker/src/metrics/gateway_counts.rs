@@ -25,6 +25,7 @@ impl Metrics {
             GatewayEvent::Probe => self.gateway_requests.add(["probe", "answered"]),
             GatewayEvent::DoorRefused { .. } => refused("door"),
             GatewayEvent::ReadOnlyRefused { .. } => refused("read_only"),
+            GatewayEvent::ChoiceRefused { .. } => refused("grant_limits"),
             GatewayEvent::IdentityFieldRefused { .. } => refused("identity_field"),
             GatewayEvent::ForeignRedirect { .. } => refused("foreign_redirect"),
             GatewayEvent::WrongCapability { .. } => refused("wrong_capability"),

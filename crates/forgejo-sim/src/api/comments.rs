@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 
 use crate::model::{
     issue::{Comment, Issue},
+    reference::{Event, Happening},
     repo::{Access, Repo},
 };
 
 use super::{
     call::{ApiError, ApiResult, Call, created, done, ok},
+    issues::refer,
     route::{ISSUE, Route, open, signed},
 };
 
@@ -80,7 +82,36 @@ fn timeline(call: &mut Call<'_>) -> ApiResult {
         event["type"] = json!("comment");
         event
     });
-    call.page(events.collect())
+    let mut events: Vec<Value> = events.chain(issue.events.iter().filter_map(|event| happening(call, event))).collect();
+    events.sort_by_key(|event| event["id"].as_i64());
+    call.page(events)
+}
+
+/// An event other than a comment. One about what the caller may not see is not shown; one about a commit shows its message to everybody.
+fn happening(call: &Call<'_>, event: &Event) -> Option<Value> {
+    let issue_of = |repo: &i64, number: &i64| {
+        let repo = call.state.repos.get(repo).filter(|repo| call.may_see(repo))?;
+        Some(call.render().issue(repo, repo.issues.get(number)?))
+    };
+    let mut shown = match &event.what {
+        Happening::Mentioned(repo, number) => json!({"type": "issue_ref", "ref_issue": issue_of(repo, number)?}),
+        Happening::Depends(repo, number) => {
+            json!({"type": "add_dependency", "dependent_issue": issue_of(repo, number)?})
+        }
+        Happening::MentionedByCommit(repo, sha, message) => {
+            let name = call.state.full_name(call.state.repos.get(repo)?);
+            let body = format!("<a href=\"/{name}/commit/{sha}\">{}</a>", message.trim());
+            json!({"type": "commit_ref", "ref_commit_sha": sha, "body": body})
+        }
+    };
+    for (member, value) in [
+        ("id", json!(event.id)),
+        ("user", call.render().user_by_id(event.doer)),
+        ("created_at", json!(crate::clock::rfc3339(event.created))),
+    ] {
+        shown[member] = value;
+    }
+    Some(shown)
 }
 
 fn create(call: &mut Call<'_>) -> ApiResult {
@@ -96,9 +127,10 @@ fn create(call: &mut Call<'_>) -> ApiResult {
     if issue.locked && !may_write {
         return Err(ApiError::forbidden("issue is locked"));
     }
-    issue.comments.push(Comment { id, poster: doer, body: option.body, created: now, updated: now });
+    issue.comments.push(Comment { id, poster: doer, body: option.body.clone(), created: now, updated: now });
     issue.updated = now;
     call.state.notify(repo_id, number, doer, now);
+    refer(call, repo_id, number, &option.body);
     let repo = &call.state.repos[&repo_id];
     let issue = &repo.issues[&number];
     let comment = issue.comments.last().ok_or_else(ApiError::not_found)?;

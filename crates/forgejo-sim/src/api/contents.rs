@@ -10,6 +10,7 @@ use crate::{
     clock::rfc3339,
     model::{
         git::{self, Commit, Signature, Tree},
+        reference::Source,
         repo::{Access, Repo},
     },
     web,
@@ -257,17 +258,20 @@ fn commit_changes(
         let verb = apply(&mut tree, &file)?;
         summary = format!("{verb} {}\n", file.path);
     }
-    let message = if option.message.is_empty() { &summary } else { &option.message };
+    let message = if option.message.is_empty() { summary } else { option.message.clone() };
     let author = &option.author;
     let by = Signature {
         name: if author.name.is_empty() { &login } else { &author.name },
         email: if author.email.is_empty() { &email } else { &author.email },
         time: now,
-        message,
+        message: &message,
     };
     let sha = repo.git.commit(&target, tree, head.into_iter().collect(), &by);
     repo.updated = now;
-    Ok((repo.id, target, sha))
+    let id = repo.id;
+    let doer = call.doer_id()?;
+    call.state.refer(doer, &message, Source::Commit(id, &sha), now);
+    Ok((id, target, sha))
 }
 
 fn apply(tree: &mut Tree, file: &FileOperation) -> Result<&'static str, ApiError> {

@@ -3,6 +3,8 @@
 use http::StatusCode;
 use serde::Deserialize;
 
+use crate::model::reference::Happening;
+
 use super::{
     call::{ApiError, ApiResult, Call},
     issues::show,
@@ -67,6 +69,8 @@ fn add_dependency(call: &mut Call<'_>) -> ApiResult {
     if !call.issue_to_write()?.dependencies.insert(other) {
         return Err(ApiError::invalid("Issue dependency does already exist"));
     }
+    let (doer, now) = (call.doer_id()?, call.now);
+    call.state.happened(here.0, here.1, doer, Happening::Depends(other.0, other.1), now);
     show(call, other.0, other.1, StatusCode::CREATED)
 }
 

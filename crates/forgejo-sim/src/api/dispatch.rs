@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use crate::{
+    model::State,
     scope::Category,
     site::Site,
     wire::{self, Request, Response},
@@ -60,8 +61,23 @@ fn run(site: &Site, request: &Request, route: &Route, params: Vec<String>) -> Ap
             }
         }
     }
+    if let Some(response) = moved(site, &state, request, route, &params) {
+        return Ok(response);
+    }
     let now = site.now();
     (route.handler)(&mut Call { site, state: &mut state, request, params, doer, scope, now })
+}
+
+/// A repository that has another name now: the way there, which Forgejo tells to anybody.
+fn moved(site: &Site, state: &State, request: &Request, route: &Route, params: &[String]) -> Option<Response> {
+    let [owner, name, ..] = params else { return None };
+    let repo = route.path.starts_with("repos/{owner}/{repo}").then(|| state.renamed(owner, name)).flatten()?;
+    let path = request.path.trim_start_matches('/').replacen(&format!("{owner}/{name}"), &state.full_name(repo), 1);
+    let mut to = url::Url::parse(&site.url(&path)).ok()?;
+    to.set_query(Some(&request.raw_query).filter(|query| !query.is_empty()).map(String::as_str));
+    let mut response = wire::empty(StatusCode::TEMPORARY_REDIRECT);
+    wire::set_header(&mut response, "location", &to[url::Position::BeforePath..]);
+    Some(response)
 }
 
 fn missing(writes: bool, wanted: &[Category]) -> String {

@@ -10,6 +10,7 @@ use crate::{
     clock::parse_rfc3339,
     model::{
         issue::Issue,
+        reference::Source,
         repo::{Access, Repo},
     },
 };
@@ -124,6 +125,7 @@ impl Issue {
             times: Vec::new(),
             stopwatches: BTreeMap::new(),
             dependencies: std::collections::BTreeSet::new(),
+            events: Vec::new(),
             pull: None,
         }
     }
@@ -194,7 +196,15 @@ fn create(call: &mut Call<'_>) -> ApiResult {
         repo.updated = now;
     }
     call.state.notify(repo_id, number, doer, now);
+    refer(call, repo_id, number, &format!("{}\n{}", option.title, option.body));
     show(call, repo_id, number, StatusCode::CREATED)
+}
+
+/// Notes what a text in an issue, pull request or comment refers to.
+pub(crate) fn refer(call: &mut Call<'_>, repo: i64, number: i64, text: &str) {
+    if let Some(doer) = call.doer {
+        call.state.refer(doer, text, Source::Issue(repo, number), call.now);
+    }
 }
 
 /// The ids of named users; an unknown name is a 422.
@@ -278,6 +288,9 @@ pub(crate) fn apply_edit(call: &mut Call<'_>, option: &EditIssue) -> Result<(i64
     }
     issue.updated = now;
     call.state.notify(repo_id, number, doer, now);
+    for text in [&option.title, &option.body].into_iter().flatten() {
+        refer(call, repo_id, number, text);
+    }
     Ok((repo_id, number))
 }
 

@@ -10,6 +10,7 @@ use crate::{
         diff::Change,
         git::{self, Commit, Signature},
         issue::{Issue, Merged, Pull},
+        reference::Source,
         repo::{Access, Repo},
     },
     wire,
@@ -17,7 +18,7 @@ use crate::{
 
 use super::{
     call::{ApiError, ApiResult, Call, done, ok, reply},
-    issues::{EditIssue, apply_edit, user_ids},
+    issues::{EditIssue, apply_edit, refer, user_ids},
     render::Render,
     route::{REPO, Route, open, signed},
 };
@@ -32,6 +33,7 @@ pub(crate) const ROUTES: &[Route] = &[
     open("GET", "repos/{owner}/{repo}/pulls/{index}/commits", REPO, commits),
     open("GET", "repos/{owner}/{repo}/pulls/{index}/merge", REPO, is_merged),
     signed("POST", "repos/{owner}/{repo}/pulls/{index}/merge", REPO, merge),
+    signed("POST", "repos/{owner}/{repo}/pulls/{index}/update", REPO, update),
 ];
 
 // === impl Pull ===
@@ -296,6 +298,7 @@ fn create(call: &mut Call<'_>) -> ApiResult {
         repo.issues.insert(number, issue);
     }
     call.state.notify(repo_id, number, doer, now);
+    refer(call, repo_id, number, &format!("{}\n{}", option.title, option.body));
     show(call, repo_id, number, StatusCode::CREATED)
 }
 
@@ -318,6 +321,37 @@ fn is_merged(call: &mut Call<'_>) -> ApiResult {
     let (repo, number) = place(call)?;
     let merged = call.state.repos[&repo].issues[&number].pull.as_ref().is_some_and(|pull| pull.merged.is_some());
     if merged { done() } else { Err(ApiError::not_found()) }
+}
+
+/// The merged branch goes where the merger may write, in a fork too.
+fn delete_head(call: &mut Call<'_>, pull: &Pull) {
+    let Some(repo) = call.state.repos.get(&pull.head_repo) else { return };
+    if call.state.access(call.doer, repo) >= Access::Write
+        && pull.head != repo.default_branch
+        && let Some(repo) = call.state.repos.get_mut(&pull.head_repo)
+    {
+        repo.git.branches.remove(&pull.head);
+    }
+}
+
+/// Merges the base branch into the head branch, which may be a fork's.
+fn update(call: &mut Call<'_>) -> ApiResult {
+    let (repo_id, number) = place(call)?;
+    let user = call.doer()?.clone();
+    let pull = call.state.repos[&repo_id].issues[&number].pull.clone().ok_or_else(ApiError::not_found)?;
+    let head_repo = call.state.repos.get(&pull.head_repo).ok_or_else(ApiError::not_found)?;
+    call.check_repo(head_repo, Access::Write)?;
+    let render = call.render();
+    let ends = Ends::of(&render, &call.state.repos[&repo_id], &pull).ok_or_else(ApiError::not_found)?;
+    let (head, base) = (ends.head.clone(), ends.base.clone());
+    let mut tree = base.tree.as_ref().clone();
+    tree.extend(head.tree.iter().map(|(path, content)| (path.clone(), content.clone())));
+    let message = format!("Merge branch '{}' into {}\n", pull.base, pull.head);
+    let signature = Signature { name: &user.login, email: &user.email, time: call.now, message: &message };
+    let repo = call.state.repos.get_mut(&pull.head_repo).ok_or_else(ApiError::not_found)?;
+    repo.git.commits.entry(base.sha.clone()).or_insert_with(|| base.clone());
+    git::Git::commit(&mut repo.git, &pull.head, tree, vec![head.sha, base.sha], &signature);
+    Ok(wire::empty(StatusCode::OK))
 }
 
 #[derive(Deserialize)]
@@ -375,15 +409,16 @@ fn merge(call: &mut Call<'_>) -> ApiResult {
     let parents = if option.style == "squash" { vec![base.clone()] } else { vec![base.clone(), head.sha.clone()] };
     let signature = Signature { name: &user.login, email: &user.email, time: now, message: &message };
     let commit = git::Git::commit(&mut repo.git, &pull.base, tree, parents, &signature);
-    if option.delete_branch_after_merge && pull.head_repo == repo_id && pull.head != repo.default_branch {
-        repo.git.branches.remove(&pull.head);
-    }
     if let Some(issue) = repo.issues.get_mut(&number) {
         issue.closed_at = Some(now);
         issue.updated = now;
         if let Some(pull) = &mut issue.pull {
-            pull.merged = Some(Merged { at: now, by, commit, head: head.sha, base });
+            pull.merged = Some(Merged { at: now, by, commit: commit.clone(), head: head.sha, base });
         }
+    }
+    call.state.refer(by, &message, Source::Commit(repo_id, &commit), now);
+    if option.delete_branch_after_merge {
+        delete_head(call, &pull);
     }
     Ok(wire::empty(StatusCode::OK))
 }

@@ -129,13 +129,15 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
         call.repo_id(Access::Admin)?;
     }
     let now = call.now;
+    if let Some(name) = option.name.filter(|name| *name != call.state.repos[&id].name) {
+        call.state.rename_repo(id, &name);
+    }
     let repo = call.state.repos.get_mut(&id).ok_or_else(ApiError::not_found)?;
     let set = |field: &mut String, value: Option<String>| {
         if let Some(value) = value {
             *field = value;
         }
     };
-    set(&mut repo.name, option.name);
     set(&mut repo.description, option.description);
     set(&mut repo.website, option.website);
     set(&mut repo.default_branch, option.default_branch);

@@ -50,13 +50,9 @@ impl RunningSim {
         self.change_repo(owner, name, change).is_some()
     }
 
-    /// Gives a repository another name; its id stays.
+    /// Gives a repository another name; its id stays, and the old name leads to it until another repository takes it.
     pub fn rename_repo(&self, owner: &str, name: &str, new_name: &str) -> bool {
-        let change = |state: &mut State, id: i64| {
-            new_name.clone_into(&mut state.repos.get_mut(&id)?.name);
-            Some(())
-        };
-        self.change_repo(owner, name, change).is_some()
+        self.change_repo(owner, name, |state, id| state.rename_repo(id, new_name)).is_some()
     }
 
     /// Deletes a repository.

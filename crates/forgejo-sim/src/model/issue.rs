@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::reference::Event;
+
 /// An issue; a pull request is one with [`Pull`].
 #[derive(Clone)]
 pub(crate) struct Issue {
@@ -25,6 +27,8 @@ pub(crate) struct Issue {
     pub(crate) stopwatches: BTreeMap<i64, i64>,
     /// Issues (repository, number) that must be closed first.
     pub(crate) dependencies: BTreeSet<(i64, i64)>,
+    /// What else is on its timeline.
+    pub(crate) events: Vec<Event>,
     pub(crate) pull: Option<Pull>,
 }
 

@@ -163,3 +163,60 @@ async fn a_release_has_assets_and_archives() {
     let bob = caller.world.tokens("bob", EVERYTHING).await.access;
     assert_eq!(caller.world.get("repos/alice/hello/releases", &bob).await.1.as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_renamed_repository_is_found_by_its_old_name_until_another_takes_it() {
+    let caller = Caller::start().await;
+    let id = caller.get("repos/alice/hello").await["id"].clone();
+    assert!(caller.world.sim.rename_repo("alice", "hello", "renamed"));
+    let asked = client()
+        .get(format!("{}/api/v1/repos/alice/hello/issues?state=all", caller.world.sim.url()))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(asked.status(), StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(asked.headers()["location"], "/api/v1/repos/alice/renamed/issues?state=all");
+    assert_eq!(caller.get("repos/alice/renamed").await["id"], id);
+    caller.world.sim.create_repo("alice", "hello", false);
+    assert_ne!(caller.get("repos/alice/hello").await["id"], id);
+}
+
+#[tokio::test]
+async fn a_text_that_names_an_issue_of_another_repository_is_told_there_and_a_commit_may_close_it() {
+    let caller = Caller::start().await;
+    caller.world.sim.create_repo("alice", "other", true);
+    for title in ["One", "Two"] {
+        caller.world.sim.create_issue("alice", "other", "alice", title, "");
+    }
+    let new = json!({"title": "See", "body": "Like alice/other#1 it fails."});
+    caller.call("POST", "repos/alice/hello/issues", new, 201).await;
+    let events = caller.get("repos/alice/other/issues/1/timeline").await;
+    assert_eq!((&events[0]["type"], &events[0]["ref_issue"]["title"]), (&json!("issue_ref"), &json!("See")));
+    let file = json!({"content": "", "message": "Secret work\n\nCloses alice/other#2"});
+    caller.call("POST", "repos/alice/hello/contents/x", file, 201).await;
+    assert_eq!(caller.get("repos/alice/other/issues/2").await["state"], "closed");
+    let events = caller.get("repos/alice/other/issues/2/timeline").await;
+    assert_eq!(events[0]["type"], "commit_ref");
+    assert!(events[0]["body"].as_str().unwrap().contains("Secret work"));
+    caller
+        .call("POST", "repos/alice/hello/issues/1/dependencies", json!({"owner":"alice","repo":"other","index":1}), 201)
+        .await;
+    let events = caller.get("repos/alice/hello/issues/1/timeline").await;
+    assert_eq!(events[0]["dependent_issue"]["repository"]["full_name"], "alice/other");
+}
+
+#[tokio::test]
+async fn updating_or_merging_a_pull_request_writes_to_the_fork_that_it_comes_from() {
+    let caller = Caller::start().await;
+    caller.world.sim.create_org("team", "alice");
+    caller.call("POST", "repos/alice/hello/forks", json!({"organization": "team"}), 202).await;
+    caller.world.sim.write_file("team", "hello", "topic", "new", "text");
+    let pull = json!({"head": "team:topic", "base": "main", "title": "Mine"});
+    caller.call("POST", "repos/alice/hello/pulls", pull, 201).await;
+    let before = caller.get("repos/team/hello/branches/topic").await["commit"]["id"].clone();
+    caller.call("POST", "repos/alice/hello/pulls/1/update", Value::Null, 200).await;
+    assert_ne!(caller.get("repos/team/hello/branches/topic").await["commit"]["id"], before);
+    let merge = json!({"Do": "merge", "delete_branch_after_merge": true});
+    caller.call("POST", "repos/alice/hello/pulls/1/merge", merge, 200).await;
+    caller.call("GET", "repos/team/hello/branches/topic", Value::Null, 404).await;
+}

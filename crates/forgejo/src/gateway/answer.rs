@@ -137,24 +137,24 @@ impl Pieces {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
         let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         essence == "application/json" || essence.ends_with("+json")
     })
 }
 
-fn assemble(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
+pub(super) fn assemble(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
 }
 
-fn full(body: Bytes) -> AnswerBody {
+pub(super) fn full(body: Bytes) -> AnswerBody {
     Full::new(body).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-fn empty() -> AnswerBody {
+pub(super) fn empty() -> AnswerBody {
     Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()
 }

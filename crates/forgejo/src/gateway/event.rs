@@ -39,6 +39,13 @@ pub enum GatewayEvent {
         /// How.
         method: Method,
     },
+    /// Something outside of the chosen repositories was tried (audit).
+    ChoiceRefused {
+        /// Who.
+        who: GatewayAssignment,
+        /// How.
+        method: Method,
+    },
     /// A form field by which another identity would be taken (audit).
     IdentityFieldRefused {
         /// Who.

@@ -21,6 +21,7 @@ use super::{
     query,
     redirect::{self, Destination},
     refusal::Refusal,
+    repositories::{self, Limited},
     shared::Shared,
     upstream::{self, Forward},
 };
@@ -137,16 +138,7 @@ async fn carry(
     let url = forwarded_url(shared, &path, query.as_deref())?;
     let mut headers = headers::inward(&parts.headers, path.place() != Place::Api)?;
     let (body, content_type) = body::prepare(&parts.method, &parts.headers, body, allowance).await?;
-    if let Some(content_type) = content_type {
-        headers.insert(header::CONTENT_TYPE, content_type);
-    }
-    let bare = headers.clone();
     let method = parts.method.clone();
-    let forward = Forward { method: method.clone(), url: url.clone(), headers, body };
-    let began = Instant::now();
-    let answer = upstream::send(shared, &who.user, forward).await?;
-    let elapsed = began.elapsed();
-    let status = answer.status();
     let passage = Passage {
         shared: Arc::clone(shared),
         permit,
@@ -154,6 +146,29 @@ async fn carry(
         method: method.clone(),
         rewrites_json: !path.is_raw_content(),
     };
+    // The body may have been long in coming.
+    let terms = shared.grants.terms(&who.grant);
+    policy::judge(&method, &path, &terms, shared.open_doors)?;
+    if let Some(chosen) = &terms.repositories {
+        let limited = Limited::new(shared, &who, chosen, &method, &path, query.as_deref());
+        let began = Instant::now();
+        let response = repositories::carry(limited, headers, (body, content_type), passage).await?;
+        let (status, elapsed) = (response.status(), began.elapsed());
+        shared.observer.event(GatewayEvent::Forwarded { user: who.user, class, status, elapsed });
+        return Ok(response);
+    }
+    if let Some(content_type) = content_type {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    let bare = headers.clone();
+    let forward = Forward { method: method.clone(), url: url.clone(), headers, body };
+    let began = Instant::now();
+    let answer = upstream::send(shared, &who.user, forward).await?;
+    let elapsed = began.elapsed();
+    if shared.grants.terms(&who.grant).repositories.is_some() {
+        return Err(Refusal::LimitsChanged);
+    }
+    let status = answer.status();
     let response = if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         redirected(shared, &who, &url, answer, bare, passage).await?
     } else {
@@ -168,7 +183,7 @@ async fn carry(
 
 /// A redirect inwards is judged as the request that it asks for, and left to the worker to follow; one to known storage is
 /// fetched here, since its address may hold a signature.
-async fn redirected(
+pub(super) async fn redirected(
     shared: &Arc<Shared>,
     who: &GatewayAssignment,
     asked: &Url,
@@ -184,7 +199,12 @@ async fn redirected(
     match shared.origins.follow(asked, location) {
         Destination::Inwards { path, query } => {
             let path = TargetPath::parse(&path).map_err(|_| Refusal::PageRedirect)?;
-            policy::judge(&method, &path, &shared.grants.terms(&who.grant), shared.open_doors)?;
+            let terms = shared.grants.terms(&who.grant);
+            policy::judge(&method, &path, &terms, shared.open_doors)?;
+            if let Some(chosen) = &terms.repositories {
+                let limited = Limited::new(shared, who, chosen, &method, &path, None);
+                repositories::admit_target(limited).await?;
+            }
             let query = query::rebuild(query.as_deref()).map(|query| format!("?{query}")).unwrap_or_default();
             let location = HeaderValue::try_from(format!("{}{path}{query}", shared.url))
                 .map_err(|_| Refusal::Unreadable("its redirect is not an address"))?;
@@ -209,7 +229,7 @@ async fn redirected(
 }
 
 /// Forgejo's base with the judged path and query; refuses if the URL's own rules would change a byte of them.
-fn forwarded_url(shared: &Shared, path: &TargetPath, query: Option<&str>) -> Result<Url, Refusal> {
+pub(super) fn forwarded_url(shared: &Shared, path: &TargetPath, query: Option<&str>) -> Result<Url, Refusal> {
     let base = shared.origins.back_channel();
     let mut url = base.clone();
     let wanted = format!("{}{}", base.path().trim_end_matches('/'), path);

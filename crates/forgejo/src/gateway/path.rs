@@ -149,7 +149,7 @@ pub struct TargetPath {
 }
 
 /// A repository as a path names it, folded: Forgejo compares both parts without case.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepositoryName {
     /// Lower-case name of the user or organisation.
     pub owner: String,
@@ -170,18 +170,28 @@ impl TargetPath {
         if segments.iter().take(free_from).any(|segment| segment.contains('/')) {
             return Err(PathError::EscapedSlash);
         }
-        let mut text = String::with_capacity(raw.len());
-        for segment in &segments {
-            text.push('/');
-            text.extend(utf8_percent_encode(segment, SEGMENT));
-        }
-        Ok(Self { segments, text, place })
+        Ok(Self { text: Self::escaped(&segments), segments, place })
     }
 
     /// The path as it is forwarded, beginning with a slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// All decoded segments.
+    pub(super) fn segments(&self) -> &[String] {
+        &self.segments
+    }
+
+    /// Decoded segments as they stand in a path, each behind a slash.
+    pub(super) fn escaped(segments: &[String]) -> String {
+        let mut text = String::new();
+        for segment in segments {
+            text.push('/');
+            text.extend(utf8_percent_encode(segment, SEGMENT));
+        }
+        text
     }
 
     /// Which part of Forgejo it belongs to.
@@ -324,7 +334,7 @@ fn free_from(place: Place, segments: &[String]) -> usize {
 }
 
 /// Letters, digits, `-`, `_` and `.`: what Forgejo lets users and repositories be called.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 

@@ -1,6 +1,6 @@
 //! What a grant allows, as a pure function of the judged request.
 //!
-//! Whatever narrows a grant further (chosen repositories) is one more rule in [`judge`], over the same [`TargetPath`].
+//! Of chosen repositories only the table of paths is known here; what needs Forgejo's word comes later, in [`repositories`].
 
 use http::Method;
 
@@ -9,6 +9,7 @@ use super::{
     grant::{GrantAccess, GrantTerms},
     path::{Place, TargetPath},
     refusal::Refusal,
+    repositories,
 };
 
 /// POSTs that only render text, below `/api/v1`.
@@ -43,7 +44,7 @@ pub fn judge(
         return Err(Refusal::ReadOnly(method.clone()));
     }
     if terms.repositories.is_some() {
-        return Err(Refusal::OutsideChosen);
+        repositories::line_of(method, path)?;
     }
     Ok(class)
 }

@@ -28,6 +28,47 @@ pub enum Refusal {
          connect your MCP client again"
     )]
     OutsideChosen,
+    /// The same, and a request that is no part of single repositories, or makes, moves or joins them.
+    #[error(
+        "this connection is limited to chosen repositories, which leaves out this request: it reaches beyond them, or makes, renames, forks or moves a \
+         repository. Use Forgejo's web pages for it, or connect your MCP client again without the limit"
+    )]
+    BeyondChosen,
+    /// The same, and a request whose body or path names another repository; the text says where.
+    #[error(
+        "this connection is limited to chosen repositories, and {0} points to another one: leave that out, or add the repository on the account page of \
+         this broker"
+    )]
+    NamesAnother(&'static str),
+    /// The same, and an attachment that no answer has shown.
+    #[error(
+        "this connection is limited to chosen repositories, so an attachment can be downloaded only after its issue, comment or release was read: read that \
+         first, then try again"
+    )]
+    UnseenAttachment,
+    /// The same, and a body that can't be judged.
+    #[error(
+        "this connection is limited to chosen repositories, so what it writes must be one JSON object (application/json) as Forgejo's API documents it, \
+         files excepted"
+    )]
+    LimitedBody,
+    /// The same, and a member of the body that could be read in two ways.
+    #[error(
+        "this connection is limited to chosen repositories, and the member \"{0}\" of the body is repeated or spelled in another way: send it once, as \
+         Forgejo's API documents it"
+    )]
+    UnclearMember(&'static str),
+    /// The same, and an answer too large to be looked through, in MiB.
+    #[error(
+        "this connection is limited to chosen repositories, and this answer is larger than the {0} MiB that can be looked through: ask for less at a time, \
+         for instance by `limit`"
+    )]
+    AnswerTooLarge(usize),
+    /// The chosen repositories were changed meanwhile.
+    #[error(
+        "the repositories of this connection were changed while the request ran: look whether it took effect before you send it again"
+    )]
+    LimitsChanged,
     /// A door that the operator has not opened.
     #[error(
         "credentials and administration are closed to MCP connections, here the group \"{0}\": use Forgejo's web pages, or ask the operator of this \
@@ -142,6 +183,13 @@ impl Refusal {
             | Self::GrantEnded
             | Self::ReadOnly(_)
             | Self::OutsideChosen
+            | Self::BeyondChosen
+            | Self::NamesAnother(_)
+            | Self::UnseenAttachment
+            | Self::LimitedBody
+            | Self::UnclearMember(_)
+            | Self::AnswerTooLarge(_)
+            | Self::LimitsChanged
             | Self::Door(_)
             | Self::IdentityField(_)
             | Self::CredentialDead

@@ -17,6 +17,7 @@ use super::{
     probes::VersionMemory,
     redirect::{Destination, Origins},
     refusal::Refusal,
+    repositories::{Names, SeenAttachments},
 };
 use crate::token_source::TokenSource;
 
@@ -37,6 +38,10 @@ pub(super) struct Shared {
     pub(super) observer: Arc<dyn GatewayObserver>,
     pub(super) capabilities: Arc<Registry>,
     pub(super) version: VersionMemory,
+    /// What repositories' names mean, for grants with chosen ones.
+    pub(super) names: Names,
+    /// The same for attachments.
+    pub(super) attachments: SeenAttachments,
     pub(super) wrong_capabilities: AtomicU64,
 }
 
@@ -69,6 +74,15 @@ impl Shared {
                 GatewayEvent::DoorRefused { who, group: *group, method: method.clone() }
             }
             (Refusal::ReadOnly(method), Some(who)) => GatewayEvent::ReadOnlyRefused { who, method: method.clone() },
+            (
+                Refusal::OutsideChosen
+                | Refusal::BeyondChosen
+                | Refusal::NamesAnother(_)
+                | Refusal::UnseenAttachment
+                | Refusal::LimitedBody
+                | Refusal::UnclearMember(_),
+                Some(who),
+            ) => GatewayEvent::ChoiceRefused { who, method: method.clone() },
             (Refusal::IdentityField(field), Some(who)) => GatewayEvent::IdentityFieldRefused { who, field },
             (Refusal::ForeignRedirect { host }, Some(who)) => GatewayEvent::ForeignRedirect { who, host: host.clone() },
             (Refusal::Limit { kind, .. }, Some(who)) => GatewayEvent::LimitHit { user: who.user, kind: *kind },

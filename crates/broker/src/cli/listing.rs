@@ -3,6 +3,8 @@
 //! What is listed was partly written by strangers. Neither form lets a character through that steers a terminal, turns the direction
 //! of writing, or is not seen: it is shown as its number.
 
+use std::fmt::Write as _;
+
 use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
@@ -94,7 +96,7 @@ fn json_text(value: &Value) -> String {
             continue;
         }
         for unit in c.encode_utf16(&mut [0; 2]) {
-            safe.push_str(&format!("\\u{unit:04x}"));
+            let _ = write!(safe, "\\u{unit:04x}");
         }
     }
     safe

@@ -37,14 +37,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         Ok((aside, ended))
     })?;
-    let mut text = format!("{} is as it was in the backup.\n", target.display());
-    if let Some(aside) = aside {
-        text.push_str(&format!("What was there before is in {}; remove it when all is well.\n", aside.display()));
-    }
-    text.push_str(&match ended {
-        Some(ended) => format!("Grants ended: {ended}.\n"),
-        None => "What was revoked since the backup is good again: see `admin grants list`, or restore with --end-all-grants.\n"
-            .to_owned(),
+    let aside = aside.map_or_else(String::new, |aside| {
+        format!("What was there before is in {}; remove it when all is well.\n", aside.display())
     });
+    let ended = ended.map_or_else(
+        || {
+            "What was revoked since the backup is good again: see `admin grants list`, or restore with --end-all-grants."
+                .to_owned()
+        },
+        |ended| format!("Grants ended: {ended}."),
+    );
+    let text = format!("{} is as it was in the backup.\n{aside}{ended}\n", target.display());
     super::print(&super::listing::visible_lines(&text))
 }

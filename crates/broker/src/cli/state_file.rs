@@ -13,8 +13,13 @@ pub(super) struct StateFile {
     /// The SQLite file that holds the state
     #[arg(long, value_name = "FILE", global = true, help_heading = "State")]
     store_path: Option<String>,
-    /// Configuration file that names it [env: FJMCP_BROKER_CONFIG]
-    #[arg(long, value_name = "FILE", global = true, help_heading = "State")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        help_heading = "State",
+        help = "Configuration file that names it [env: FJMCP_BROKER_CONFIG]"
+    )]
     config: Option<String>,
 }
 

@@ -178,8 +178,8 @@ pub(crate) fn call(body: &Bytes) -> Option<(Span, Bytes)> {
         .zip(carrier.0)
         .filter_map(|(name, value)| Some((name, value.filter(|text| !text.is_empty())?)))
         .collect();
-    let carried = bridge::trace_context::carry(body, &members)?;
-    Some((span, carried))
+    let marked = bridge::trace_context::carry(body, &members)?;
+    Some((span, marked))
 }
 
 /// A method's name, unless a stranger made it up.

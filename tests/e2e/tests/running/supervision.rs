@@ -62,7 +62,7 @@ impl Service {
     async fn stop(mut self) -> Result<()> {
         self.signal(Signal::TERM)?;
         let ended =
-            tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await.context("it did not end")??;
+            tokio::time::timeout(Duration::from_mins(1), self.child.wait()).await.context("it did not end")??;
         ensure!(ended.code() == Some(0), "{ended}");
         Ok(())
     }
@@ -215,7 +215,7 @@ async fn a_passed_descriptor_that_is_no_socket_ends_the_start() -> Result<()> {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .envs(stack.settings.variables());
-    let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await??;
+    let output = tokio::time::timeout(Duration::from_mins(1), command.output()).await??;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(1) && told.contains("ListenStream="), "{told}");
     Ok(())

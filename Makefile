@@ -25,8 +25,25 @@ test: children clients ## everything: unit, property and end-to-end tests
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 
+.PHONY: browser
+browser: prepare ## the pages in a real Chromium, with axe; screenshots in tests/browser/screenshots
+	@scripts/browser.sh
+
 conformance: prepare ## the public conformance suite through the broker; writes docs/conformance.md
 	@scripts/conformance.sh --write
+
+.PHONY: chaos leak figures
+figures: children ## what a session costs: time to its first answer with and without a warm worker, memory awake and asleep
+	$(CARGO) build --quiet --bins
+	@$(CARGO) run --quiet -p e2e --bin figures
+
+chaos: ## kill workers, broker and stand-in at random under load (CHAOS_SECONDS=180, SEED=1)
+	$(CARGO) build --quiet --bins
+	@$(CARGO) run --quiet -p e2e --bin chaos -- --seconds $(or $(CHAOS_SECONDS),180) --seed $(or $(SEED),1)
+
+leak: ## 5,000 sessions that come and go, and what is left of them (SESSIONS=5000)
+	$(CARGO) build --quiet --bins
+	LEAK_SESSIONS=$(or $(SESSIONS),5000) $(CARGO) test -p e2e --test e2e leaks -- --nocapture
 
 lint: prepare ## format, clippy, dependency rules
 	$(CARGO) fmt --all --check
@@ -35,7 +52,7 @@ lint: prepare ## format, clippy, dependency rules
 
 clean: ## remove what was built and installed here
 	$(CARGO) clean
-	rm -rf .children .clients tests/clients/node_modules
+	rm -rf .children .clients tests/clients/node_modules tests/browser/node_modules tests/browser/screenshots
 
 .PHONY: image image-run image-test
 image: ## the container image, by podman (ENGINE=docker: by docker)

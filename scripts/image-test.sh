@@ -78,9 +78,10 @@ power_off() {
     machine=''
 }
 
+# healthy [URL]
 healthy() {
     for _ in $(seq 300); do
-        if curl -sf -m 2 "$url/healthz" >"$work/health.json"; then
+        if curl -sf -m 2 "${1:-$url}/healthz" >"$work/health.json"; then
             grep -q '"store":"ok"' "$work/health.json" || die "the store is not ok: $(cat "$work/health.json")"
             return
         fi
@@ -90,7 +91,11 @@ healthy() {
     die "the broker did not become healthy"
 }
 
-client() { python3 "$source/tests/deploy/client.py" "$1" "$url" "$work/client.json"; }
+# client login|again [URL]
+client() { python3 "$source/tests/deploy/client.py" "$1" "${2:-$url}" "$work/client.json"; }
+
+# password: of the stand-in's administrator
+password() { python3 -c 'import json, sys; print(next(a["password"] for a in json.load(open(sys.argv[1]))["accounts"] if a["login"] == "root"))' "$work/sim.json"; }
 
 say "the machine and the stand-ins of the base images"
 missing=()
@@ -105,9 +110,9 @@ mkdir -p "$work/share"
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' | grep -v security | head -n 1)
 bootstrap() { mmdebstrap -q --variant=apt --include="$1" trixie "$2" "deb $mirror trixie main"; }
 if [ ! -e "$work/box/usr/bin/podman" ]; then
-    bootstrap ca-certificates,systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,podman,crun,netavark,aardvark-dns,passt,uidmap,catatonit,sqlite3 "$work/box"
+    bootstrap ca-certificates,systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,podman,crun,netavark,aardvark-dns,passt,uidmap,catatonit,sqlite3,podman-compose,nftables,curl "$work/box"
 fi
-if [ ! -s "$work/share/tools.tar" ]; then bootstrap ca-certificates,gcc,libc6-dev,musl-tools,make,golang-go "$work/share/tools.tar"; fi
+if [ ! -s "$work/share/tools.tar" ]; then bootstrap ca-certificates,gcc,libc6-dev,musl-tools,make,golang-go,caddy,curl "$work/share/tools.tar"; fi
 if [ ! -e "$work/box/home/keeper" ]; then
     units=$work/box/etc/systemd/system
     for unit in systemd-udevd systemd-networkd systemd-networkd-wait-online systemd-resolved systemd-timesyncd console-getty getty@tty1 systemd-modules-load; do
@@ -143,7 +148,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 tar -cf - --igno
 cargo fetch --locked --quiet
 # Packed, because some crates unpack to files that only their owner can read.
 for part in cache index; do cp -r "${CARGO_HOME:-$HOME/.cargo}/registry/$part" "$home/crates/registry/"; done
-chroot "$work/box" chown -R keeper: /home/keeper
+chroot "$work/box" chown -R keeper: /home/keeper/crates /home/keeper/.config
 child=${FJMCP:-${FORGEJO_MCP_BINARY:-}}
 child=${child%%:*}
 if [ -z "$child" ]; then
@@ -164,7 +169,10 @@ echo "worker $child, target $target"
 say "boot"
 [ -e "$work/tun" ] || mknod "$work/tun" c 10 200
 chmod 666 "$work/tun"
+# An earlier run's unit would start with the machine, and its state belongs to another stand-in.
+rm -rf "$home/.config/containers/systemd" "$home/.config/fjmcp-broker"
 boot
+user 'podman rm -af >/dev/null; podman volume rm -af >/dev/null'
 
 say "base images"
 user 'podman import -q -c "ENV PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" -c "ENV CARGO_HOME=/usr/local/cargo" \
@@ -193,16 +201,16 @@ fi
 
 # build VERSION
 build() {
-    user "podman build --pull=never --network=none $contexts -v /mnt/rust:/opt/rust:ro \
-        -v /home/keeper/crates/registry:/usr/local/cargo/registry:rw --build-arg CARGO_NET_OFFLINE=true --build-arg CARGO_TARGET=$target \
-        --build-arg RUSTFLAGS='$flags' --build-arg REVISION=abcdef012345 --build-arg SOURCE_DATE_EPOCH=1767225600 --build-arg VERSION=$1 \
-        --layers -t localhost/fjmcp-broker:$1 src" >"$work/build.log" 2>&1 || {
+    user "cd src && IMAGE=${image:-localhost/fjmcp-broker} VERSION=$1 REVISION=abcdef012345 SOURCE_DATE_EPOCH=1767225600 scripts/image.sh --pull=never --network=none $contexts \
+        -v /mnt/rust:/opt/rust:ro -v /home/keeper/crates/registry:/usr/local/cargo/registry:rw --build-arg CARGO_NET_OFFLINE=true \
+        --build-arg CARGO_TARGET=$target --build-arg RUSTFLAGS='$flags' --layers" >"$work/build.log" 2>&1 || {
         tail -n 30 "$work/build.log" >&2
         die "the image did not build"
     }
 }
 say "the image"
 build 1
+# The next version, as an operator gets it by `git pull` and `make image`: under its own name only, until it is his turn.
 build 2
 # shellcheck disable=SC2016 # for the machine's shell
 user 'podman tag localhost/fjmcp-broker:1 localhost/fjmcp-broker:latest
@@ -210,7 +218,7 @@ user 'podman tag localhost/fjmcp-broker:1 localhost/fjmcp-broker:latest
     podman image inspect localhost/fjmcp-broker:latest --format "{{.Size}} bytes, user {{.User}}, labels {{.Labels}}"
     if podman run --rm --network=none --entrypoint /bin/sh localhost/fjmcp-broker:latest -c true 2>/dev/null; then echo "there is a shell"; exit 1; fi
     id=$(podman create localhost/fjmcp-broker:latest); podman export $id | tar -tvf - >files.txt; podman rm $id >/dev/null
-    grep -E "^---x--x--x .* usr/local/bin/forgejo-mcp$" files.txt
+    grep -E "^---x--x--x +0/0 .* usr/local/bin/forgejo-mcp$" files.txt
     grep -qE "usr/share/licenses/fjmcp-broker/INVENTORY$" files.txt
     grep -E "^d.* 65532/65532 .* data/$" files.txt' | tee "$work/image.txt"
 grep -q "$revision" "$work/image.txt" || die "the program is not stamped"
@@ -218,22 +226,25 @@ grep -q "$revision" "$work/image.txt" || die "the program is not stamped"
 say "Forgejo's stand-in, and the settings"
 address=$(ip -4 route get 198.51.100.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' | head -n 1)
 [ -n "$address" ] || die "this machine has no address besides loopback, so no container can reach Forgejo's stand-in"
-cargo build --quiet -p forgejo-sim --bin forgejo-sim
-"${CARGO_TARGET_DIR:-target}/debug/forgejo-sim" --listen "0.0.0.0:$sim_port" --root-url "http://$address:$sim_port" \
-    --oauth-app-redirect "$url/oauth/callback" --json >"$work/sim.json" 2>/dev/null &
+RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet -p forgejo-sim --bin forgejo-sim --target "$(uname -m)-unknown-linux-gnu"
+standin=${CARGO_TARGET_DIR:-target}/$(uname -m)-unknown-linux-gnu/debug/forgejo-sim
+rm -f "$work/sim.json"
+"$standin" --listen "0.0.0.0:$sim_port" --root-url "http://$address:$sim_port" \
+    --json >"$work/sim.json" 2>/dev/null &
 sim=$!
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     if [ -s "$work/sim.json" ]; then break; fi
     sleep 0.1
 done
-member() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$work/sim.json" "$1"; }
-key=$(user 'podman run --rm --network=none localhost/fjmcp-broker:latest keys generate')
-mkdir -p "$home/.config/fjmcp-broker" "$home/.config/containers/systemd"
-sed -e "s#^\(FJMCP_BROKER_PUBLIC_URL=\).*#\1$url#" -e "s#^\(FJMCP_BROKER_FORGEJO_URL=\).*#\1http://$address:$sim_port#" \
-    -e "s#^\(FJMCP_BROKER_FORGEJO_OAUTH_CLIENT_ID=\).*#\1$(member client_id)#" \
-    -e "s#^\(FJMCP_BROKER_FORGEJO_OAUTH_CLIENT_SECRET=\).*#\1$(member client_secret)#" \
-    -e "s#^\(FJMCP_BROKER_ENCRYPTION_KEYS=\).*#\1$key#" deploy/podman/fjmcp-broker.env.example >"$home/.config/fjmcp-broker/env"
-chmod 600 "$home/.config/fjmcp-broker/env"
+[ -s "$work/sim.json" ] || die "Forgejo's stand-in did not start"
+# As docs/deploy-podman.md says, but with a password, which the stand-in has and tells.
+rm -f "$home/.config/fjmcp-broker/env"
+user 'mkdir -p ~/.config/fjmcp-broker ~/.config/containers/systemd'
+password |
+    user "podman run --rm -i --userns=keep-id:uid=65532,gid=65532 -v ~/.config/fjmcp-broker:/settings localhost/fjmcp-broker:latest \
+        forgejo-app create --env-file /settings/env --user root --password-file - --public-url $url --forgejo-url http://$address:$sim_port"
+[ "$(stat -c '%a %u' "$home/.config/fjmcp-broker/env")" = "600 $uid" ] || die "the file of settings is not private, or not the user's"
+setting() { sed -n "s/^FJMCP_BROKER_$1=//p" "$home/.config/fjmcp-broker/env"; }
 cp deploy/podman/fjmcp-broker.container deploy/podman/fjmcp-state.volume "$home/.config/containers/systemd/"
 chroot "$work/box" chown -R keeper: /home/keeper/.config
 
@@ -258,9 +269,17 @@ grep -o '"message":"workers will run on rung.*' "$work/journal.txt" | tail -n 1
 grep -Eq '"worker.rung":[23]' "$work/journal.txt" || die "workers are not caged inside the container"
 grep -q '"client.ip":"10\.89\.77\.' "$work/journal.txt" || die "requests do not come from the network that the example trusts"
 
-say "a secret in the log?"
-for secret in "$(member client_secret)" "$key" "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["refresh_token"])' "$work/client.json")"; do
-    if grep -qF -- "$secret" "$work/journal.txt"; then die "a secret is in the log"; fi
+say "the doctor, inside"
+user 'podman exec fjmcp-broker /usr/local/bin/fjmcp-broker doctor' | tee "$work/doctor.txt"
+
+say "a secret in the log, or where everybody can look?"
+user 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\0" " " || true' >"$work/ps.txt"
+user 'cat .config/containers/systemd/fjmcp-broker.container; systemctl --user cat fjmcp-broker' >"$work/unit.txt"
+for secret in "$(setting FORGEJO_OAUTH_CLIENT_SECRET)" "$(setting ENCRYPTION_KEYS)" "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["refresh_token"])' "$work/client.json")"; do
+    for place in journal doctor ps unit; do
+        [ -s "$work/$place.txt" ] || die "$work/$place.txt is empty"
+        if grep -qF -- "$secret" "$work/$place.txt"; then die "a secret is in $work/$place.txt"; fi
+    done
 done
 
 say "restart"
@@ -316,6 +335,58 @@ if curl -s -m 1 -o /dev/null "$url/healthz"; then die "it still answers"; fi
 boot
 healthy
 client again
+
+say "the other target, with a program in the place of forgejo-mcp-rs"
+mkdir -p "$work/share/child-rs/out/bin"
+install -m 755 "$child" "$work/share/child-rs/out/bin/forgejo-mcp-rs"
+user 'systemctl --user stop fjmcp-broker'
+contexts+=' --build-context fjmcp-rs=/mnt/share/child-rs --target with-rs' image=localhost/fjmcp-broker-rs build 1
+user 'podman run --rm --network=none --entrypoint /usr/local/bin/forgejo-mcp-rs localhost/fjmcp-broker-rs:1 --version || true
+    podman image inspect localhost/fjmcp-broker-rs:1 --format "{{.Config.Env}}" | grep FJMCP_BROKER_WORKER_PROFILE=forgejo-mcp-rs'
+
+say "a first try with compose: stand-ins of Forgejo and Caddy's image, the broker, a user"
+mkdir -p "$work/share/try"
+install -m 755 "$standin" "$work/share/try/forgejo-sim"
+cp tests/deploy/forgejo "$work/share/try/"
+# shellcheck disable=SC2016 # for the machine's shell
+user 'mkdir -p try; cp /mnt/share/try/* try/; cd try
+    printf "FROM docker.io/library/rust:1.95-alpine\nCOPY forgejo-sim forgejo /usr/local/bin/\nENTRYPOINT [\"forgejo-sim\",\"--listen\",\"0.0.0.0:3000\",\"--root-url\",\"http://localhost:3000\"]\n" |
+        podman build -q --pull=never -t localhost/forgejo-standin -f - . >/dev/null
+    printf "FROM docker.io/library/rust:1.95-alpine\nCMD [\"caddy\",\"run\",\"--config\",\"/etc/caddy/Caddyfile\",\"--adapter\",\"caddyfile\"]\n" |
+        podman build -q --pull=never -t localhost/caddy-standin -f - . >/dev/null
+    cd ~/src/deploy/compose
+    export FORGEJO_IMAGE=localhost/forgejo-standin CADDY_IMAGE=localhost/caddy-standin
+    podman-compose config >/dev/null
+    ./set-up; [ "$(stat -c %a .env)" = 600 ]
+    podman-compose up -d >/dev/null 2>&1'
+healthy http://localhost:8080
+client login http://localhost:8080
+user 'podman exec compose_broker_1 /usr/local/bin/fjmcp-broker doctor' | tee "$work/doctor.txt"
+grep -q 'behind the proxy 10.89.78.' "$work/doctor.txt" || die "the proxy is not where the example says"
+user 'cd src/deploy/compose; podman-compose down -v >/dev/null 2>&1'
+
+say "the bare program under systemd"
+readonly bare=http://127.0.0.1:18081
+# shellcheck disable=SC2016 # for the machine's shell
+user 'id=$(podman create localhost/fjmcp-broker:1); podman cp "$id:/usr/local/bin/fjmcp-broker" bare-broker; podman rm "$id" >/dev/null'
+install -m 755 "$home/bare-broker" "$work/box/usr/local/bin/fjmcp-broker"
+install -m 111 "$child" "$work/box/usr/local/bin/forgejo-mcp"
+cp deploy/systemd/fjmcp-broker.service "$work/box/etc/systemd/system/"
+rm -rf "$work/box/etc/fjmcp-broker" "$work/box/var/lib/private/fjmcp-broker"
+password | inside bash -euc "umask 077; mkdir /etc/fjmcp-broker; cd /etc/fjmcp-broker
+    /usr/local/bin/fjmcp-broker forgejo-app create --env-file all --user root --password-file - --public-url $bare --forgejo-url http://$address:$sim_port
+    sed -n s/^FJMCP_BROKER_FORGEJO_OAUTH_CLIENT_SECRET=//p all >client-secret; sed -n s/^FJMCP_BROKER_ENCRYPTION_KEYS=//p all >encryption-keys
+    grep -v -e _CLIENT_SECRET= -e _ENCRYPTION_KEYS= all >env; rm all; echo FJMCP_BROKER_LISTEN=${bare#http://} >>env
+    systemctl daemon-reload; systemctl start fjmcp-broker
+    systemd-analyze verify /etc/systemd/system/fjmcp-broker.service
+    systemd-analyze security --threshold=20 fjmcp-broker | tail -n 1"
+healthy "$bare"
+client login "$bare"
+inside journalctl -u fjmcp-broker -o cat --no-pager | grep -Eo '"worker.rung":[23]' | tail -n 1 || die "workers are not caged under the unit"
+inside systemctl restart fjmcp-broker
+healthy "$bare"
+client again "$bare"
+inside systemctl stop fjmcp-broker
 
 power_off
 say "every step held"

@@ -12,6 +12,11 @@ pub struct BridgeConfig {
     pub max_sessions: usize,
     /// The same for one user. Default 16.
     pub max_sessions_per_user: usize,
+    /// Workers that are started ahead and belong to nobody until they are needed. They count within [`Self::max_sessions`], and
+    /// make room for others. Default 0.
+    pub warm_workers: usize,
+    /// How long one of those waits for its user before it is replaced. Default 10 min.
+    pub warm_worker_lifetime: Duration,
     /// Workers that may be starting at one time; more wait. Default 8.
     pub max_starts: usize,
     /// Calls without an answer in one worker. Default 128.
@@ -32,6 +37,10 @@ pub struct BridgeConfig {
     pub max_line_bytes: usize,
     /// Lines without a message, in a row, after which a worker is killed. Default 100.
     pub max_bad_lines: usize,
+    /// Stored sessions of one grant; beyond it the one that was not used for the longest time is forgotten. Default 256.
+    pub max_stored_sessions: usize,
+    /// The same for one user. Default 1024.
+    pub max_stored_sessions_per_user: usize,
     /// Resources that one session may subscribe to. Default 256.
     pub max_subscriptions: usize,
     /// Idle workers of one user that live subscriptions may keep. Default 4.
@@ -93,6 +102,8 @@ impl Default for BridgeConfig {
         Self {
             max_sessions: 200,
             max_sessions_per_user: 16,
+            warm_workers: 0,
+            warm_worker_lifetime: Duration::from_mins(10),
             max_starts: 8,
             max_calls_per_worker: 128,
             max_calls_per_user: 256,
@@ -103,6 +114,8 @@ impl Default for BridgeConfig {
             max_depth: 128,
             max_line_bytes: 32 * 1024 * 1024,
             max_bad_lines: 100,
+            max_stored_sessions: 256,
+            max_stored_sessions_per_user: 1024,
             max_subscriptions: 256,
             max_kept_workers_per_user: 4,
             stream: StreamLimits::default(),

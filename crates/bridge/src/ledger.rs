@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+use crate::reply::Principal;
 use crate::session_id::SessionKey;
-use crate::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable};
+use crate::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
 
 /// Between attempts while the store does not answer.
 const RETRY: Duration = Duration::from_secs(5);
@@ -89,6 +90,18 @@ impl Ledger {
     pub(crate) async fn delete_of_grant(&self, grant: &Arc<str>) -> Result<(), SessionStoreUnavailable> {
         self.changed.lock().retain(|_, record| record.grant != *grant);
         self.store.delete_of_grant(grant.clone()).await
+    }
+
+    /// See [`SessionStore::trim`].
+    pub(crate) async fn trim(
+        &self,
+        who: &Principal,
+        kept: Kept,
+        spare: Vec<SessionKey>,
+    ) -> Result<Vec<SessionKey>, SessionStoreUnavailable> {
+        let forgotten = self.store.trim(who.user.clone(), who.grant.clone(), kept, spare).await?;
+        self.changed.lock().retain(|key, _| !forgotten.contains(key));
+        Ok(forgotten)
     }
 
     /// Writes changes as they come, for as long as it is polled.

@@ -45,6 +45,7 @@ mod seat;
 mod speech;
 mod tally;
 pub mod trace_context;
+mod warm;
 mod worker;
 mod workshop;
 

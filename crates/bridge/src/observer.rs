@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::process::ExitReport;
 
-/// Told of what happens. Called on the forwarding path: implementations only count.
+/// Told of what happens, the ways in which a worker was kept from doing harm among it. Called on the forwarding path: implementations only count.
 pub trait Observer: Send + Sync + 'static {
     /// A POST came in that is of this era. `label` is the head's own.
     fn request(&self, era: RequestEra, label: &'static str) {
@@ -14,10 +14,20 @@ pub trait Observer: Send + Sync + 'static {
     fn worker_started(&self) {}
     /// A worker could not be started, or did not answer `initialize`.
     fn worker_start_failed(&self) {}
+    /// A session or grant was given a worker that had been started ahead.
+    fn warm_worker_used(&self) {}
+    /// A worker that had been started ahead ended before anybody needed it.
+    fn warm_worker_lost(&self) {}
     /// A worker ended. `expected` if the broker stopped it.
     fn worker_ended(&self, report: &ExitReport, expected: bool) {
         let _ = (report, expected);
     }
+    /// A worker had more threads and processes than it may have, and was ended for it.
+    fn worker_overgrown(&self) {}
+    /// A worker did not end when asked to, and was killed.
+    fn worker_killed(&self) {}
+    /// A process that a worker had left behind was killed.
+    fn orphan_killed(&self) {}
     /// A line of a worker was skipped.
     fn line_skipped(&self, why: SkippedLine) {
         let _ = why;
@@ -32,6 +42,10 @@ pub trait Observer: Send + Sync + 'static {
     }
     /// A session was created.
     fn session_created(&self) {}
+    /// So many sessions were forgotten because their grant or user had too many.
+    fn sessions_forgotten(&self, number: usize) {
+        let _ = number;
+    }
     /// A session got a fresh worker without its client noticing.
     fn session_revived(&self) {}
     /// A worker was stopped while its session lives on.
@@ -85,6 +99,12 @@ pub enum DroppedMessage {
     StaleProgress,
 }
 
+impl std::fmt::Debug for dyn Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
 /// An [`Observer`] that counts nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoObserver;
@@ -100,8 +120,10 @@ pub struct Figures {
     pub awake_sessions: usize,
     /// Event streams that a client is reading.
     pub streams: usize,
-    /// Workers, starting ones included.
+    /// Workers of sessions and grants, starting ones included.
     pub workers: usize,
+    /// Workers that wait for their first user.
+    pub warm_workers: usize,
     /// Calls without an answer.
     pub calls: usize,
     /// Workers started since the broker's start.

@@ -12,12 +12,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, child_subreaper, getpid, kill_process, set_child_subreaper, waitpid};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::observer::Observer;
 use crate::procfs;
 use crate::spawn::children;
 
@@ -39,14 +41,14 @@ pub fn become_subreaper() -> io::Result<()> {
 
 impl OrphanReaper {
     /// Starts reaping if this process inherits orphans; `None` if it does not. Has to be called within a tokio runtime.
-    pub fn start() -> io::Result<Option<Self>> {
+    pub fn start(observer: Arc<dyn Observer>) -> io::Result<Option<Self>> {
         if !getpid().is_init() && child_subreaper()?.is_none() {
             return Ok(None);
         }
         let mut child_ended = signal(SignalKind::child())?;
         let task = tokio::spawn(async move {
             loop {
-                let reaped = reap();
+                let reaped = reap(&*observer);
                 if reaped > 0 {
                     tracing::debug!(orphans.reaped = reaped, "took the statuses of orphans");
                 }
@@ -74,14 +76,17 @@ enum Done {
 }
 
 /// Kills all that this process has inherited, and takes the statuses of what has ended; their number.
-fn reap() -> usize {
+fn reap(observer: &dyn Observer) -> usize {
     let own = std::process::id();
     let candidates = listed_children().unwrap_or_else(all_processes);
     let mut reaped = 0;
     for pid in candidates {
         match reap_one(pid, own) {
             Done::Nothing => {}
-            Done::Killed => tracing::warn!(process.pid = pid, "ended a process that a worker left behind"),
+            Done::Killed => {
+                observer.orphan_killed();
+                tracing::warn!(process.pid = pid, "ended a process that a worker left behind");
+            }
             Done::Reaped => reaped += 1,
         }
     }

@@ -182,10 +182,12 @@ impl Session {
 
     /// Whether the record in the store is all there is to it at the moment.
     pub(crate) fn is_dormant(&self) -> bool {
-        self.seat.is_empty()
-            && self.open_ids.is_empty()
-            && !self.server_stream.is_attached()
-            && !self.posts.are_in_use()
+        self.seat.is_empty() && !self.is_in_use()
+    }
+
+    /// Whether somebody waits for an answer here, or reads a stream.
+    pub(crate) fn is_in_use(&self) -> bool {
+        !self.open_ids.is_empty() || self.server_stream.is_attached() || self.posts.are_in_use()
     }
 
     /// Whether somebody would hear about a change of a subscribed resource.

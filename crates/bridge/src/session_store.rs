@@ -37,6 +37,15 @@ pub struct SessionRecord {
     pub last_seen: i64,
 }
 
+/// How many sessions are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Of one grant.
+    pub of_grant: usize,
+    /// Of one user.
+    pub of_user: usize,
+}
+
 /// Where sessions are kept.
 pub trait SessionStore: Send + Sync + 'static {
     /// Writes a new session.
@@ -49,6 +58,15 @@ pub trait SessionStore: Send + Sync + 'static {
     fn delete(&self, id_hash: [u8; 32]) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
     /// Forgets all sessions of a grant.
     fn delete_of_grant(&self, grant: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>>;
+    /// Forgets the sessions of this grant, and of this user, that go beyond `kept`, those first that were not used for the
+    /// longest time; never those in `spare`. Says which.
+    fn trim(
+        &self,
+        user: Arc<str>,
+        grant: Arc<str>,
+        kept: Kept,
+        spare: Vec<[u8; 32]>,
+    ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>>;
     /// The present time in milliseconds since the Unix epoch, as the store's owner sees it.
     fn now(&self) -> i64;
 }

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::cage::probe::{self, Found};
 use crate::cage::{CageMode, CageUnavailable, Limits, Rung};
+use crate::observer::{NoObserver, Observer};
 use crate::process::{ExitReport, Process, ProcessRequest, SpawnError};
 use crate::profile::{ProfileProblem, WorkerProfile};
 
@@ -28,6 +29,7 @@ mod guard;
 pub(crate) mod handover;
 mod leader;
 mod live;
+mod overgrowth;
 mod plan;
 mod run_file;
 mod scrub;
@@ -61,6 +63,8 @@ pub struct SpawnConfig {
     pub highest_rung: Rung,
     /// Who serves the listeners of rung 3. Without, that rung is not tried.
     pub listeners: Option<Arc<dyn GatewayListeners>>,
+    /// Told of workers that had to be ended.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// Why no worker could ever be started with this profile and configuration.
@@ -111,6 +115,7 @@ struct Shared {
     plan: Plan,
     found: Found,
     listeners: Option<Arc<dyn GatewayListeners>>,
+    observer: Arc<dyn Observer>,
     runtime: tokio::runtime::Handle,
     live: Live,
     stop_grace: Duration,
@@ -145,6 +150,7 @@ impl Default for SpawnConfig {
             cage: CageMode::default(),
             highest_rung: Rung::Apart,
             listeners: None,
+            observer: Arc::new(NoObserver),
         }
     }
 }
@@ -176,16 +182,24 @@ impl Spawner {
             "workers will run on rung {} of the cage",
             found.rung.number(),
         );
+        let with_processes = found.rung < Rung::Sealed || plan.profile().may_fork;
         let shared = Shared {
             plan,
             found,
             listeners: config.listeners,
+            observer: config.observer,
             runtime,
             live: Live::new(),
             stop_grace: config.stop_grace,
             run_file,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        let shared = Arc::new(shared);
+        // Rung 0 is for finding out what a program does without a cage.
+        if shared.found.rung > Rung::None {
+            let watch = overgrowth::watch(Arc::downgrade(&shared), config.limits.tasks, with_processes);
+            shared.runtime.spawn(watch);
+        }
+        Ok(Self { shared })
     }
 
     /// Starts one worker. If the future is dropped, the worker that was being started is stopped.

@@ -16,7 +16,6 @@ use crate::desk::Desk;
 use crate::envelope::{Kind, Message};
 use crate::meta;
 use crate::observer::NoObserver;
-use crate::process::ProcessRequest;
 use crate::profile::WorkerEra;
 use crate::refusal::{Refusal, UNAVAILABLE};
 use crate::session::Session;
@@ -165,28 +164,7 @@ impl Workshop {
         })?;
         let access = self.issuer.open();
         let label: Arc<str> = format!("probe-{}", self.next_worker()).into();
-        let request =
-            ProcessRequest { url: access.url().to_owned(), token: access.token().to_owned(), label: label.to_string() };
-        let running = tokio::time::timeout(self.config.start_timeout, self.starter.start(request)).await;
-        let failed = || {
-            self.start_failed();
-            Refusal::unavailable(
-                "start_failed",
-                2,
-                "the MCP server behind this broker could not be started; try again later",
-            )
-        };
-        let running = match running {
-            Ok(Ok(running)) => running,
-            Ok(Err(error)) => {
-                tracing::warn!(worker.label = %label, error = %error, "worker could not be started");
-                if matches!(error, crate::process::SpawnError::Program { .. }) {
-                    self.breaker.failed(Instant::now());
-                }
-                return Err(failed());
-            }
-            Err(_) => return Err(failed()),
-        };
+        let running = self.launch(&label, &*access).await?;
         let desk: Weak<dyn Desk> = Weak::<Session>::new();
         let parts = Parts {
             label,

@@ -170,6 +170,7 @@ impl Supervisor {
             return Err(refusal);
         }
         self.shop.observer.session_created();
+        self.forget_unused(who, session.key()).await;
         let body: Bytes = greeting.with_id(client_id.as_bytes(), None);
         Ok(Reply { session_id: Some(id), ..Reply::json(body) })
     }
@@ -189,6 +190,7 @@ impl Supervisor {
             awake_sessions: sessions.iter().filter(|session| session.seat().running().is_some()).count(),
             streams: self.shop.tally.streams(),
             workers: self.shop.workers(),
+            warm_workers: self.shop.warm.idle(),
             calls: self.shop.tally.calls(),
             starts: self.shop.starts.load(Ordering::Relaxed),
             failed_starts: self.shop.failed_starts.load(Ordering::Relaxed),

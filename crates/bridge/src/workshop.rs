@@ -6,20 +6,23 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::access::AccessIssuer;
+use crate::access::{AccessIssuer, WorkerAccess};
 use crate::breaker::Breaker;
 use crate::config::BridgeConfig;
 use crate::observer::Observer;
+use crate::process::{ProcessRequest, SpawnError};
 use crate::program::Programs;
 use crate::refusal::Refusal;
 use crate::request_state::StateVault;
 use crate::seat::Seat;
 use crate::speech::Verdicts;
-use crate::starter::StartWorker;
+use crate::starter::{RunningWorker, StartWorker};
 use crate::tally::Tally;
 use crate::tools::ToolDesk;
+use crate::warm::WarmPool;
 
 /// How often room is looked for before a start is refused.
 const ATTEMPTS: usize = 4;
@@ -34,6 +37,7 @@ pub(crate) struct Workshop {
     pub(crate) verdicts: Verdicts,
     pub(crate) programs: Programs,
     pub(crate) vault: StateVault,
+    pub(crate) warm: WarmPool,
     pub(crate) tools: Arc<ToolDesk>,
     /// Bounds how many are starting at one time.
     pub(crate) starting: Semaphore,
@@ -85,6 +89,7 @@ impl Workshop {
             verdicts: Verdicts::default(),
             programs: Programs::default(),
             vault: StateVault::new(),
+            warm: WarmPool::default(),
             tasks: TaskTracker::new(),
             starts: AtomicU64::new(0),
             failed_starts: AtomicU64::new(0),
@@ -141,6 +146,7 @@ impl Workshop {
     /// No worker is started any more.
     pub(crate) fn close(&self) {
         self.roster.lock().closed = true;
+        self.end_warm_workers();
     }
 
     /// All seats that have a worker.
@@ -151,6 +157,26 @@ impl Workshop {
 
     pub(crate) fn workers(&self) -> usize {
         self.roster.lock().places.len()
+    }
+
+    /// Starts a process with this access. A failure is counted, and held against the program if the program caused it.
+    pub(crate) async fn launch(&self, label: &str, access: &dyn WorkerAccess) -> Result<RunningWorker, Refusal> {
+        let request =
+            ProcessRequest { url: access.url().to_owned(), token: access.token().to_owned(), label: label.to_owned() };
+        match timeout(self.config.start_timeout, self.starter.start(request)).await {
+            Ok(Ok(running)) => return Ok(running),
+            Ok(Err(error)) => {
+                // A machine that is out of processes, or a broker that stops, says nothing about the program.
+                if matches!(error, SpawnError::Program { .. }) {
+                    self.breaker.failed(Instant::now());
+                }
+                tracing::warn!(worker.label = %label, error = %error, "worker could not be started");
+            }
+            Err(_) => tracing::warn!(worker.label = %label, "starting a worker process took too long"),
+        }
+        self.start_failed();
+        let message = "the MCP server behind this broker could not be started; try again later";
+        Err(Refusal::unavailable("start_failed", 2, message))
     }
 
     /// Tells workers apart in the log.
@@ -181,5 +207,6 @@ fn longest_idle(seats: &[(Arc<str>, Weak<Seat>)], of: impl Fn(&Arc<str>) -> bool
 impl Drop for Place {
     fn drop(&mut self) {
         self.shop.roster.lock().places.remove(&self.number);
+        self.shop.warm.look();
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bridge::bridge::Bridge;
 use forgejo::credentials::Credentials;
 use forgejo::oauth_client::OAuthClient;
+use forgejo::repositories::Repositories;
+use oauth::authorize::AuthorizationRequest;
 use oauth::clock::Clock;
 use oauth::grant::{Grant, GrantLimits};
 use oauth::metadata::{AuthorizationServerMetadata, ClientKinds, ProtectedResourceMetadata};
@@ -29,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
 use crate::readiness::Readiness;
+use crate::shelf::Shelf;
 
 pub(crate) mod build;
 mod follow;
@@ -52,6 +55,10 @@ pub(crate) struct App {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) upstream: OAuthClient,
     pub(crate) credentials: Credentials,
+    /// What users can see at Forgejo, asked with their own credentials.
+    pub(crate) repositories: Repositories,
+    /// Names of repositories that were shown lately, by user and id.
+    pub(crate) repository_names: Arc<Shelf<String>>,
     pub(crate) bridge: Bridge,
     pub(crate) bearers: Bearers,
     pub(crate) grants: LiveGrants,
@@ -63,6 +70,8 @@ pub(crate) struct App {
     pub(crate) examination: Arc<Examination>,
     /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.
     changing: Arc<tokio::sync::Mutex<()>>,
+    /// Held by a user's change of a grant from reading what it is to writing what it becomes, so that no change undoes another.
+    pub(crate) account_changes: Arc<tokio::sync::Mutex<()>>,
     /// Grants used since the last time uses were written down.
     uses: Arc<Mutex<Vec<Arc<LiveGrant>>>>,
 }
@@ -116,6 +125,14 @@ impl Site {
             forgejo_host: forgejo_host.to_owned(),
         }
     }
+
+    /// The address at the client that answers its request with these parameters, `state` and `iss` (RFC 6749 §4.1.2, RFC 9207).
+    pub(crate) fn answer(&self, request: &AuthorizationRequest, parameters: &[(&str, &str)]) -> String {
+        let mut pairs = parameters.to_vec();
+        pairs.extend(request.state.as_deref().map(|state| ("state", state)));
+        pairs.push(("iss", self.issuer.as_str()));
+        request.redirect_uri.with_query(&pairs)
+    }
 }
 
 // === impl App ===
@@ -138,7 +155,6 @@ impl App {
 
     /// Gives a live grant another scope and other limits, with effect on its next request at the gateway; tells its clients that lists have
     /// changed. Nothing happens if the grant has ended.
-    #[expect(dead_code, reason = "the first caller is the account page; remove this line with it")]
     pub(crate) async fn change_grant(
         &self,
         grant: &Grant,

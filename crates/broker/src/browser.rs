@@ -1,12 +1,14 @@
-//! The cookies that bind a login to one browser.
+//! The cookies that bind a login to one browser, and what tells a form of ours from one that another site sent.
 //!
-//! Two of them: one that the consent page needs, and one per login under way, set by the consent itself. Both are `__Host-` cookies, so no
-//! neighbour on a sibling domain can plant them (oauth.md §6 rules 3 and 5). Over plain http on loopback, where browsers and test clients
+//! One that the forms need which come before a login, one per login under way, set when it begins, one per choice of repositories under way,
+//! and that of the account page. All are `__Host-` cookies, so no neighbour on a sibling domain can plant them (oauth.md §6 rules 3 and 5).
+//! None is `SameSite=Strict`, because browsers come back from Forgejo by a redirect across sites. Over plain http on loopback, where browsers and test clients
 //! disagree about `Secure`, the prefix is left out.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use cookie::{Cookie, SameSite};
 use oauth::token::{PlainToken, TokenHash};
+use store::authorizations::Purpose;
 use subtle::ConstantTimeEq as _;
 
 /// How cookies are named and flagged under this public URL.
@@ -23,14 +25,28 @@ impl Cookies {
         Self { secure: issuer.starts_with("https://") }
     }
 
-    /// The cookie that a consent form is bound to.
+    /// The cookie that the forms before a login are bound to: the consent form, and that of the account page.
     pub(crate) fn consent(self) -> String {
         self.named("fjb_consent")
     }
 
-    /// The cookie of one login under way. Named after the state, so that two tabs do not take each other's.
-    pub(crate) fn login(self, state: &TokenHash) -> String {
-        self.named(&format!("fjb_login_{}", hex::encode(&state.as_bytes()[..8])))
+    /// The cookie of one login under way. Named after its purpose and state, so that two tabs do not take each other's.
+    pub(crate) fn login(self, purpose: Purpose, state: &TokenHash) -> String {
+        let kind = match purpose {
+            Purpose::Authorize => "login",
+            Purpose::Account => "entry",
+        };
+        self.named(&format!("fjb_{kind}_{}", hex::encode(&state.as_bytes()[..8])))
+    }
+
+    /// The cookie of one choice of repositories under way, by the choice's id.
+    pub(crate) fn selection(self, id: &str) -> String {
+        self.named(&format!("fjb_choice_{id}"))
+    }
+
+    /// The cookie of a browser that is logged in to the account page.
+    pub(crate) fn account(self) -> String {
+        self.named("fjb_account")
     }
 
     /// The value of a cookie, if the browser sent one of that name.
@@ -62,6 +78,13 @@ impl Cookies {
     }
 }
 
+/// Whether a form was sent by a page of ours, as far as the browser says: Sec-Fetch-Site where it sends it, then Origin. The CSRF token is
+/// judged in any case.
+pub(crate) fn is_from_us(headers: &HeaderMap, issuer: &str) -> bool {
+    let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value.as_bytes() == wanted.as_bytes());
+    is("sec-fetch-site", "same-origin") && is("origin", issuer)
+}
+
 /// The CSRF token of the forms that a browser with this cookie is shown.
 pub(crate) fn csrf_token(cookie: &PlainToken) -> String {
     hex::encode(TokenHash::of(&format!("csrf token of {}", cookie.expose())).as_bytes())
@@ -91,7 +114,26 @@ mod tests {
     #[test]
     fn two_logins_in_one_browser_have_cookies_of_their_own() {
         let cookies = Cookies::of_issuer("https://mcp.example.org");
-        assert_ne!(cookies.login(&TokenHash::of("a")), cookies.login(&TokenHash::of("b")));
+        let (one, other) = (TokenHash::of("a"), TokenHash::of("b"));
+        assert_ne!(cookies.login(Purpose::Authorize, &one), cookies.login(Purpose::Authorize, &other));
+        assert_ne!(cookies.login(Purpose::Authorize, &one), cookies.login(Purpose::Account, &one));
+    }
+
+    #[test]
+    fn a_form_counts_as_ours_unless_the_browser_says_otherwise() {
+        let issuer = "https://mcp.example.org";
+        let judge = |pairs: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for &(name, value) in pairs {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            is_from_us(&headers, issuer)
+        };
+        assert!(judge(&[]) && judge(&[("origin", issuer), ("sec-fetch-site", "same-origin")]));
+        assert!(!judge(&[("origin", "https://evil.example")]) && !judge(&[("origin", "null")]));
+        assert!(
+            !judge(&[("origin", issuer), ("sec-fetch-site", "same-site")]) && !judge(&[("sec-fetch-site", "none")])
+        );
     }
 
     #[test]

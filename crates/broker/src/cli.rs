@@ -14,6 +14,7 @@ mod backup;
 mod config;
 mod doctor;
 mod exit;
+mod forgejo_app;
 mod healthcheck;
 mod keys;
 mod launcher;
@@ -50,6 +51,11 @@ enum Command {
     Healthcheck(healthcheck::Arguments),
     /// Look for everything that is easily got wrong, and say what to do: exit 0 if nothing fails, else 1
     Doctor(doctor::Arguments),
+    /// Make the broker's OAuth2 application in Forgejo
+    ForgejoApp {
+        #[command(subcommand)]
+        command: forgejo_app::Command,
+    },
     /// Print version, revision and build date
     Version,
     /// Print the effective configuration, secrets masked, and where each value came from
@@ -110,6 +116,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Serve { settings }) => serve::run(&settings),
         Some(Command::Healthcheck(arguments)) => healthcheck::run(&arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
+        Some(Command::ForgejoApp { command }) => forgejo_app::run(&command),
         Some(Command::Version) => version::run(),
         Some(Command::Config { reference: true, .. }) => print(&crate::config::reference()),
         Some(Command::Config { reference: false, settings }) => config::run(&settings),

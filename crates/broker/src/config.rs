@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bridge::cage::Rung;
 use bridge::profile::WorkerEra;
 use bridge::tools::{Pattern, Selector};
 use ipnet::IpNet;
@@ -16,6 +17,7 @@ use secrecy::SecretString;
 use crate::rate_limit::Rate;
 
 mod build;
+mod capacity;
 mod clients;
 pub(crate) mod duration;
 mod file;
@@ -38,10 +40,11 @@ mod tests;
 mod tools;
 mod worker;
 
+pub use capacity::{Bound, Capacity};
 pub use flags::FlagValues;
 pub use hosts::AllowedHost;
 pub(crate) use load::changed_settings;
-pub use load::{Loaded, listen_address, load, store_path};
+pub use load::{Addresses, Loaded, addresses, listen_address, load, store_path};
 pub use problem::{Problem, Problems};
 pub use public_url::{BaseUrl, PublicUrl};
 pub use raw::Environment;
@@ -142,6 +145,8 @@ pub struct WorkerConfig {
     pub era: Option<WorkerEra>,
     /// How workers are confined.
     pub cage: CageMode,
+    /// No higher rung than this is tried.
+    pub highest_rung: Rung,
     /// Added to the profile's paths.
     pub allowed_paths: Vec<PathBuf>,
     /// Whether workers may start processes, if the profile does not say so already.
@@ -260,12 +265,18 @@ pub struct RateConfig {
 }
 
 /// Caps on sessions and calls.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SessionConfig {
+    /// What the system lets this process have.
+    pub capacity: Capacity,
     /// Live sessions at once.
     pub max_sessions: usize,
     /// Live sessions of one user at once.
     pub max_sessions_per_user: usize,
+    /// Workers that wait for their first user.
+    pub warm_workers: usize,
+    /// Stored sessions of one connection; of a user four times as many.
+    pub max_stored_sessions: usize,
     /// After how long without a call a worker is stopped.
     pub idle_timeout: Duration,
     /// After how long without a request a stored session is forgotten.

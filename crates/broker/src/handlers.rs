@@ -1,5 +1,7 @@
 //! One endpoint, one file: the request it takes, its `RouteError`, and what it does.
 
+pub(crate) mod absent;
+pub(crate) mod account;
 pub(crate) mod authorize;
 pub(crate) mod callback;
 pub(crate) mod consent;
@@ -10,5 +12,6 @@ pub(crate) mod mcp;
 pub(crate) mod oauth_error;
 pub(crate) mod ready;
 pub(crate) mod register;
+pub(crate) mod repositories;
 pub(crate) mod revoke;
 pub(crate) mod token;

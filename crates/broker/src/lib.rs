@@ -4,11 +4,13 @@
 //! route in `bridge` → `store` or worker → response. [`cli`] and [`config`] come before all of it, [`pages`] is what browsers see.
 #![forbid(unsafe_code)]
 
+mod account;
 pub mod app;
 mod audit;
 mod bearer;
 mod browser;
 pub mod build_info;
+mod choosing;
 pub mod cli;
 mod clients;
 pub mod config;
@@ -17,6 +19,7 @@ mod examination;
 mod fetch;
 mod gateway_events;
 mod handlers;
+mod instance;
 mod live_grants;
 mod login;
 pub(crate) mod metrics;

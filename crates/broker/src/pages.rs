@@ -15,33 +15,49 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
+mod account;
+mod activity;
+mod connection;
 mod consent;
 mod destination;
 mod display_name;
+mod entry;
 mod error;
 mod landing;
 mod link;
 mod message;
+mod moment;
 pub mod recipes;
+mod repositories;
 #[cfg(test)]
 mod tests;
 
+pub use account::AccountPage;
+pub use activity::{ActivityPage, Happening};
+pub use connection::{ConnectionPage, ConnectionShown};
 pub use consent::{ClientShown, ConsentPage};
 pub use destination::Destination;
 pub use display_name::display_name;
 pub(crate) use display_name::is_deceptive;
+pub use entry::EntryPage;
 pub use error::ErrorPage;
 pub use landing::LandingPage;
 pub use link::NamedLink;
 pub use message::MessagePage;
+pub use moment::Moment;
+pub use repositories::{Occasion, RepositoriesPage, RepositoryShown};
 
 /// The style sheet of every page.
 const STYLE: &str = include_str!("../templates/style.css");
 
-/// Whether a page has a form whose answer may be a redirect to anywhere.
+/// Where the forms of a page lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Forms {
+    /// There are none.
     None,
+    /// Back to us, and no further.
+    Own,
+    /// To us, and from there by redirect to anywhere.
     Redirecting,
 }
 
@@ -62,6 +78,7 @@ fn respond(status: StatusCode, page: &impl Template, forms: Forms) -> Response {
     };
     let policy = match forms {
         Forms::None => format!("{}; form-action 'none'", *POLICY),
+        Forms::Own => format!("{}; form-action 'self'", *POLICY),
         Forms::Redirecting => POLICY.clone(),
     };
     let mut response = (status, Html(html)).into_response();

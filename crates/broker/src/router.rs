@@ -8,7 +8,9 @@ use oauth::random::NoRandomness;
 
 use crate::app::{App, RateLimits};
 use crate::config::HttpConfig;
-use crate::handlers::{authorize, callback, discovery, health, landing, mcp, ready, register, revoke, token};
+use crate::handlers::{
+    absent, account, authorize, callback, discovery, health, landing, mcp, ready, register, repositories, revoke, token,
+};
 use crate::metrics;
 use crate::middleware::{self, HostGuard, Identify, Shape, TrustedProxies, limit_rate};
 
@@ -29,6 +31,7 @@ pub(crate) fn build(app: Arc<App>, http: &HttpConfig) -> Result<Router, NoRandom
         .merge(middleware::around_pages(pages))
         // `fjmcp-broker doctor`, with a proof that it has the operator's keys.
         .merge(examination.routes())
+        .fallback(absent::any)
         .with_state(app);
     let proxies = TrustedProxies::new(&http.trusted_proxies);
     let router = middleware::around(router, Identify::new(proxies, u64::from_ne_bytes(seed)));
@@ -71,6 +74,14 @@ fn page_routes(limits: &RateLimits) -> Router<Arc<App>> {
         .route("/oauth/authorize", limited(get(authorize::get).post(authorize::post)))
         .route("/authorize", limited(get(authorize::get)))
         .route("/oauth/callback", limited(get(callback::get)))
+        .route("/oauth/repositories/{id}", limited(get(repositories::get).post(repositories::post)))
+        .route("/account", limited(get(account::get)))
+        .route("/account/login", limited(post(account::login::post)))
+        .route("/account/logout", limited(post(account::logout::post)))
+        .route("/account/end", limited(post(account::end_all)))
+        .route("/account/activity", limited(get(account::activity::get)))
+        .route("/account/connections/{id}", limited(get(account::connection::get).post(account::connection::post)))
+        .route("/account/repositories/{id}", limited(get(account::repositories::get).post(account::repositories::post)))
         .route("/", get(landing::get))
         .route("/healthz", get(health::get))
         .route("/readyz", get(ready::get))

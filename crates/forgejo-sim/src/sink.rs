@@ -2,7 +2,14 @@
 //!
 //! Release assets may point anywhere; a token that arrives here has leaked.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -23,6 +30,7 @@ type Seen = Arc<Mutex<Vec<Vec<(String, String)>>>>;
 pub struct Sink {
     address: SocketAddr,
     seen: Seen,
+    connections: Arc<AtomicUsize>,
     stop: CancellationToken,
 }
 
@@ -32,8 +40,14 @@ impl Sink {
     /// Listens, for instance on `127.0.0.2:0`: another host, in the eyes of a client.
     pub async fn start(listen: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
-        let sink = Self { address: listener.local_addr()?, seen: Arc::default(), stop: CancellationToken::new() };
+        let sink = Self {
+            address: listener.local_addr()?,
+            seen: Arc::default(),
+            connections: Arc::default(),
+            stop: CancellationToken::new(),
+        };
         let (seen, stop) = (Arc::clone(&sink.seen), sink.stop.clone());
+        let connections = Arc::clone(&sink.connections);
         tokio::spawn(async move {
             loop {
                 let accepted = tokio::select! {
@@ -41,6 +55,7 @@ impl Sink {
                     accepted = listener.accept() => accepted,
                 };
                 let Ok((stream, _)) = accepted else { continue };
+                connections.fetch_add(1, Ordering::Relaxed);
                 let (seen, stop) = (Arc::clone(&seen), stop.clone());
                 tokio::spawn(async move {
                     let service = service_fn(move |request| note(Arc::clone(&seen), request));
@@ -59,6 +74,12 @@ impl Sink {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many connections came, with a request or without.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// How many requests came.

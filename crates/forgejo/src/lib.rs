@@ -9,5 +9,6 @@ pub mod credentials;
 mod fake_forgejo;
 pub mod gateway;
 pub mod oauth_client;
+pub mod repositories;
 pub mod scope;
 pub mod token_source;

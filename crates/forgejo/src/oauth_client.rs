@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod answer;
+mod applications;
 mod config;
 mod display_text;
 mod errors;
@@ -29,6 +30,8 @@ mod token_hints;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::{Answer, bearer};
+pub use applications::{Applications, ApplicationsError, CreatedApplication, KnownApplication, Owner};
 pub use config::{ConfigError, ForgejoConfig, UrlProblem};
 pub use display_text::for_display;
 pub use errors::{

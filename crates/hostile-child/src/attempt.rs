@@ -65,7 +65,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// Everything that is tried, in this order: a key, and what it is for people.
-pub const ATTEMPTS: [(&str, &str); 37] = [
+pub const ATTEMPTS: [(&str, &str); 36] = [
     ("gateway", "reach the gateway (the control: always possible)"),
     ("read-store", "read the broker's store"),
     ("write-store", "write into it"),
@@ -99,7 +99,6 @@ pub const ATTEMPTS: [(&str, &str); 37] = [
     ("namespace", "make a user namespace"),
     ("fork", "start a process"),
     ("fork-bomb", "start processes without end (stops at 300)"),
-    ("threads", "start threads without end (stops at 600)"),
     ("memory", "take memory without end (stops at 2 GiB)"),
     ("descriptors", "open descriptors without end (stops at 4096)"),
     ("exec", "run a program of the system in its own place"),
@@ -141,7 +140,6 @@ fn function(key: &str) -> Option<Try> {
         "namespace" => kernel::namespace,
         "fork" => kernel::fork,
         "fork-bomb" => kernel::fork_bomb,
-        "threads" => kernel::threads,
         "memory" => kernel::memory,
         "descriptors" => kernel::descriptors,
         "exec" => kernel::exec,
@@ -179,7 +177,7 @@ pub(crate) fn one(again: &[OsString], key: &str) -> io::Result<()> {
     say(key, attempt(&Context { targets: &targets, again }))
 }
 
-fn say(key: &str, result: io::Result<String>) -> io::Result<()> {
+pub(crate) fn say(key: &str, result: io::Result<String>) -> io::Result<()> {
     let (outcome, detail) = match result {
         Ok(detail) => (Outcome::Open, detail),
         Err(error) => (Outcome::Refused, error.to_string()),

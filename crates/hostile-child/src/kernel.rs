@@ -1,15 +1,16 @@
 //! The kernel's other doors, and its stock of processes, memory and descriptors.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
 
-use crate::attempt::Context;
+use crate::attempt::{Context, say};
+use crate::escapes::wait;
 
 const PROCESSES: usize = 300;
 const THREADS: usize = 600;
@@ -37,7 +38,7 @@ pub(crate) fn namespace(_: &Context<'_>) -> io::Result<String> {
 }
 
 pub(crate) fn fork(context: &Context<'_>) -> io::Result<String> {
-    end(start(context)?)?;
+    end(start(context.again)?)?;
     Ok("started and ended".to_owned())
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn fork_bomb(context: &Context<'_>) -> io::Result<String> {
     let mut children = Vec::new();
     let mut stopped = None;
     while children.len() < PROCESSES && stopped.is_none() {
-        match start(context) {
+        match start(context.again) {
             Ok(child) => children.push(child),
             Err(error) => stopped = Some(error),
         }
@@ -57,26 +58,38 @@ pub(crate) fn fork_bomb(context: &Context<'_>) -> io::Result<String> {
     stopped.map_or_else(|| Ok(format!("{count} processes")), |error| Err(after(count, "processes", &error)))
 }
 
-pub(crate) fn threads(_: &Context<'_>) -> io::Result<String> {
-    let mut waiting = Vec::new();
-    let mut stopped = None;
-    while waiting.len() < THREADS && stopped.is_none() {
-        let (go, going) = channel::<()>();
-        let wait = move || {
-            // Ends when the sender is dropped.
-            let _ = going.recv();
+/// Takes as many threads as it gets, tells how many, and keeps them until it is ended.
+pub(crate) fn hold_threads() -> io::Result<()> {
+    let (mut count, mut stopped) = (0, None);
+    while count < THREADS && stopped.is_none() {
+        let wait = || loop {
+            thread::park();
         };
         match thread::Builder::new().stack_size(THREAD_STACK).spawn(wait) {
-            Ok(thread) => waiting.push((go, thread)),
+            Ok(_) => count += 1,
             Err(error) => stopped = Some(error),
         }
     }
-    let count = waiting.len();
-    for (go, thread) in waiting {
-        drop(go);
-        thread.join().map_err(|_| io::Error::other("a thread panicked"))?;
+    let result = stopped.map_or_else(|| Ok(format!("{count} threads")), |error| Err(after(count, "threads", &error)));
+    say("threads", result)?;
+    wait()
+}
+
+/// The same with processes.
+pub(crate) fn hold_processes(again: &[OsString]) -> io::Result<()> {
+    let mut children = Vec::new();
+    let mut stopped = None;
+    while children.len() < PROCESSES && stopped.is_none() {
+        match start(again) {
+            Ok(child) => children.push(child),
+            Err(error) => stopped = Some(error),
+        }
     }
-    stopped.map_or_else(|| Ok(format!("{count} threads")), |error| Err(after(count, "threads", &error)))
+    let count = children.len();
+    let result =
+        stopped.map_or_else(|| Ok(format!("{count} processes")), |error| Err(after(count, "processes", &error)));
+    say("fork-bomb-may-fork", result)?;
+    wait()
 }
 
 pub(crate) fn memory(_: &Context<'_>) -> io::Result<String> {
@@ -109,8 +122,8 @@ pub(crate) fn exec(_: &Context<'_>) -> io::Result<String> {
 }
 
 /// This very program, which it may execute, so that nothing but the new process can be what is refused.
-fn start(context: &Context<'_>) -> io::Result<Child> {
-    let (program, args) = context.again.split_first().ok_or_else(|| io::Error::other("nothing to start"))?;
+fn start(again: &[OsString]) -> io::Result<Child> {
+    let (program, args) = again.split_first().ok_or_else(|| io::Error::other("nothing to start"))?;
     Command::new(program).args(args).arg("wait").stdin(Stdio::piped()).stdout(Stdio::inherit()).spawn()
 }
 

@@ -23,6 +23,7 @@ pub use attempt::{ATTEMPTS, Outcome, Report, Targets};
 ///
 /// - `attempts TARGETS` tries everything; TARGETS is [`Targets`] as JSON
 /// - `attempt KEY` tries one thing that needs no targets
+/// - `hold threads` and `hold processes` take as many as they get, tell how many, and keep them until stdin ends
 /// - `wait` does nothing until its stdin ends
 /// - `endless-line` answers nothing and prints without end once it has read a line
 /// - `stubborn PID` leaves its group for that of process PID if it can, ignores SIGTERM and the end of its stdin
@@ -35,6 +36,8 @@ pub fn run(again: &[OsString], args: &[String]) -> ExitCode {
     let done = match words[..] {
         ["attempts", targets] => attempt::all(again, targets),
         ["attempt", key] => attempt::one(again, key),
+        ["hold", "threads"] => kernel::hold_threads(),
+        ["hold", "processes"] => kernel::hold_processes(again),
         ["wait"] => escapes::wait(),
         ["endless-line"] => escapes::endless_line(),
         ["stubborn", process] => escapes::stubborn(process),

@@ -173,8 +173,8 @@ pub(crate) fn read_client(row: &Row) -> Result<Client, StoreError> {
     let kind: &str = row.try_get("kind")?;
     let metadata: &str = row.try_get("metadata")?;
     Ok(Client {
-        kind: of_column(kind).ok_or_else(|| corrupt("kind"))?,
-        metadata: serde_json::from_str(metadata).map_err(|_| corrupt("metadata"))?,
+        kind: kind_of_column(kind).ok_or_else(|| corrupt("kind"))?,
+        metadata: metadata_of_column(metadata).ok_or_else(|| corrupt("metadata"))?,
         created_at: time(row, "created_at")?,
         last_used_at: time(row, "last_used_at")?,
         authorized: row.try_get("authorized")?,
@@ -194,7 +194,13 @@ fn column(kind: ClientKind) -> &'static str {
     }
 }
 
-fn of_column(text: &str) -> Option<ClientKind> {
+/// Reads the `metadata` column.
+pub(crate) fn metadata_of_column(text: &str) -> Option<ClientMetadata> {
+    serde_json::from_str(text).ok()
+}
+
+/// Reads the `kind` column.
+pub(crate) fn kind_of_column(text: &str) -> Option<ClientKind> {
     [ClientKind::Static, ClientKind::MetadataDocument, ClientKind::Dynamic]
         .into_iter()
         .find(|&kind| column(kind) == text)

@@ -9,12 +9,14 @@
 //! two differ.
 #![forbid(unsafe_code)]
 
+pub mod account_sessions;
 pub mod administration;
 pub mod audit;
 pub mod authorizations;
 pub mod client_assertions;
 pub mod clients;
 pub mod codes;
+pub mod connections;
 pub mod copies;
 pub mod credentials;
 mod database;
@@ -27,6 +29,7 @@ pub mod logins;
 mod migrations;
 pub mod revocations;
 pub mod seal;
+pub mod selections;
 pub mod sessions;
 pub mod store;
 pub mod sweep;

@@ -8,6 +8,7 @@ use oauth::scope::ScopeSet;
 use oauth::token::TokenHash;
 use sqlx::Row as _;
 
+use crate::account_sessions::end_of_user;
 use crate::credentials::{NewCredential, SealedPair};
 use crate::database::{Connection, Row};
 use crate::error::StoreError;
@@ -53,6 +54,8 @@ pub struct NewGrant<'a> {
     pub client: &'a ClientId,
     /// What.
     pub scope: ScopeSet,
+    /// What the client had asked for: the most that the user can give it later.
+    pub asked: ScopeSet,
     /// What the user took away.
     pub limits: &'a GrantLimits,
     /// The canonical resource.
@@ -94,7 +97,7 @@ impl Store {
     /// Writes user, credential, grant and code of a completed authorization.
     ///
     /// There is one row per (issuer, sub). A known user's credential is replaced, revived, and its lease cleared. If Forgejo's grant
-    /// id is another than the stored one, all his earlier grants end.
+    /// id is another than the stored one, all his earlier grants and his sessions at the account page end.
     ///
     /// # Errors
     /// [`StoreError::ClientGone`] if the client's registration was removed meanwhile; nothing is written then.
@@ -102,26 +105,7 @@ impl Store {
         let now = login.upstream.now;
         let mut tx = self.begin().await?;
         let completed = self.enter(&mut tx, &login.upstream).await?;
-        let authorized = sqlx::query("UPDATE clients SET authorized = $2, last_used_at = $3 WHERE id = $1")
-            .bind(login.grant.client.as_str())
-            .bind(true)
-            .bind(now.0)
-            .execute(&mut *tx)
-            .await?;
-        if authorized.rows_affected() == 0 {
-            return Err(StoreError::ClientGone(login.grant.client.clone()));
-        }
-        insert_grant(&mut tx, &completed.user, &login.grant, now).await?;
-        sqlx::query(
-            "INSERT INTO codes (hash, grant_id, code_challenge, redirect_uri, expires_at) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(login.code.hash.as_bytes().as_slice())
-        .bind(login.grant.id.as_str())
-        .bind(login.code.code_challenge.as_str())
-        .bind(login.code.redirect_uri)
-        .bind(login.code.expires_at.0)
-        .execute(&mut *tx)
-        .await?;
+        authorize(&mut tx, &completed.user, &login.grant, &login.code, now).await?;
         tx.commit().await?;
         Ok(completed)
     }
@@ -245,6 +229,37 @@ impl TryFrom<&Row> for KnownUser {
     }
 }
 
+/// Writes a grant and its code within the caller's transaction.
+pub(crate) async fn authorize(
+    tx: &mut Connection,
+    user: &UserId,
+    grant: &NewGrant<'_>,
+    code: &NewCode<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let authorized = sqlx::query("UPDATE clients SET authorized = $2, last_used_at = $3 WHERE id = $1")
+        .bind(grant.client.as_str())
+        .bind(true)
+        .bind(now.0)
+        .execute(&mut *tx)
+        .await?;
+    if authorized.rows_affected() == 0 {
+        return Err(StoreError::ClientGone(grant.client.clone()));
+    }
+    insert_grant(tx, user, grant, now).await?;
+    sqlx::query(
+        "INSERT INTO codes (hash, grant_id, code_challenge, redirect_uri, expires_at) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(code.hash.as_bytes().as_slice())
+    .bind(grant.id.as_str())
+    .bind(code.code_challenge.as_str())
+    .bind(code.redirect_uri)
+    .bind(code.expires_at.0)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 async fn insert_grant(
     tx: &mut Connection,
     user: &UserId,
@@ -253,8 +268,8 @@ async fn insert_grant(
 ) -> Result<(), StoreError> {
     let limits = serde_json::to_string(grant.limits).map_err(|error| sqlx::Error::Encode(error.into()))?;
     sqlx::query(
-        "INSERT INTO grants (id, user_id, client_id, scope, limits, resource, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO grants (id, user_id, client_id, scope, limits, resource, created_at, asked) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(grant.id.as_str())
     .bind(user.as_str())
@@ -263,6 +278,7 @@ async fn insert_grant(
     .bind(limits)
     .bind(grant.resource)
     .bind(now.0)
+    .bind(grant.asked.to_string())
     .execute(tx)
     .await?;
     Ok(())
@@ -279,6 +295,7 @@ async fn end_grants(tx: &mut Connection, user: &UserId, now: Timestamp) -> Resul
         revoke(tx, &grant, now).await?;
         ended.push(grant);
     }
+    end_of_user(tx, user).await?;
     Ok(ended)
 }
 

@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "client_assertions", include_str!("../migrations/sqlite/0002_client_assertions.sql")),
     (3, "grant_changed", include_str!("../migrations/sqlite/0003_grant_changed.sql")),
+    (4, "account", include_str!("../migrations/sqlite/0004_account.sql")),
     (5, "entry_and_audit", include_str!("../migrations/sqlite/0005_entry_and_audit.sql")),
     (6, "ended_sessions", include_str!("../migrations/sqlite/0006_ended_sessions.sql")),
 ];

@@ -117,6 +117,39 @@ impl Store {
         Ok(gone.await?.rows_affected())
     }
 
+    /// Forgets the sessions of a grant beyond `of_grant` and of a user beyond `of_user`, those used last the longest ago first, but none
+    /// in `spare`; says which.
+    pub async fn trim_sessions(
+        &self,
+        user: &UserId,
+        grant: &GrantId,
+        of_user: usize,
+        of_grant: usize,
+        spare: &[[u8; 32]],
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        let grants = "SELECT id_hash FROM sessions WHERE grant_id = $1 ORDER BY last_seen, created_at";
+        let users = "SELECT s.id_hash FROM sessions s JOIN grants g ON g.id = s.grant_id WHERE g.user_id = $1 \
+                     ORDER BY s.last_seen, s.created_at";
+        let mut forgotten = Vec::new();
+        for (query, owner, kept) in [(grants, grant.as_str(), of_grant), (users, user.as_str(), of_user)] {
+            let rows = sqlx::query(query).bind(owner).fetch_all(self.read()).await?;
+            let surplus = rows.len().saturating_sub(kept);
+            let mut gone = 0;
+            for row in rows.iter().take_while(|_| surplus > 0) {
+                let id_hash = hash(row, TABLE, "id_hash")?;
+                if !spare.contains(&id_hash) {
+                    self.delete_session(&id_hash).await?;
+                    forgotten.push(id_hash);
+                    gone += 1;
+                }
+                if gone == surplus {
+                    break;
+                }
+            }
+        }
+        Ok(forgotten)
+    }
+
     /// How many sessions are stored.
     pub async fn session_count(&self) -> Result<u64, StoreError> {
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM sessions").fetch_one(self.read()).await?;

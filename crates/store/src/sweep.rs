@@ -33,6 +33,10 @@ pub struct Retention {
 pub struct Swept {
     /// Logins that never came back.
     pub authorizations: u64,
+    /// Choices of repositories that were never finished.
+    pub selections: u64,
+    /// Sessions at the account page.
+    pub account_sessions: u64,
     /// Codes.
     pub codes: u64,
     /// Access tokens.
@@ -62,6 +66,8 @@ impl Store {
     pub async fn sweep(&self, now: Timestamp, retention: &Retention) -> Result<Swept, StoreError> {
         let successors = self.erase_expired_successors(now.minus(retention.successor)).await?;
         let authorizations = self.delete("DELETE FROM authorizations WHERE expires_at < $1", now).await?;
+        let selections = self.delete("DELETE FROM selections WHERE expires_at < $1", now).await?;
+        let account_sessions = self.delete("DELETE FROM account_sessions WHERE expires_at <= $1", now).await?;
         let unspent = self.delete("DELETE FROM codes WHERE used_at IS NULL AND expires_at < $1", now).await?;
         let spent = self.delete("DELETE FROM codes WHERE expires_at < $1", now.minus(retention.spent_code)).await?;
         let access_tokens = self.delete("DELETE FROM access_tokens WHERE expires_at < $1", now).await?;
@@ -86,6 +92,8 @@ impl Store {
         let audit_events = self.delete("DELETE FROM audit_events WHERE at < $1", now.minus(retention.audit)).await?;
         Ok(Swept {
             authorizations,
+            selections,
+            account_sessions,
             codes: unspent + spent,
             access_tokens,
             refresh_tokens,

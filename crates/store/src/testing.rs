@@ -152,6 +152,7 @@ impl Login {
                 id: GrantId::from(self.grant.as_str()),
                 client: &client,
                 scope: ScopeSet::READ_WRITE,
+                asked: ScopeSet::READ_WRITE,
                 limits: &GrantLimits::default(),
                 resource: RESOURCE,
             },

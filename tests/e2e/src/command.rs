@@ -23,7 +23,7 @@ pub struct Ended {
 /// Runs the built broker with these arguments and nothing in its environment but `settings`.
 ///
 /// # Errors
-/// When it cannot be started, or has not ended after 30 s; it is killed then.
+/// When it cannot be started, or has not ended after two minutes; it is killed then.
 pub async fn run(arguments: &[&str], settings: &Settings) -> Result<Ended> {
     let mut command = Command::new(built("fjmcp-broker")?);
     command
@@ -33,7 +33,7 @@ pub async fn run(arguments: &[&str], settings: &Settings) -> Result<Ended> {
         .envs(settings.variables())
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(30), command.output());
+    let output = tokio::time::timeout(Duration::from_mins(2), command.output());
     let output = output.await.context("the broker did not end")?.context("cannot start the broker")?;
     Ok(Ended {
         code: output.status.code(),

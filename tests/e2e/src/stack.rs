@@ -68,6 +68,8 @@ impl Stack {
             .with("STORE_PATH", database(state.path()).display().to_string())
             .with("WORKER_PROFILE", &child.profile)
             .with("WORKER_COMMAND", child.command.display().to_string())
+            // A test that counts processes counts its own.
+            .with("WARM_WORKERS", "0")
             .with("LOG_LEVEL", "debug");
         if !args.is_empty() {
             settings.set("WORKER_ARGS", args);
@@ -75,6 +77,17 @@ impl Stack {
         settings.extend(more);
         let broker = Broker::start(&settings).await?;
         Ok(Self { sim, broker, settings, state, client_secret: application.client_secret })
+    }
+
+    /// The rung of the cage that its workers stand on.
+    ///
+    /// # Errors
+    /// When the broker does not say it.
+    pub async fn rung(&self) -> Result<u8> {
+        let line = self.broker.wait_for_line("workers will run on rung").await?;
+        let rung = line.split("workers will run on rung ").nth(1).and_then(|rest| rest.chars().next());
+        let rung = rung.and_then(|rung| rung.to_digit(10)).with_context(|| line.clone())?;
+        Ok(u8::try_from(rung)?)
     }
 
     /// The broker's OAuth2 application at the stand-in.

@@ -1,14 +1,19 @@
-//! One table over children: every program that is present does every task; one that is absent is printed as skipped.
+//! One table over children: every program that is present does every task on every rung of the cage; one that is absent is printed as
+//! skipped.
 
 mod tasks;
 
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::broker::Settings;
 use e2e::children::{self, Child};
 use e2e::stack::Stack;
+use forgejo_sim::SimConfig;
 
 use self::tasks::{ALL, Scene, Verdict};
+
+const RUNGS: [u8; 3] = [1, 2, 3];
 
 /// What came of a child's tasks, in their order.
 struct Row {
@@ -17,15 +22,19 @@ struct Row {
 }
 
 #[tokio::test]
-async fn every_child_that_is_present_does_every_task() -> Result<()> {
+async fn every_child_that_is_present_does_every_task_on_every_rung() -> Result<()> {
     let (present, absent) = children::table()?;
     let mut rows = Vec::new();
-    for child in &present {
-        let verdicts = run(child).await.with_context(|| child.label.clone())?;
+    for (child, rung) in present.iter().flat_map(|child| RUNGS.map(|rung| (child, rung))) {
+        let label = format!("{} on rung {rung}", child.label);
+        let Some(verdicts) = run(child, rung).await.with_context(|| label.clone())? else {
+            say(&format!("{label}: skipped: the rung can't be had here"))?;
+            continue;
+        };
         let count = |word: &str| verdicts.iter().filter(|verdict| verdict.word() == word).count();
         let (done, asked) = (count("ok"), ALL.len() - count("-"));
-        say(&format!("{} ({}): {done} of {asked} tasks", child.label, child.command.display()))?;
-        rows.push(Row { label: child.label.clone(), verdicts });
+        say(&format!("{label} ({}): {done} of {asked} tasks", child.command.display()))?;
+        rows.push(Row { label, verdicts });
     }
     for child in &absent {
         say(&format!("{}: skipped: {}", child.label, child.reason))?;
@@ -36,8 +45,14 @@ async fn every_child_that_is_present_does_every_task() -> Result<()> {
     Ok(())
 }
 
-async fn run(child: &Child) -> Result<Vec<Verdict>> {
-    let mut scene = Scene::set(Stack::start(child).await?, child.clone()).await?;
+/// `None` where the rung can't be had.
+async fn run(child: &Child, rung: u8) -> Result<Option<Vec<Verdict>>> {
+    let settings = Settings::default().with("WORKER_CAGE_MAX_RUNG", rung.to_string());
+    let stack = Stack::start_with(child, SimConfig::default(), settings).await?;
+    if stack.rung().await? != rung {
+        return Ok(None);
+    }
+    let mut scene = Scene::set(stack, child.clone()).await?;
     let mut verdicts = Vec::new();
     for task in ALL {
         verdicts.push(match (task.run)(&mut scene).await {
@@ -45,7 +60,7 @@ async fn run(child: &Child) -> Result<Vec<Verdict>> {
             Err(error) => Verdict::Failed(format!("{error:#}")),
         });
     }
-    Ok(verdicts)
+    Ok(Some(verdicts))
 }
 
 fn summary(rows: &[Row]) -> String {

@@ -6,18 +6,14 @@ mod healthy;
 mod local;
 mod way;
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
-use e2e::binaries::built;
 use e2e::broker::{Settings, free_port};
 use e2e::children::{Child, fixture};
+use e2e::command::{self, Ended};
 use e2e::front::{Front, Twist};
 use e2e::stack::{KEY, Stack};
 use forgejo_sim::SimConfig;
 use serde_json::Value;
-use tokio::process::Command;
 
 /// What the doctor said.
 struct Examined {
@@ -81,22 +77,13 @@ async fn examine(settings: &Settings) -> Result<Examined> {
 }
 
 async fn run(arguments: &[&str], settings: &Settings) -> Result<(Option<i32>, String, String)> {
-    let mut command = Command::new(built("fjmcp-broker")?);
-    command
-        .args(arguments)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .envs(settings.variables())
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_mins(3), command.output()).await.context("it did not end")??;
-    let (stdout, stderr) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    let Ended { code, stdout, stderr } = command::run(arguments, settings).await?;
     for secret in [settings.get("FORGEJO_OAUTH_CLIENT_SECRET"), settings.get("ENCRYPTION_KEYS"), Some(KEY)] {
         let told =
             secret.is_some_and(|secret| secret.len() > 8 && (stdout.contains(secret) || stderr.contains(secret)));
         ensure!(!told, "a secret was told:\n{stdout}\n{stderr}");
     }
-    Ok((output.status.code(), stdout, stderr))
+    Ok((code, stdout, stderr))
 }
 
 fn child() -> Result<Child> {

@@ -39,7 +39,9 @@ impl Intruder {
 
     async fn with(person: &Person) -> Result<Self> {
         let child = children::fixture("2.34.1")?;
-        let stack = Stack::start_with(&child, SimConfig::default(), Settings::default()).await?;
+        // Under a read-only connection too the worker sends what it is told: what is tried here is the gateway.
+        let settings = Settings::default().with("TOOLS_READ_ONLY", "raw_request");
+        let stack = Stack::start_with(&child, SimConfig::default(), settings).await?;
         let (_, tokens) = stack.log_in_as(person).await?;
         let mut worker = Mcp::new(&stack.broker.url, &tokens.access_token)?;
         worker.initialize("2025-11-25").await?;

@@ -12,6 +12,7 @@ mod denial;
 mod forgejo;
 mod forgery;
 mod parallel;
+mod repositories;
 mod requests;
 
 /// A redirect URI that belongs to somebody we do not know.

@@ -1,9 +1,11 @@
 //! A session outlives everything: its worker, its idleness, the broker (design.md §2, §7; W24, W28).
 
+mod breaker;
 mod broker;
 mod crashes;
 mod idle;
 mod starts;
+mod warm;
 
 use anyhow::Result;
 use e2e::events::Events;

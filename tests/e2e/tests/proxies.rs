@@ -3,6 +3,7 @@
 //! Where a program is not installed its tests say so and pass: `skipped: caddy is not installed`.
 
 mod addresses;
+mod doctor;
 mod logs;
 mod names;
 mod process;

@@ -1,6 +1,7 @@
 //! The one login at Forgejo behind all connections of a user: kept alive, lost, won back (design.md §5, "Upstream credential").
 
 mod expiry;
+mod killed;
 mod lost;
 mod outages;
 

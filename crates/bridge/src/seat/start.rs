@@ -3,114 +3,110 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{Seat, StartFailure, seconds};
+use crate::access::WorkerAccess;
 use crate::desk::{Desk, Opening, Replay};
 use crate::envelope::Kind;
 use crate::meta;
-use crate::process::{ProcessRequest, SpawnError};
 use crate::refusal::Refusal;
 use crate::speech::Tongue;
+use crate::starter::RunningWorker;
 use crate::worker::{Parts, Worker};
 use crate::workshop::Place;
 
 const RETRY_SECONDS: u32 = 2;
+/// A worker that was started ahead has this part of the start timeout for its first answer: it is up already, and if it is not,
+/// there has to be time for another.
+const WARM_SHARE: u32 = 4;
+
+/// Why a worker could not be opened.
+enum Unopened {
+    /// It gave no answer to the first request.
+    Mute(Refusal),
+    Failed(StartFailure),
+}
 
 // === impl Seat ===
 
 impl Seat {
-    /// Starts a worker within the caps, the breaker's will and the start timeout.
+    /// Gets a worker within the caps: one that was started ahead, else a new one as far as the breaker lets it.
     pub(super) async fn start(self: &Arc<Self>) -> Result<(Arc<Worker>, Place), StartFailure> {
         let refused = StartFailure::Refused;
         let shop = &self.shop;
         let speech = shop.speech().await.map_err(refused)?;
         let place = shop.place(&self.user, self).map_err(refused)?;
-        let _permit = shop.starting.acquire().await.map_err(|_| refused(Refusal::draining()))?;
-        shop.breaker.admit(Instant::now()).map_err(|wait| {
-            let message = "the MCP server behind this broker does not start; the operator's log says why";
-            refused(Refusal::unavailable("breaker_open", seconds(wait), message))
-        })?;
         let desk = self.desk.upgrade().ok_or_else(|| refused(Refusal::draining()))?;
         let tongue = desk.tongue(&speech).ok_or_else(|| {
             let message = "the MCP server behind this broker has been replaced by one of another era; try again";
             refused(Refusal::unavailable("era_changed", RETRY_SECONDS, message))
         })?;
+        let warm = shop.warm.take(&shop.starter.program());
+        shop.make_room_for_users();
+        if let Some(warm) = warm {
+            let label = format!("{}-{}", self.user, warm.number).into();
+            let worker = self.begin(&desk, tongue, label, warm.access, warm.running);
+            let until = Instant::now() + shop.config.start_timeout / WARM_SHARE;
+            match self.open(&worker, desk.opening(), until).await {
+                Ok(()) => {
+                    shop.warm.was_of_use();
+                    shop.observer.warm_worker_used();
+                    return Ok((worker, place));
+                }
+                Err(Unopened::Failed(failure)) => {
+                    worker.stop(failure.refusal());
+                    return Err(failure);
+                }
+                // It may have been killed, or stopped, while it waited: that says nothing about the next one.
+                Err(Unopened::Mute(reason)) => {
+                    tracing::warn!(worker.label = %worker.label, reason = %reason.message, "a warm worker was of no use");
+                    shop.observer.warm_worker_lost();
+                    worker.stop(reason);
+                }
+            }
+        }
+        let _permit = shop.starting.acquire().await.map_err(|_| refused(Refusal::draining()))?;
+        shop.breaker.admit(Instant::now()).map_err(|wait| {
+            let message = "the MCP server behind this broker does not start; the operator's log says why";
+            refused(Refusal::unavailable("breaker_open", seconds(wait), message))
+        })?;
         let until = Instant::now() + shop.config.start_timeout;
-        let worker = self.start_process(&desk, tongue, until).await.map_err(refused)?;
+        let access = shop.issuer.open();
+        let label: Arc<str> = format!("{}-{}", self.user, shop.next_worker()).into();
+        let running = shop.launch(&label, &*access).await.map_err(refused)?;
+        let worker = self.begin(&desk, tongue, label, access, running);
         let opening = desk.opening();
         drop(desk);
-        let opened = self.closing.run_until_cancelled(self.open(&worker, opening, until)).await;
-        match opened.unwrap_or_else(|| Err(refused(self.closed_because()))) {
+        match self.open(&worker, opening, until).await {
             Ok(()) => Ok((worker, place)),
-            Err(failure) => {
+            Err(Unopened::Failed(failure)) => {
                 worker.stop(failure.refusal());
                 Err(failure)
             }
-        }
-    }
-
-    /// The handshake, and what brings the worker to where its predecessor was.
-    async fn open(&self, worker: &Worker, opening: Opening, until: Instant) -> Result<(), StartFailure> {
-        let shop = &self.shop;
-        let within = until.saturating_duration_since(Instant::now());
-        let Opening { initialize, replay } = opening;
-        let (first, params) = match worker.tongue {
-            Tongue::Handshake => ("initialize", initialize),
-            Tongue::Stateless => ("server/discover", meta::params_of_the_broker(&json!({})).into()),
-        };
-        let greeting = match worker.ask(first, Some(&params), within).await {
-            Ok(greeting) => greeting,
-            Err(reason) => {
+            Err(Unopened::Mute(reason)) => {
                 shop.start_failed();
                 shop.breaker.failed(Instant::now());
-                tracing::warn!(worker.label = %worker.label, reason = %reason.message, "worker did not answer {first}");
+                tracing::warn!(worker.label = %worker.label, reason = %reason.message, "worker did not answer its first request");
                 let message = "the MCP server behind this broker did not start in time; try again";
-                return Err(StartFailure::Refused(Refusal::unavailable("start_failed", RETRY_SECONDS, message)));
+                let refusal = Refusal::unavailable("start_failed", RETRY_SECONDS, message);
+                worker.stop(refusal.clone());
+                Err(refused(refusal))
             }
-        };
-        shop.start_succeeded();
-        if matches!(greeting.kind(), Kind::Response { error: true }) {
-            return Err(StartFailure::Declined(Box::new(greeting)));
         }
-        let greeting = self.desk.upgrade().map(|desk| desk.greeting(greeting, worker.tongue));
-        worker.greeted(greeting.ok_or_else(|| StartFailure::Refused(Refusal::draining()))?);
-        if let Some(replay) = replay {
-            self.replay(worker, replay, until).await;
-        }
-        Ok(())
     }
 
-    async fn start_process(
-        self: &Arc<Self>,
+    /// Binds a process to this seat and its user, for good.
+    fn begin(
+        &self,
         desk: &Arc<dyn Desk>,
         tongue: Tongue,
-        until: Instant,
-    ) -> Result<Arc<Worker>, Refusal> {
+        label: Arc<str>,
+        access: Arc<dyn WorkerAccess>,
+        running: RunningWorker,
+    ) -> Arc<Worker> {
         let shop = &self.shop;
-        let access = shop.issuer.open();
         access.assign(&self.inner.lock().who);
-        let label: Arc<str> = format!("{}-{}", self.user, shop.next_worker()).into();
-        let request =
-            ProcessRequest { url: access.url().to_owned(), token: access.token().to_owned(), label: label.to_string() };
-        let message = "the MCP server behind this broker could not be started; try again later";
-        let running = match timeout_at(until, shop.starter.start(request)).await {
-            Ok(Ok(running)) => running,
-            Ok(Err(error)) => {
-                shop.start_failed();
-                // A machine that is out of processes, or a broker that stops, says nothing about the program.
-                if matches!(error, SpawnError::Program { .. }) {
-                    shop.breaker.failed(Instant::now());
-                }
-                tracing::warn!(worker.label = %label, error = %error, "worker could not be started");
-                return Err(Refusal::unavailable("start_failed", RETRY_SECONDS, message));
-            }
-            Err(_) => {
-                shop.start_failed();
-                tracing::warn!(worker.label = %label, "starting a worker process took too long");
-                return Err(Refusal::unavailable("start_failed", RETRY_SECONDS, message));
-            }
-        };
         let parts = Parts {
             label,
             user: self.user.clone(),
@@ -121,7 +117,34 @@ impl Seat {
             question_numbers: self.question_numbers.clone(),
             tongue,
         };
-        Ok(Worker::begin(parts, running, &shop.tasks))
+        Worker::begin(parts, running, &shop.tasks)
+    }
+
+    /// The handshake, and what brings the worker to where its predecessor was; given up when the seat is closed.
+    async fn open(&self, worker: &Worker, opening: Opening, until: Instant) -> Result<(), Unopened> {
+        let opened = self.closing.run_until_cancelled(self.shake_hands(worker, opening, until)).await;
+        opened.unwrap_or_else(|| Err(Unopened::Failed(StartFailure::Refused(self.closed_because()))))
+    }
+
+    async fn shake_hands(&self, worker: &Worker, opening: Opening, until: Instant) -> Result<(), Unopened> {
+        let within = until.saturating_duration_since(Instant::now());
+        let Opening { initialize, replay } = opening;
+        let (first, params) = match worker.tongue {
+            Tongue::Handshake => ("initialize", initialize),
+            Tongue::Stateless => ("server/discover", meta::params_of_the_broker(&json!({})).into()),
+        };
+        let greeting = worker.ask(first, Some(&params), within).await.map_err(Unopened::Mute)?;
+        self.shop.start_succeeded();
+        if matches!(greeting.kind(), Kind::Response { error: true }) {
+            return Err(Unopened::Failed(StartFailure::Declined(Box::new(greeting))));
+        }
+        let greeting = self.desk.upgrade().map(|desk| desk.greeting(greeting, worker.tongue));
+        let gone = || Unopened::Failed(StartFailure::Refused(Refusal::draining()));
+        worker.greeted(greeting.ok_or_else(gone)?);
+        if let Some(replay) = replay {
+            self.replay(worker, replay, until).await;
+        }
+        Ok(())
     }
 
     /// The client has finished the handshake: its worker hears of it, and the profile's calls are made before any of the

@@ -46,6 +46,17 @@ impl Live {
         self.count.send_replace(inner.orders.len());
     }
 
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.inner.lock().orders.keys().copied().collect()
+    }
+
+    /// Orders the end of one, without grace.
+    pub(super) fn end_at_once(&self, pid: u32) {
+        if let Some(orders) = self.inner.lock().orders.get(&pid) {
+            order(orders, Duration::ZERO);
+        }
+    }
+
     pub(super) fn count(&self) -> usize {
         *self.count.borrow()
     }

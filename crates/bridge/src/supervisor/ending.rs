@@ -13,6 +13,7 @@ use crate::refusal::{Refusal, UNAVAILABLE};
 use crate::reply::Principal;
 use crate::session::Session;
 use crate::session_id::SessionKey;
+use crate::session_store::Kept;
 use crate::shared::Shared;
 
 // === impl Supervisor ===
@@ -46,6 +47,38 @@ impl Supervisor {
         session.end(refusal);
         if let Err(error) = self.ledger.delete(session.key()).await {
             tracing::warn!(error = %error, "an ended session is still in the store");
+        }
+    }
+
+    /// A client that begins sessions without end, and ends none, must not fill the store: the oldest that nobody uses go.
+    pub(super) async fn forget_unused(&self, who: &Principal, newest: SessionKey) {
+        let mut spare: Vec<SessionKey> = {
+            let sessions = self.sessions.lock();
+            let in_use = sessions.values().filter(|session| *session.user() == who.user && session.is_in_use());
+            in_use.map(|session| session.key()).collect()
+        };
+        spare.push(newest);
+        let config = &self.shop.config;
+        let kept = Kept { of_grant: config.max_stored_sessions, of_user: config.max_stored_sessions_per_user };
+        let forgotten = match self.ledger.trim(who, kept, spare).await {
+            Ok(forgotten) => forgotten,
+            Err(error) => {
+                tracing::warn!(error = %error, "sessions beyond the limit are still in the store");
+                return;
+            }
+        };
+        if forgotten.is_empty() {
+            return;
+        }
+        tracing::info!(user.id = %who.user, grant.id = %who.grant, sessions.forgotten = forgotten.len(), "a client begins more sessions than are kept; the longest unused were forgotten");
+        self.shop.observer.sessions_forgotten(forgotten.len());
+        for key in forgotten {
+            let session = self.sessions.lock().remove(&key);
+            if let Some(session) = session {
+                let message =
+                    "the session was forgotten because its client has begun too many others; initialize a new one";
+                session.end(Refusal::new(404, UNAVAILABLE, "session_forgotten", message));
+            }
         }
     }
 

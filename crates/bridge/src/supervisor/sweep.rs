@@ -18,6 +18,8 @@ impl Supervisor {
     pub(super) fn begin_sweeping(self: &Arc<Self>) {
         let (ledger, stop) = (self.ledger.clone(), self.background.clone());
         tokio::spawn(async move { stop.run_until_cancelled(ledger.keep()).await });
+        let (pool, stop) = (self.shop().clone(), self.background.clone());
+        tokio::spawn(async move { stop.run_until_cancelled(pool.keep_warm()).await });
         let (supervisor, stop) = (Arc::downgrade(self), self.background.clone());
         let every = self.shop().config.sweep_interval;
         tokio::spawn(async move { stop.run_until_cancelled(sweep_on(supervisor, every)).await });

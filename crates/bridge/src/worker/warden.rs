@@ -8,6 +8,7 @@ use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -42,6 +43,9 @@ pub(super) async fn watch(
     reading.abort();
     let report = handle.stop(worker.config.stop_grace).await;
     worker.observer.worker_ended(&report, end.was_expected());
+    if end.was_expected() && report.signal == Some(Signal::KILL.as_raw()) {
+        worker.observer.worker_killed();
+    }
     if end.was_expected() {
         tracing::debug!(worker.label = %worker.label, "worker stopped");
     } else {

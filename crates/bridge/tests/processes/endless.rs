@@ -9,7 +9,7 @@ use bridge::bridge::Bridge;
 use bridge::config::BridgeConfig;
 use bridge::observer::NoObserver;
 use bridge::reply::{PostHead, Principal};
-use bridge::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::spawn::Spawner;
 use futures_util::future::{BoxFuture, ready};
 
@@ -99,6 +99,16 @@ impl SessionStore for NoSessions {
 
     fn delete_of_grant(&self, _: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(ready(Ok(())))
+    }
+
+    fn trim(
+        &self,
+        _: Arc<str>,
+        _: Arc<str>,
+        _: Kept,
+        _: Vec<[u8; 32]>,
+    ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(Vec::new())))
     }
 
     fn now(&self) -> i64 {

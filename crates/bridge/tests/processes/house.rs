@@ -10,8 +10,10 @@ use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram, UnixListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use bridge::cage::{CageMode, Rung, harden_self};
+use bridge::observer::NoObserver;
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::process::{Process, ProcessRequest};
 use bridge::profile::WorkerProfile;
@@ -23,6 +25,9 @@ use crate::endless;
 use crate::gateway::Gateway;
 use crate::roles;
 use crate::workers::{RUNGS, SHORT, config, line, lines, profile, request};
+
+/// How long the broker may take to find out.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One broker on one rung.
 struct House {
@@ -36,7 +41,7 @@ struct House {
 pub(crate) async fn run(rung: &str) {
     harden_self().unwrap();
     become_subreaper().unwrap();
-    let _reaper = OrphanReaper::start().unwrap().unwrap();
+    let _reaper = OrphanReaper::start(Arc::new(NoObserver)).unwrap().unwrap();
     let gateway = Arc::new(Gateway::default());
     let (url, _listener) = gateway.bind();
     let house = House { rung: RUNGS[rung.parse::<usize>().unwrap()], gateway, url };
@@ -50,7 +55,8 @@ pub(crate) async fn run(rung: &str) {
         house.stubborn().await;
         house.orphans("orphans", false).await;
         house.orphans("orphans-may-fork", true).await;
-        house.fork_bomb().await;
+        house.hold("threads", "threads", false).await;
+        house.hold("fork-bomb-may-fork", "processes", true).await;
         house.endless_line().await;
     } else {
         say("rung", Outcome::Refused, spawner.next_rung().unwrap_or("nobody knows why"));
@@ -133,12 +139,20 @@ impl House {
         targets
     }
 
-    /// Of a program that may fork. Its processes wait for it, and end with it.
-    async fn fork_bomb(&self) {
-        let mut worker = self.worker(&["attempt", "fork-bomb"], true).await;
+    /// Takes what it can get and keeps it. Too much, and the broker ends it, where the kernel has not refused it already.
+    async fn hold(&self, key: &str, what: &str, may_fork: bool) {
+        let mut worker = self.worker(&["hold", what], may_fork).await;
         let text = line(&mut lines(&mut worker)).await;
-        let report: Report = serde_json::from_str(&text).unwrap();
-        say("fork-bomb-may-fork", report.outcome, &report.detail);
+        let mut report: Report = serde_json::from_str(&text).unwrap();
+        if report.outcome == Outcome::Open && self.rung > Rung::None {
+            let ended = tokio::time::timeout(PATIENCE, worker.exit.wait_for(Option::is_some)).await;
+            let ended = ended.ok().and_then(Result::ok).and_then(|ended| ended.clone());
+            if ended.is_some_and(|ended| ended.signal.is_some()) {
+                report.outcome = Outcome::Refused;
+                report.detail.push_str(", then ended by the broker");
+            }
+        }
+        say(key, report.outcome, &report.detail);
         worker.stop(SHORT).await;
     }
 

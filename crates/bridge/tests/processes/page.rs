@@ -57,8 +57,9 @@ const NOTES: &str = "
 - Rung 0 is the control: what is refused there is refused by the kernel to anybody, or by the broker's own shield (it is
   not dumpable, so processes of its user can't look into it).
 - A connection that is refused on rung 3 was refused by a network in which nobody listens but the gateway.
-- The limit on threads and processes does not hold for a broker that runs as the machine's root, whom the kernel exempts; run it as an
-  ordinary user, or as root of a rootless container.
+- Threads and processes without end are refused by the kernel on rung 3, unless the broker runs as the machine's root, whom it exempts. Else the
+  broker counts them once a second and ends the worker: for a moment there can be more than the limit, and it is the container's or the
+  service's own limit (`pids.max`) that bounds that moment. Each such end is counted.
 - A program that may fork (`may_fork` in its profile) starts processes in the same cage. What it leaves behind when it ends is
   ended by the broker, see `docs/adr/0005-subreaper-and-sweep.md`.
 ";

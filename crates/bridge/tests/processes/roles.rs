@@ -5,9 +5,11 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::cage::harden_self;
+use bridge::observer::NoObserver;
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
@@ -55,9 +57,9 @@ async fn broker(rung: &str) {
 
 /// Inherits orphans while workers come and go.
 async fn reaper() {
-    assert!(OrphanReaper::start().unwrap().is_none(), "nothing is inherited yet");
+    assert!(OrphanReaper::start(Arc::new(NoObserver)).unwrap().is_none(), "nothing is inherited yet");
     become_subreaper().unwrap();
-    let _reaper = OrphanReaper::start().unwrap().unwrap();
+    let _reaper = OrphanReaper::start(Arc::new(NoObserver)).unwrap().unwrap();
     let text = "sleep 600 & echo $!; setsid sh -c 'echo $$; sleep 601 & exec sleep 602' & read line; exit 7";
     let spawner = spawner(script(text));
     for _ in 0..50 {

@@ -12,7 +12,7 @@ use bridge::observer::{DroppedMessage, Observer, SkippedLine};
 use bridge::process::{ExitReport, ProcessRequest, SpawnError};
 use bridge::profile::{RepeatCall, WorkerEra};
 use bridge::reply::{EventStream, GetHead, PostHead, Principal, Reply, ReplyBody};
-use bridge::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::starter::{RunningWorker, StartWorker, StopWorker};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -76,16 +76,36 @@ impl House {
         Self::build(Arc::default(), vec![RepeatCall { method: "tools/call".to_owned(), params }], era, |_| {})
     }
 
+    /// With a machine that refuses the first starts.
+    pub(crate) fn build_failing(
+        times: usize,
+        error: impl Fn() -> SpawnError,
+        change: impl FnOnce(&mut BridgeConfig),
+    ) -> Self {
+        let failures = (0..times).map(|_| error()).collect();
+        Self::build_with(Arc::default(), Vec::new(), WorkerEra::Legacy, failures, change)
+    }
+
     fn build(
         store: Arc<MemoryStore>,
         repeat_calls: Vec<RepeatCall>,
         era: WorkerEra,
         change: impl FnOnce(&mut BridgeConfig),
     ) -> Self {
+        Self::build_with(store, repeat_calls, era, Vec::new(), change)
+    }
+
+    fn build_with(
+        store: Arc<MemoryStore>,
+        repeat_calls: Vec<RepeatCall>,
+        era: WorkerEra,
+        failures: Vec<SpawnError>,
+        change: impl FnOnce(&mut BridgeConfig),
+    ) -> Self {
         let mut config = BridgeConfig::default();
         change(&mut config);
         let (tell, workers) = mpsc::unbounded_channel();
-        let failures: Arc<Mutex<Vec<SpawnError>>> = Arc::default();
+        let failures = Arc::new(Mutex::new(failures));
         let program: Arc<Mutex<String>> = Arc::default();
         let starter =
             Starter { started: tell, failures: failures.clone(), repeat_calls, era, program: program.clone() };
@@ -442,6 +462,11 @@ impl Puppet {
         self.exit.send_replace(Some(report));
     }
 
+    /// Ends by a SIGKILL from outside.
+    pub(crate) fn killed(self) {
+        self.exit.send_replace(Some(ExitReport { code: None, signal: Some(9), last_stderr_line: None }));
+    }
+
     /// Closes stdout and lives on.
     pub(crate) fn close_output(self) -> Lines<BufReader<DuplexStream>> {
         self.lines
@@ -518,6 +543,33 @@ impl SessionStore for MemoryStore {
         })
     }
 
+    fn trim(
+        &self,
+        user: Arc<str>,
+        grant: Arc<str>,
+        kept: Kept,
+        spare: Vec<[u8; 32]>,
+    ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>> {
+        Box::pin(async move {
+            self.check()?;
+            let mut records = self.records.lock().expect("lock");
+            let mut forgotten = Vec::new();
+            let is_of_grant = |record: &SessionRecord| record.grant == grant;
+            let is_of_user = |record: &SessionRecord| record.user == user;
+            for (is_of, kept) in [(&is_of_grant as &dyn Fn(&_) -> bool, kept.of_grant), (&is_of_user, kept.of_user)] {
+                let mut own: Vec<_> = records.values().filter(|record| is_of(record)).cloned().collect();
+                own.sort_by_key(|record| (record.last_seen, record.created_at));
+                let surplus = own.len().saturating_sub(kept);
+                let unused = own.iter().map(|record| record.id_hash).filter(|id| !spare.contains(id));
+                for id in unused.take(surplus) {
+                    records.remove(&id);
+                    forgotten.push(id);
+                }
+            }
+            Ok(forgotten)
+        })
+    }
+
     fn now(&self) -> i64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
@@ -568,9 +620,17 @@ pub(crate) struct Seen {
     pub(crate) dropped: Mutex<Vec<DroppedMessage>>,
     pub(crate) revived: AtomicU64,
     pub(crate) hibernated: AtomicU64,
+    pub(crate) warm_used: AtomicU64,
+    pub(crate) warm_lost: AtomicU64,
 }
 
 impl Observer for Seen {
+    fn warm_worker_used(&self) {
+        self.warm_used.fetch_add(1, Ordering::SeqCst);
+    }
+    fn warm_worker_lost(&self) {
+        self.warm_lost.fetch_add(1, Ordering::SeqCst);
+    }
     fn line_skipped(&self, why: SkippedLine) {
         self.skipped.lock().expect("lock").push(why);
     }

@@ -133,3 +133,67 @@ async fn subscriptions_of_a_session_are_capped() {
     soon(reply).await.expect("post");
     assert_eq!(refusal(client.post(subscribe("a:2")).await), (200, -32000));
 }
+
+/// A client that loops `initialize` and ends nothing.
+#[tokio::test(start_paused = true)]
+async fn stored_sessions_are_capped_and_the_longest_unused_one_goes() {
+    let house = House::with(|config| config.max_stored_sessions = 3);
+    let (busy, mut busys) = house.session("2025-11-25").await;
+    let running = busy.start(call(1, "slow"));
+    let request = busys.expect("tools/call").await;
+    let (streaming, _streamings) = house.session("2025-11-25").await;
+    let _stream = streaming.stream().await;
+    let (unused, unuseds) = house.session("2025-11-25").await;
+    let (bob, _bobs) = house.session_of("bob", "2025-11-25").await;
+    let (_newest, _newests) = house.session("2025-11-25").await;
+    // Neither of the two older ones, which are in use, and nobody else's.
+    unuseds.stopped().await;
+    assert_eq!(house.store.records.lock().expect("lock").len(), 4);
+    assert_eq!(unused.post(call(2, "x")).await.status, 404);
+    assert_eq!(bob.post(json!({"jsonrpc":"2.0","method":"notifications/cancelled"})).await.status, 202);
+    busys.answer(&request, json!({})).await;
+    assert_eq!(soon(running).await.expect("post").status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_with_many_connections_is_capped_too() {
+    let house = House::with(|config| config.max_stored_sessions_per_user = 2);
+    let mut sessions = Vec::new();
+    for grant in 0..4 {
+        let mut client = house.client("alice");
+        client.who.grant = format!("grant {grant}").into();
+        let reply = client.start(initialize("2025-11-25"));
+        let mut worker = house.worker().await;
+        worker.greet().await;
+        client.session = soon(reply).await.expect("post").session_id;
+        sessions.push((client, worker));
+    }
+    assert_eq!(house.store.records.lock().expect("lock").len(), 2);
+    assert_eq!(sessions[0].0.post(call(1, "x")).await.status, 404);
+}
+
+/// However one user presses, another gets his share of a full house.
+#[tokio::test(start_paused = true)]
+async fn one_user_cannot_starve_another() {
+    let house = House::with(|config| {
+        config.max_sessions = 4;
+        config.max_sessions_per_user = 2;
+    });
+    let mut greedy = Vec::new();
+    for _ in 0..2 {
+        let (client, mut worker) = house.session_of("mallory", "2025-11-25").await;
+        let running = client.start(call(1, "for ever"));
+        worker.expect("tools/call").await;
+        greedy.push((client, worker, running));
+    }
+    for _ in 0..20 {
+        let reply = house.client("mallory").post(initialize("2025-11-25")).await;
+        assert_eq!((reply.status, reply.retry_after), (429, Some(5)));
+    }
+    let (alice, mut alices) = house.session_of("alice", "2025-11-25").await;
+    let reply = alice.start(call(1, "x"));
+    let request = alices.expect("tools/call").await;
+    alices.answer(&request, json!({})).await;
+    assert_eq!(soon(reply).await.expect("post").status, 200);
+    assert_eq!(house.bridge.figures().workers, 3);
+}

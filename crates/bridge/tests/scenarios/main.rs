@@ -18,4 +18,5 @@ mod stateless;
 mod storm;
 mod streams;
 mod tools;
+mod warm;
 mod workers;

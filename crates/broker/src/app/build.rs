@@ -8,17 +8,18 @@ use anyhow::{Context as _, anyhow};
 use bridge::bridge::Bridge;
 use bridge::cage;
 use bridge::config::BridgeConfig;
+use bridge::observer::Observer;
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
 use bridge::tools::Tools;
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
+use forgejo::repositories::Repositories;
 use forgejo::token_source::Now;
 use governor::clock::MonotonicClock;
 use ipnet::IpNet;
 use oauth::clock::{Clock, SystemClock};
-use oauth::id::GrantId;
 use oauth::random::{OsRandom, Random};
 use oauth::redirect_uri::AllowList;
 use oauth::token::Lifetimes;
@@ -38,11 +39,12 @@ use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
-use crate::config::{CageMode, Config, ConfiguredClient, Keys, RateConfig};
+use crate::config::{Bound, CageMode, Config, ConfiguredClient, Keys, RateConfig, SessionConfig};
 use crate::documents::Documents;
 use crate::examination::Examination;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
+use crate::instance;
 use crate::live_grants::LiveGrants;
 use crate::metrics::{self, BridgeEvents, Metrics, Scrape};
 use crate::middleware::TrustedProxies;
@@ -50,6 +52,7 @@ use crate::rate_limit::{AddressLimit, Rate};
 use crate::readiness::Readiness;
 use crate::router;
 use crate::serve::{Limits, Server, SharedRouter, Sockets, Stop, notify};
+use crate::shelf::Shelf;
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
@@ -58,6 +61,8 @@ use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
 const DAY: Duration = Duration::from_hours(24);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Names of repositories kept for the pages that show them.
+const REPOSITORY_NAMES: usize = 4096;
 const FORGEJO_TIMEOUT: Duration = Duration::from_secs(30);
 /// The end of the grace period, kept for stopping workers and writing down what is still in memory.
 const LAST_STEPS: Duration = Duration::from_secs(2);
@@ -73,7 +78,9 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
     let config = Arc::clone(&steering.config);
     cage::harden_self().context("cannot shield the process from its workers")?;
     become_subreaper().context("cannot inherit what workers leave behind")?;
-    let _reaper = OrphanReaper::start().context("cannot watch for orphaned processes")?;
+    let metrics = Metrics::new();
+    let observer: Arc<dyn Observer> = Arc::new(BridgeEvents(metrics.clone()));
+    let _reaper = OrphanReaper::start(Arc::clone(&observer)).context("cannot watch for orphaned processes")?;
     let limits = Limits::new(config.http.max_connections, config.shutdown_grace);
     let server = match sockets.main {
         Some(listener) => Server::of(listener, limits)?,
@@ -81,7 +88,7 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
     };
     let background = Background::default();
     let measured = bind_metrics(&config, sockets.metrics).await?;
-    let (app, spawner) = build(&config, &background).await?;
+    let (app, spawner) = build(&config, &background, metrics, observer).await?;
     let router = SharedRouter::from(router::build(Arc::clone(&app), &config.http)?);
     if let Some(measured) = measured {
         let scrape = Scrape {
@@ -160,7 +167,12 @@ impl Background {
     }
 }
 
-async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<App>, Spawner)> {
+async fn build(
+    config: &Config,
+    background: &Background,
+    metrics: Metrics,
+    observer: Arc<dyn Observer>,
+) -> anyhow::Result<(Arc<App>, Spawner)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(OsRandom::default());
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
@@ -168,7 +180,6 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     // Before anything of it is remembered: what ends from here on is heard of.
     let heard = store.last_revocation().await?;
     let issuer = config.http.public_url.origin();
-    let metrics = Metrics::new();
     let audit_file = config.log.audit_file.clone();
     let (tasks, cancel) = (&background.tasks, background.cancel.clone());
     let audit = Audit::start(store.clone(), audit_file, Arc::clone(&clock), metrics.clone(), tasks, cancel);
@@ -181,7 +192,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
     let upstream = upstream(config, &outbound, Arc::clone(&now))?;
     // The bridge is made after the credentials and told of their deaths: the cell closes the circle.
     let bridge_cell: Arc<Mutex<Option<Bridge>>> = Arc::default();
-    let owner = GrantId::generate(random.as_ref())?.to_string();
+    let owner = instance::name(state_dir(config), random.as_ref())?;
     let events = credential_events(Arc::clone(&bridge_cell), metrics.clone());
     let credentials =
         Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner, events);
@@ -199,14 +210,16 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         rules: tools::rules(config, &profile),
         policy: Arc::new(GrantTools { grants: grants.clone(), audit: audit.clone() }),
     };
-    let spawner = Spawner::start(profile, spawn_config(config, &gateway))?;
+    let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
+    let spawner = Spawner::start(profile, cages)?;
+    say_limits(&config.sessions);
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(
         BridgeConfig { tools, ..bridge_config(config) },
         spawner.clone(),
         Arc::new(issue),
         Arc::new(sessions),
-        Arc::new(BridgeEvents(metrics.clone())),
+        observer,
     );
     *bridge_cell.lock() = Some(bridge.clone());
 
@@ -226,8 +239,10 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         bearers: Bearers::new(store.clone(), grants.clone(), Arc::clone(&clock), issuer),
         store,
         keys,
+        repository_names: Arc::new(Shelf::new(REPOSITORY_NAMES, Arc::clone(&clock))),
         clock,
         random,
+        repositories: Repositories::new(upstream.clone(), Arc::new(credentials.clone())),
         upstream,
         credentials: credentials.clone(),
         bridge,
@@ -236,6 +251,7 @@ async fn build(config: &Config, background: &Background) -> anyhow::Result<(Arc<
         metrics,
         readiness: Arc::new(readiness),
         changing: Arc::default(),
+        account_changes: Arc::default(),
         uses: Arc::default(),
     });
     let cancel = &background.cancel;
@@ -409,15 +425,36 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>, metrics: Metrics) -> Cr
 /// How workers are run.
 pub(crate) fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     SpawnConfig {
-        state_dir: config.store.path.parent().map(Path::to_path_buf),
+        state_dir: Some(state_dir(config).to_path_buf()),
         cage: match config.worker.cage {
             CageMode::Required => cage::CageMode::Required,
             CageMode::Auto => cage::CageMode::Auto,
             CageMode::Off => cage::CageMode::Off,
         },
+        highest_rung: config.worker.highest_rung,
         listeners: Some(Arc::new(WorkerListeners(gateway.clone()))),
         ..SpawnConfig::default()
     }
+}
+
+/// The store's folder.
+fn state_dir(config: &Config) -> &Path {
+    config.store.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn say_limits(sessions: &SessionConfig) {
+    let said = |bound: &Option<Bound>| bound.as_ref().map_or_else(|| "unlimited".to_owned(), ToString::to_string);
+    tracing::info!(
+        workers.max = sessions.max_sessions,
+        workers.max_per_user = sessions.max_sessions_per_user,
+        workers.warm = sessions.warm_workers,
+        system.memory_bytes = said(&sessions.capacity.memory),
+        system.tasks = said(&sessions.capacity.tasks),
+        system.descriptors = said(&sessions.capacity.descriptors),
+        "at most {} workers at once, {} of one user",
+        sessions.max_sessions,
+        sessions.max_sessions_per_user,
+    );
 }
 
 /// The bridge's limits.
@@ -425,6 +462,9 @@ pub(crate) fn bridge_config(config: &Config) -> BridgeConfig {
     BridgeConfig {
         max_sessions: config.sessions.max_sessions,
         max_sessions_per_user: config.sessions.max_sessions_per_user,
+        warm_workers: config.sessions.warm_workers,
+        max_stored_sessions: config.sessions.max_stored_sessions,
+        max_stored_sessions_per_user: config.sessions.max_stored_sessions.saturating_mul(4),
         session_idle_timeout: config.sessions.idle_timeout,
         call_deadline: config.sessions.call_deadline,
         broker_version: BUILD.version.to_owned(),

@@ -169,7 +169,7 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         sessions: SessionConfig {
             max_sessions: wanted.sessions.max_sessions,
             max_sessions_per_user: wanted.sessions.max_sessions_per_user,
-            ..old.sessions
+            ..old.sessions.clone()
         },
         metrics: old.metrics,
         traces: old.traces.clone(),

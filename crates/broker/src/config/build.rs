@@ -15,6 +15,7 @@ use oauth::redirect_uri::{AllowList, RedirectUri};
 use secrecy::SecretString;
 use store::KeyRing;
 
+use super::capacity::Capacity;
 use super::clients::clients;
 use super::duration::{format_duration, parse_duration, parse_size};
 use super::probe::probe_store;
@@ -23,12 +24,13 @@ use super::public_url::parse_origin;
 use super::rates::rates;
 use super::raw::Environment;
 use super::reader::Reader;
+use super::setting::Setting;
 use super::settings as s;
 use super::tools::tools;
 use super::worker::worker;
 use super::{
     AllowedHost, BaseUrl, Config, ForgejoConfig, GatewayConfig, HttpConfig, Keys, LifetimeConfig, LogConfig, LogFormat,
-    MetricsConfig, PublicUrl, SecretUrl, SessionConfig, StoreConfig, TracesConfig,
+    MetricsConfig, PublicUrl, SecretUrl, SessionConfig, StoreConfig, TracesConfig, WorkerConfig,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -46,7 +48,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
     let store = store(reader, environment);
     let lifetimes = lifetimes(reader);
     let rates = rates(reader);
-    let sessions = sessions(reader);
+    let sessions = sessions(reader, worker.as_ref());
     let metrics = metrics(reader);
     let traces = traces(reader);
     let log = log(reader);
@@ -138,14 +140,7 @@ pub(super) fn redirect_uri(text: &str) -> Result<String, Fault> {
 fn forgejo(reader: &mut Reader<'_>) -> Option<ForgejoConfig> {
     let url = reader.required(&s::FORGEJO_URL, BaseUrl::parse);
     let internal_url = reader.optional(&s::FORGEJO_INTERNAL_URL, BaseUrl::parse);
-    let extra_ca_file = reader.optional(&s::EXTRA_CA_FILE, |text| {
-        let readable = std::fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"));
-        match readable {
-            Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Ok(PathBuf::from(text)),
-            Ok(_) => Err(Fault::new(format!("{text} holds no certificate"), "name a PEM file with certificates")),
-            Err(wrong) => Err(Fault::new(wrong, "name a readable PEM file")),
-        }
-    });
+    let extra_ca_file = reader.optional(&s::EXTRA_CA_FILE, certificates);
     let egress_proxy = reader.optional(&s::EGRESS_PROXY, SecretUrl::parse_http);
     let client_id = reader.required(&s::FORGEJO_OAUTH_CLIENT_ID, printable);
     let client_secret =
@@ -164,6 +159,15 @@ fn forgejo(reader: &mut Reader<'_>) -> Option<ForgejoConfig> {
         client_secret: client_secret?,
         scopes: scopes?,
     })
+}
+
+pub(super) fn certificates(text: &str) -> Result<PathBuf, Fault> {
+    let readable = std::fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"));
+    match readable {
+        Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Ok(PathBuf::from(text)),
+        Ok(_) => Err(Fault::new(format!("{text} holds no certificate"), "name a PEM file with certificates")),
+        Err(wrong) => Err(Fault::new(wrong, "name a readable PEM file")),
+    }
 }
 
 /// Ids and secrets are pasted: a blank or a line end inside is a mistake. The text is not repeated, it may be a secret.
@@ -300,15 +304,29 @@ fn lifetimes(reader: &mut Reader<'_>) -> Option<LifetimeConfig> {
     })
 }
 
-fn sessions(reader: &mut Reader<'_>) -> Option<SessionConfig> {
-    let max_sessions = reader.required(&s::MAX_SESSIONS, number(1..=100_000));
-    let max_sessions_per_user = reader.required(&s::MAX_SESSIONS_PER_USER, number(1..=100_000));
+fn sessions(reader: &mut Reader<'_>, worker: Option<&WorkerConfig>) -> Option<SessionConfig> {
+    let capacity = Capacity::of_this_process();
+    let room = capacity.workers(worker.map_or("", |worker| &worker.profile));
+    let mut workers = |setting: &'static Setting, default: usize| {
+        let number = reader.optional(setting, number(1..=100_000)).ok()?;
+        if number.is_none() {
+            reader.computed.insert(setting.name, vec![default.to_string()]);
+        }
+        Some(number.unwrap_or(default))
+    };
+    let max_sessions = workers(&s::MAX_SESSIONS, room.in_total);
+    let max_sessions_per_user = workers(&s::MAX_SESSIONS_PER_USER, room.per_user);
+    let warm_workers = reader.required(&s::WARM_WORKERS, number(0..=1_000));
+    let max_stored_sessions = reader.required(&s::MAX_STORED_SESSIONS, number(1..=1_000_000));
     let idle_timeout = reader.required(&s::SESSION_IDLE_TIMEOUT, within(Duration::from_secs(1)..=30 * DAY));
     let absolute_lifetime = reader.required(&s::SESSION_ABSOLUTE_LIFETIME, within(MINUTE..=3_650 * DAY));
     let call_deadline = reader.required(&s::CALL_DEADLINE, within(Duration::from_secs(1)..=DAY));
     Some(SessionConfig {
+        capacity,
         max_sessions: max_sessions?,
         max_sessions_per_user: max_sessions_per_user?,
+        warm_workers: warm_workers?,
+        max_stored_sessions: max_stored_sessions?,
         idle_timeout: idle_timeout?,
         absolute_lifetime: absolute_lifetime?,
         call_deadline: call_deadline?,
@@ -429,7 +447,8 @@ fn warn(reader: &mut Reader<'_>, config: &Config) {
              client-metadata-documents to false, or clients that have one cannot connect".to_owned(),
         );
     }
-    if config.sessions.max_sessions_per_user > config.sessions.max_sessions {
+    if reader.is_set(&s::MAX_SESSIONS_PER_USER) && config.sessions.max_sessions_per_user > config.sessions.max_sessions
+    {
         reader.warnings.push("max-sessions-per-user is larger than max-sessions and has no effect".to_owned());
     }
 }

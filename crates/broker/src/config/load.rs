@@ -10,7 +10,7 @@ use super::problem::Problems;
 use super::raw::{Environment, RawValues, unknown_variables};
 use super::reader::Reader;
 use super::setting::{Setting, variable};
-use super::{Config, build, settings, show};
+use super::{BaseUrl, Config, PublicUrl, SecretUrl, build, settings, show};
 
 /// A configuration with the places it came from. Not `Debug`: it holds secrets as they were written.
 pub struct Loaded {
@@ -84,6 +84,47 @@ pub fn listen_address(flags: &FlagValues, environment: Environment<'_>) -> Resul
     listen.ok_or_else(|| {
         Problems(reader.problems.into_iter().filter(|problem| problem.setting == settings::LISTEN.name).collect())
     })
+}
+
+/// The two addresses of an installation, and the way to Forgejo, for commands that come before all else is known.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// Our own.
+    pub public_url: PublicUrl,
+    /// Forgejo's, as browsers see it.
+    pub forgejo_url: BaseUrl,
+    /// Forgejo's, for our own requests.
+    pub forgejo_internal_url: BaseUrl,
+    /// PEM with further roots of trust.
+    pub extra_ca_file: Option<PathBuf>,
+    /// HTTP proxy for outgoing connections.
+    pub egress_proxy: Option<SecretUrl>,
+}
+
+/// Reads [`Addresses`] from the same sources as the whole configuration.
+pub fn addresses(flags: &FlagValues, environment: Environment<'_>) -> Result<Addresses, Problems> {
+    let raw = RawValues::gather(flags, environment, &file(flags, environment));
+    let mut reader = Reader::new(&raw);
+    let public_url = reader.required(&settings::PUBLIC_URL, PublicUrl::parse);
+    let forgejo_url = reader.required(&settings::FORGEJO_URL, BaseUrl::parse);
+    let internal_url = reader.optional(&settings::FORGEJO_INTERNAL_URL, BaseUrl::parse);
+    let extra_ca_file = reader.optional(&settings::EXTRA_CA_FILE, build::certificates);
+    let egress_proxy = reader.optional(&settings::EGRESS_PROXY, SecretUrl::parse_http);
+    if let (Some(public_url), Some(forgejo_url), Ok(internal_url), Ok(extra_ca_file), Ok(egress_proxy)) =
+        (public_url, forgejo_url, internal_url, extra_ca_file, egress_proxy)
+    {
+        let forgejo_internal_url = internal_url.unwrap_or_else(|| forgejo_url.clone());
+        return Ok(Addresses { public_url, forgejo_url, forgejo_internal_url, extra_ca_file, egress_proxy });
+    }
+    let ours = [
+        &settings::PUBLIC_URL,
+        &settings::FORGEJO_URL,
+        &settings::FORGEJO_INTERNAL_URL,
+        &settings::EXTRA_CA_FILE,
+        &settings::EGRESS_PROXY,
+    ];
+    let problems = reader.problems.into_iter();
+    Err(Problems(problems.filter(|problem| ours.iter().any(|s| s.name == problem.setting)).collect()))
 }
 
 fn file(flags: &FlagValues, environment: Environment<'_>) -> FileValues {

@@ -73,6 +73,9 @@ settings! {
         WORKER_CAGE = Setting::one("worker-cage", "required|auto|off", Value("auto"),
             "How workers are confined: auto takes what the kernel allows, required refuses to start with less than Landlock and seccomp, off \
              leaves a clean environment only.");
+        WORKER_CAGE_MAX_RUNG = Setting::one("worker-cage-max-rung", "1|2|3", Value("3"),
+            "The highest rung of the cage that is tried: 1 is a clean environment and resource limits, 2 adds Landlock and seccomp, 3 a network of \
+             the worker's own. Lower it only to find out what a program needs.");
         WORKER_ALLOWED_PATHS = Setting::list("worker-allowed-paths", "PATH", Unset("none"),
             "Files and folders that the worker reads or executes besides its program, what interprets that, and the system's libraries, such as \
              a virtual environment. With Landlock it can open no others.");
@@ -141,10 +144,16 @@ settings! {
              is claude.ai's.").live();
     }
     "Sessions and limits" {
-        MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Value("200"),
-            "Sessions with a live worker at once; an idle one is hibernated to make room.").live();
-        MAX_SESSIONS_PER_USER = Setting::one("max-sessions-per-user", "NUMBER", Value("16"),
+        MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Computed("what memory, tasks and descriptors have room for, at most 500"),
+            "Sessions with a live worker at once; an idle one is hibernated to make room. The log says at the start what the number came of.").live();
+        MAX_SESSIONS_PER_USER = Setting::one("max-sessions-per-user", "NUMBER", Computed("a quarter of max-sessions, at most 16"),
             "The same for one user.").live();
+        WARM_WORKERS = Setting::one("warm-workers", "NUMBER", Value("2"),
+            "Workers started ahead, so that the first call of a session does not wait for a process. They hold no user's access until they are \
+             given to one, for good. They count within max-sessions and make room for users. 0: none.");
+        MAX_STORED_SESSIONS = Setting::one("max-stored-sessions", "NUMBER", Value("256"),
+            "Sessions kept for one connection, hibernated ones included, and four times as many for one user; beyond it the one unused for the \
+             longest time is forgotten.");
         SESSION_IDLE_TIMEOUT = Setting::one("session-idle-timeout", "DURATION", Value("15m"),
             "After how long without a call a session's worker is stopped. The session itself stays.");
         SESSION_ABSOLUTE_LIFETIME = Setting::one("session-absolute-lifetime", "DURATION", Value("30d"),

@@ -85,7 +85,7 @@ fn what_is_required_is_enough_and_the_rest_has_defaults() {
     assert_eq!(config.forgejo.internal_url, config.forgejo.url);
     assert_eq!(config.lifetimes.access_token, Duration::from_hours(1));
     assert_eq!(config.lifetimes.refresh_replay_window, Duration::ZERO);
-    assert_eq!(config.sessions.max_sessions, 200);
+    assert!(config.sessions.max_sessions >= config.sessions.max_sessions_per_user);
     assert_eq!(config.http.max_body_bytes, 4 << 20);
     assert_eq!(config.warnings, [""; 0]);
 }

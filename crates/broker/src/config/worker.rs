@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use bridge::cage::Rung;
 use bridge::profile::{Preset, UnknownPreset, WorkerEra, WorkerProfile};
 use bridge::spawn::find_program;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -35,6 +36,12 @@ pub(super) fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
         "off" => Ok(CageMode::Off),
         _ => Err(Fault::new(format!("`{text}` is unknown"), "choose required, auto or off")),
     });
+    let highest_rung = reader.required(&s::WORKER_CAGE_MAX_RUNG, |text| match text {
+        "1" => Ok(Rung::Basic),
+        "2" => Ok(Rung::Sealed),
+        "3" => Ok(Rung::Apart),
+        _ => Err(Fault::new(format!("`{text}` is no rung"), "choose 1, 2 or 3")),
+    });
     let allowed_paths = reader.list(&s::WORKER_ALLOWED_PATHS, |text| {
         let path = PathBuf::from(text);
         if path.is_absolute() {
@@ -53,6 +60,7 @@ pub(super) fn worker(reader: &mut Reader<'_>) -> Option<WorkerConfig> {
         token_var: token_var.ok()?,
         era: era.ok()?,
         cage: cage?,
+        highest_rung: highest_rung?,
         allowed_paths: allowed_paths?,
         may_fork: may_fork?,
     };

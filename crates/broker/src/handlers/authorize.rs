@@ -13,23 +13,22 @@ use axum::response::{IntoResponse, Response};
 use oauth::authorize::{AuthorizationRequest, PageReason, Parameters, Refusal};
 use oauth::client::{Client, ClientKind};
 use oauth::error::ErrorCode;
-use oauth::pkce::OwnVerifier;
+use oauth::id::ClientId;
 use oauth::random::NoRandomness;
 use oauth::redirect_uri::{AllowList, RedirectUri};
 use oauth::scope::{Access, ScopeSet};
 use oauth::token::{PlainToken, TokenKind};
 use store::StoreError;
-use store::authorizations::{NewAuthorization, Purpose};
 use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
-use crate::browser::{Cookies, csrf_admits, csrf_token};
+use crate::browser::{Cookies, csrf_admits, csrf_token, is_from_us};
 use crate::clients::FindError;
 use crate::handlers::consent::{ConsentTicket, FORM_LIFETIME, InvalidTicket};
-use crate::login::PendingLogin;
+use crate::login::{self, Aim, BeginError, Consented};
 use crate::middleware::RequestId;
-use crate::pages::{ClientShown, ConsentPage, Destination, ErrorPage, MessagePage, NamedLink};
+use crate::pages::{ClientShown, ConsentPage, Destination, ErrorPage, MessagePage, NamedLink, display_name};
 
 /// Why no consent page is shown, or its answer does not count.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +112,9 @@ async fn show(app: &App, headers: &HeaderMap, query: &str, request_id: &RequestI
 }
 
 async fn decide(app: &App, headers: &HeaderMap, body: &[u8], request_id: &RequestId) -> Result<Response, Cause> {
-    refuse_other_sites(app, headers)?;
+    if !is_from_us(headers, &app.site.issuer) {
+        return Err(Cause::CrossSite);
+    }
     let mut form = Answer::default();
     for (name, value) in url::form_urlencoded::parse(body) {
         match name.as_ref() {
@@ -121,6 +122,7 @@ async fn decide(app: &App, headers: &HeaderMap, body: &[u8], request_id: &Reques
             "csrf" => form.csrf = value.into_owned(),
             "decision" => form.approved = value == "approve",
             "access" => form.read_only = value == "read",
+            "repositories" => form.choose = value == "choose",
             _ => {}
         }
     }
@@ -138,44 +140,15 @@ async fn decide(app: &App, headers: &HeaderMap, body: &[u8], request_id: &Reques
     }
     app.clients.record(&client).await?;
     app.audit.record("consent", if form.read_only { "read" } else { "as_asked" }, &entry);
-    begin_login(app, request, form.read_only).await
-}
-
-/// From here on there is something to protect: the state of the upstream leg, bound to this browser by a cookie of its own.
-async fn begin_login(app: &App, mut request: AuthorizationRequest, read_only: bool) -> Result<Response, Cause> {
-    if read_only {
-        request.scope = request.scope.narrowed_to(ScopeSet::READ);
+    let (mut request, asked) = (request.clone(), request.scope);
+    if form.read_only {
+        request.scope = asked.narrowed_to(ScopeSet::READ);
     }
-    let state = PlainToken::generate(TokenKind::State, app.random.as_ref())?;
-    let browser = PlainToken::generate(TokenKind::Browser, app.random.as_ref())?;
-    let verifier = OwnVerifier::generate(app.random.as_ref())?;
-    let challenge = verifier.challenge();
-    let (now, state_hash) = (app.clock.now(), state.hash());
-    let sealed = PendingLogin::new(request, &verifier).seal(&state_hash, &app.keys).ok_or(Cause::Seal)?;
-    let login = NewAuthorization {
-        state_hash,
-        browser_hash: browser.hash(),
-        purpose: Purpose::Authorize,
-        sealed_request: &sealed,
-        created_at: now,
-        expires_at: now.plus(app.policy.login_lifetime),
-    };
-    app.store.begin_authorization(&login).await?;
-    let target = app.upstream.authorize_url(state.expose(), &challenge);
-    let mut response = see_other(target.as_str());
-    let seconds = i64::try_from(app.policy.login_lifetime.as_secs()).unwrap_or(600);
-    add_cookie(&mut response, app.cookies.set(&app.cookies.login(&state_hash), browser.expose(), seconds));
-    Ok(response)
-}
-
-/// Sec-Fetch-Site where the browser sends it, then Origin. The CSRF token is judged in any case.
-fn refuse_other_sites(app: &App, headers: &HeaderMap) -> Result<(), Cause> {
-    let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value.as_bytes() == wanted.as_bytes());
-    if is("sec-fetch-site", "same-origin") && is("origin", &app.site.issuer) { Ok(()) } else { Err(Cause::CrossSite) }
+    Ok(login::begin(app, Aim::Authorize(Box::new(Consented { request, asked, choose: form.choose }))).await?)
 }
 
 /// An error for the client: by redirect where that is harmless, else on a page that names the host and links to it.
-fn tell_client(
+pub(crate) fn tell_client(
     app: &App,
     client: &Client,
     uri: &RedirectUri,
@@ -213,23 +186,35 @@ fn consent_page(
     sealed: String,
     csrf: String,
 ) -> ConsentPage {
-    let name = client.metadata.client_name.clone();
-    let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
     let destination = Url::parse(request.redirect_uri.as_str());
     ConsentPage {
-        client: match client.kind {
-            ClientKind::Static => ClientShown::Registered { name },
-            ClientKind::Dynamic => ClientShown::Unverified { name },
-            ClientKind::MetadataDocument => {
-                ClientShown::Published { name, host: host(client.id.as_str()).unwrap_or_default() }
-            }
-        },
+        client: client_shown(client.kind, &client.id, client.metadata.client_name.clone()),
         destination: destination
             .map_or_else(|_| Destination::App(request.redirect_uri.as_str().to_owned()), |url| Destination::of(&url)),
         forgejo_host: app.site.forgejo_host.clone(),
         may_write: request.scope.access() == Access::Write,
         request: sealed,
         csrf,
+    }
+}
+
+/// A client as pages show it.
+pub(crate) fn client_shown(kind: ClientKind, id: &ClientId, name: Option<String>) -> ClientShown {
+    let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    match kind {
+        ClientKind::Static => ClientShown::Registered { name },
+        ClientKind::Dynamic => ClientShown::Unverified { name },
+        ClientKind::MetadataDocument => ClientShown::Published { name, host: host(id.as_str()).unwrap_or_default() },
+    }
+}
+
+impl From<BeginError> for Cause {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Store(error) => Self::Store(error),
+            BeginError::Randomness(error) => Self::Randomness(error),
+            BeginError::Seal => Self::Seal,
+        }
     }
 }
 
@@ -248,6 +233,7 @@ struct Answer {
     csrf: String,
     approved: bool,
     read_only: bool,
+    choose: bool,
 }
 
 /// 303: the browser goes on with GET, whatever the method was (OAuth 2.1, "HTTP 307 Redirect").
@@ -310,6 +296,11 @@ impl IntoResponse for RouteError {
             // What exactly went wrong in a fetch would show a stranger what can be reached from here. It is in the log.
             Cause::Client(FindError::Document { client, .. }) => {
                 format!("The application describes itself at {client}, and that description could not be used.")
+            }
+            // No more of it than tells which one: a link can say anything here.
+            Cause::Client(FindError::Unknown(client)) => {
+                let client = display_name(client.as_str()).unwrap_or_default();
+                format!("Reason: the client “{client}” is not known here.")
             }
             _ if status.is_server_error() => "The request could not be handled.".to_owned(),
             _ => format!("Reason: {text}."),

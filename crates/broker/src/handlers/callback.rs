@@ -9,23 +9,21 @@ use axum::response::{IntoResponse, Response};
 use forgejo::credential_store::IssuedPair;
 use forgejo::oauth_client::{ExchangeError, IdentityError, for_display};
 use oauth::error::ErrorCode;
-use oauth::grant::GrantLimits;
-use oauth::id::{GrantId, UserId};
 use oauth::random::NoRandomness;
-use oauth::token::{PlainToken, TokenHash, TokenKind};
+use oauth::token::TokenHash;
 use store::StoreError;
-use store::authorizations::Purpose;
-use store::logins::{CompletedLogin, NewCode, NewGrant, UpstreamLogin};
 use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
-use crate::browser::Cookies;
 use crate::handlers::authorize::{add_cookie, see_other};
-use crate::login::PendingLogin;
+use crate::login::{self, Aim, BeginError, PendingLogin};
 use crate::middleware::RequestId;
 use crate::pages::{ErrorPage, MessagePage, NamedLink};
-use crate::storage::credentials::new_credential;
+
+mod arrival;
+
+use arrival::{Arrival, Onward};
 
 /// Why a login does not complete.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +42,8 @@ pub(crate) enum Cause {
     Store(#[from] StoreError),
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    #[error("the login could not be sealed")]
+    Seal,
 }
 
 /// A cause with the request it belongs to.
@@ -62,7 +62,7 @@ struct Parameters {
     repeated: bool,
 }
 
-/// Finishes the login and sends the browser on to the client.
+/// Finishes the login and sends the browser on: to the client, to the choice of repositories, or to the account page.
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     Extension(request_id): Extension<RequestId>,
@@ -80,24 +80,9 @@ async fn finish(
     request_id: &RequestId,
 ) -> Result<Response, Cause> {
     let state = parameters.state.filter(|_| !parameters.repeated).ok_or(Cause::NoState)?;
-    let state = TokenHash::of(&state);
-    let cookie_name = app.cookies.login(&state);
-    let browser = Cookies::read(headers, &cookie_name).ok_or(Cause::UnknownState)?;
-    let now = app.clock.now();
-    let authorization = app
-        .store
-        .take_authorization(&state, &browser.hash(), Purpose::Authorize, now)
-        .await?
-        .ok_or(Cause::UnknownState)?;
-    let PendingLogin { request, verifier } =
-        PendingLogin::open(&authorization.sealed_request, &state, &app.keys).ok_or(Cause::UnknownState)?;
-    let respond = |pairs: &[(&str, &str)]| {
-        let mut pairs = pairs.to_vec();
-        pairs.extend(request.state.as_deref().map(|state| ("state", state)));
-        pairs.push(("iss", app.site.issuer.as_str()));
-        request.redirect_uri.with_query(&pairs)
-    };
-    let clear_cookie = app.cookies.set(&cookie_name, "", 0);
+    let returned = login::take(app, headers, &TokenHash::of(&state)).await?.ok_or(Cause::UnknownState)?;
+    let PendingLogin { aim, verifier } = returned.pending;
+    let clear_cookie = app.cookies.set(&returned.cookie, "", 0);
 
     let Some(code) = parameters.code else {
         let code = parameters.error.unwrap_or_else(|| "no code".to_owned());
@@ -105,12 +90,7 @@ async fn finish(
             let description = for_display(&parameters.error_description.unwrap_or_default(), &[]);
             return Err(Cause::Refused { code: for_display(&code, &[]), description });
         }
-        let entry =
-            Entry { client: Some(request.client.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
-        app.audit.record("login", "denied_at_forgejo", &entry);
-        let denied = ErrorCode::AccessDenied.as_str();
-        let mut response =
-            see_other(&respond(&[("error", denied), ("error_description", "the user did not allow it")]));
+        let mut response = denied(app, &aim, request_id);
         add_cookie(&mut response, clear_cookie);
         return Ok(response);
     };
@@ -118,51 +98,34 @@ async fn finish(
     let pair = app.upstream.exchange(&code, &verifier).await?;
     let identity = app.upstream.identity(&pair.access_token).await?;
     let missing = missing_scopes(app, &pair).await;
-    let own_code = PlainToken::generate(TokenKind::Code, app.random.as_ref())?;
-    let grant = GrantId::generate(app.random.as_ref())?;
-    let user_id_if_new = UserId::generate(app.random.as_ref())?;
-    let now = app.clock.now();
-    let completed = app
-        .store
-        .complete_login(&CompletedLogin {
-            upstream: UpstreamLogin {
-                user_id_if_new: &user_id_if_new,
-                issuer: app.upstream.issuer(),
-                sub: &identity.sub,
-                login: &identity.login,
-                forgejo_id: identity.id,
-                credential: new_credential(&pair),
-                now,
-            },
-            grant: NewGrant {
-                id: grant.clone(),
-                client: &request.client,
-                scope: request.scope,
-                limits: &GrantLimits::default(),
-                resource: app.site.resource.as_str(),
-            },
-            code: NewCode {
-                hash: own_code.hash(),
-                code_challenge: &request.code_challenge,
-                redirect_uri: request.redirect_uri.as_str(),
-                expires_at: now.plus(app.policy.lifetimes.code),
-            },
-        })
-        .await?;
-    app.login_completed(&completed).await;
-    let entry = Entry {
-        actor: Some(completed.user.as_str()),
-        client: Some(request.client.as_str()),
-        subject: Some(grant.as_str()),
-        request_id: Some(request_id.as_str()),
-        ..Entry::default()
+    let arrival = Arrival { pair: &pair, identity: &identity, headers, request_id };
+    let Onward { target, cookie } = match aim {
+        Aim::Authorize(consented) if consented.choose => arrival.choose(app, *consented).await?,
+        Aim::Authorize(consented) => arrival.authorize(app, &consented).await?,
+        Aim::Account => arrival.enter_account(app).await?,
     };
-    app.audit.record("login", "ok", &entry);
-
-    let target = respond(&[("code", own_code.expose())]);
     let mut response = if missing.is_empty() { see_other(&target) } else { narrower_grant(app, &missing, &target) };
     add_cookie(&mut response, clear_cookie);
+    add_cookie(&mut response, cookie);
     Ok(response)
+}
+
+/// The user changed his mind at Forgejo.
+fn denied(app: &App, aim: &Aim, request_id: &RequestId) -> Response {
+    let Aim::Authorize(consented) = aim else {
+        return MessagePage {
+            title: "You are not logged in".to_owned(),
+            text: "Forgejo was told not to let you in here. Nothing has changed.".to_owned(),
+            link: Url::parse(&format!("{}/account", app.site.issuer)).ok().as_ref().and_then(NamedLink::to),
+        }
+        .into_response();
+    };
+    let request = &consented.request;
+    let entry =
+        Entry { client: Some(request.client.as_str()), request_id: Some(request_id.as_str()), ..Entry::default() };
+    app.audit.record("login", "denied_at_forgejo", &entry);
+    let denied = ErrorCode::AccessDenied.as_str();
+    see_other(&app.site.answer(request, &[("error", denied), ("error_description", "the user did not allow it")]))
 }
 
 /// What Forgejo granted less than was asked: for a confidential application it keeps the scope of the first login (forgejo.md §4.2).
@@ -222,6 +185,16 @@ impl Cause {
     }
 }
 
+impl From<BeginError> for Cause {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Store(error) => Self::Store(error),
+            BeginError::Randomness(error) => Self::Randomness(error),
+            BeginError::Seal => Self::Seal,
+        }
+    }
+}
+
 impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
         let again = "Go back to your application and start the connection again.";
@@ -258,7 +231,7 @@ impl IntoResponse for RouteError {
                 "The login could not be stored.".to_owned(),
                 "Try again in a minute, from your application.",
             ),
-            Cause::Randomness(_) => (
+            Cause::Randomness(_) | Cause::Seal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "The server has a problem",
                 "The request could not be handled.".to_owned(),

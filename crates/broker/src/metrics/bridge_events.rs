@@ -45,6 +45,32 @@ impl Observer for BridgeEvents {
         }]);
     }
 
+    fn warm_worker_used(&self) {
+        self.0.worker_events.add(["warm_used"]);
+    }
+
+    fn warm_worker_lost(&self) {
+        self.0.worker_events.add(["warm_lost"]);
+    }
+
+    fn worker_overgrown(&self) {
+        self.0.worker_events.add(["overgrown"]);
+    }
+
+    fn worker_killed(&self) {
+        self.0.worker_events.add(["killed"]);
+    }
+
+    fn orphan_killed(&self) {
+        self.0.worker_events.add(["orphan_killed"]);
+    }
+
+    fn sessions_forgotten(&self, number: usize) {
+        for _ in 0..number {
+            self.0.session_events.add(["forgotten"]);
+        }
+    }
+
     fn line_skipped(&self, why: SkippedLine) {
         self.0.lines_skipped.add([match why {
             SkippedLine::TooLong => "too_long",

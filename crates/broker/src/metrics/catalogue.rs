@@ -90,7 +90,7 @@ catalogue! {
             ["state": "`live`: with a running worker; `hibernated`: in the store only, or waiting in memory"]
             "Sessions of the era that has them";
         SESSION_EVENTS: Counter "fjmcp_session_events_total"
-            ["event": "`created`, `hibernated` (the worker was stopped, the session stays) or `revived` (it got a fresh worker)"]
+            ["event": "`created`, `hibernated` (the worker was stopped, the session stays), `revived` (it got a fresh worker) or `forgotten` (its connection or user had too many)"]
             "What happened to sessions";
         WORKERS: Gauge "fjmcp_workers" [] "Worker processes, those that are starting included";
         WORKER_STARTS: Counter "fjmcp_worker_starts_total"
@@ -99,6 +99,9 @@ catalogue! {
         WORKER_ENDS: Counter "fjmcp_worker_ends_total"
             ["cause": "`stopped` (by the broker), `exited` or `killed` (by a signal that the broker did not send)"]
             "Ends of worker processes";
+        WORKER_EVENTS: Counter "fjmcp_worker_events_total"
+            ["event": "`warm_used` (a worker that had been started ahead was given to somebody), `warm_lost` (it ended before), `overgrown` (too many threads or processes; ended for it), `killed` (did not end when asked to) or `orphan_killed` (something that a worker had left behind)"]
+            "What else happened to workers";
         CAGE_RUNG: Gauge "fjmcp_cage_rung" [] "The rung of the cage that workers run on, 0 to 3";
         CAGE_REFUSALS: Counter "fjmcp_cage_refusals_total"
             ["attempt": "`foreign_peer`: a process that is no worker of ours came to the gateway; `wrong_capability`; `door`: a closed part of Forgejo's API; `read_only`: a write under a read-only grant; `grant_limits`: something that the grant does not include; `identity_field`: a form field that would take another identity; `foreign_redirect`: a redirect to a stranger"]

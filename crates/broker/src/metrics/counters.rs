@@ -43,6 +43,7 @@ counters! {
     workers: Levels<0> = WORKERS,
     worker_starts: Counts<1> = WORKER_STARTS,
     worker_ends: Counts<1> = WORKER_ENDS,
+    worker_events: Counts<1> = WORKER_EVENTS,
     cage_rung: Levels<0> = CAGE_RUNG,
     cage_refusals: Counts<1> = CAGE_REFUSALS,
     tokens_issued: Counts<1> = TOKENS_ISSUED,

@@ -38,7 +38,7 @@ impl Shape {
         match path {
             "/mcp" | "/mcp/" => Self::JsonRpc,
             "/" | "/authorize" | "/oauth/authorize" | "/oauth/callback" => Self::Page,
-            _ if path.starts_with("/account") => Self::Page,
+            _ if path.starts_with("/account") || path.starts_with("/oauth/repositories/") => Self::Page,
             _ => Self::Oauth,
         }
     }

@@ -9,6 +9,12 @@ const MAX_MARKS: usize = 2;
 /// space collapsed, length capped. Escaping is the template's work. `None` if nothing is left.
 #[must_use]
 pub fn display_name(text: &str) -> Option<String> {
+    display_text(text, MAX_CHARACTERS)
+}
+
+/// The same for texts of a stranger's that may be `longest` characters long.
+#[must_use]
+pub(super) fn display_text(text: &str, longest: usize) -> Option<String> {
     let mut shown = String::new();
     let (mut number, mut marks, mut blank) = (0, 0, false);
     for c in text.chars() {
@@ -23,7 +29,7 @@ pub fn display_name(text: &str) -> Option<String> {
         if marks > MAX_MARKS || (marks > 0 && shown.is_empty()) {
             continue;
         }
-        if number == MAX_CHARACTERS {
+        if number >= longest {
             shown.push('…');
             break;
         }

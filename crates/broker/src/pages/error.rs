@@ -4,8 +4,12 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
+use super::display_name::display_text;
 use super::link::NamedLink;
 use super::{Forms, respond};
+
+/// Longest account of what was wrong, in characters.
+const LONGEST: usize = 400;
 
 /// Tells a person why it does not go on.
 #[derive(Debug, Clone, Template)]
@@ -28,7 +32,9 @@ pub struct ErrorPage {
 // === impl ErrorPage ===
 
 impl IntoResponse for ErrorPage {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        // Texts can quote what a link brought along.
+        self.wrong = display_text(&self.wrong, LONGEST).unwrap_or_default();
         respond(self.status, &self, Forms::None)
     }
 }

@@ -63,8 +63,8 @@ pub fn recipes(mcp_url: &str) -> Vec<Recipe> {
             then: "Then type /mcp auth forgejo in Gemini CLI.",
         },
         Recipe {
-            client: "Any client that only starts local servers",
-            how: "mcp-remote (needs Node.js) connects it. Put this into the client's configuration.",
+            client: "Any other client, by mcp-remote",
+            how: "A client that only starts local programs is connected by mcp-remote (needs Node.js). Put this into its configuration.",
             text: servers("mcpServers", json!({ "command": "npx", "args": ["-y", "mcp-remote", mcp_url] })),
             then: "",
         },

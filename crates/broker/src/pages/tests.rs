@@ -38,6 +38,84 @@ fn landing() -> LandingPage {
     )
 }
 
+fn shown(client: &str) -> ConnectionShown {
+    let now = oauth::clock::Timestamp(1_795_708_800_000);
+    ConnectionShown {
+        id: "c1".into(),
+        client: ClientShown::Published { name: Some(client.into()), host: "app.example".into() },
+        may_write: false,
+        asked_to_write: true,
+        repositories: Some(1),
+        created: Moment::new(now, now),
+        last_used: None,
+        sessions: 2,
+    }
+}
+
+fn happening(text: &str) -> Happening {
+    let now = oauth::clock::Timestamp(1_795_708_800_000);
+    Happening { at: Moment::new(now, now), what: text.into(), client: text.into() }
+}
+
+fn repository(name: &str) -> RepositoryShown {
+    RepositoryShown::named(7, name).described(name)
+}
+
+fn account(text: &str) -> AccountPage {
+    AccountPage {
+        login: text.into(),
+        forgejo_host: "git.example.org".into(),
+        csrf: "proof".into(),
+        notice: text.into(),
+        connections: vec![shown(text)],
+        activity: vec![happening(text)],
+    }
+}
+
+fn connection(text: &str) -> ConnectionPage {
+    ConnectionPage {
+        login: text.into(),
+        forgejo_host: "git.example.org".into(),
+        csrf: "proof".into(),
+        notice: text.into(),
+        connection: shown(text),
+        repositories: vec![repository(text)],
+    }
+}
+
+fn repositories(text: &str, occasion: Occasion) -> RepositoriesPage {
+    RepositoriesPage {
+        occasion,
+        client: ClientShown::Unverified { name: Some(text.into()) },
+        may_write: true,
+        login: text.into(),
+        forgejo_host: "git.example.org".into(),
+        action: "/oauth/repositories/s1".into(),
+        csrf: "proof".into(),
+        notice: text.into(),
+        chosen: vec![repository(text)],
+        text: text.into(),
+        found: vec![RepositoryShown { id: 8, private: true, archived: true, ..repository(text) }],
+        total: Some(41),
+        previous: Some(1),
+        next: Some(3),
+    }
+}
+
+fn entry() -> EntryPage {
+    EntryPage { forgejo_host: "git.example.org".into(), csrf: "proof".into(), why: String::new() }
+}
+
+fn activity(text: &str) -> ActivityPage {
+    ActivityPage {
+        login: text.into(),
+        forgejo_host: "git.example.org".into(),
+        csrf: "proof".into(),
+        activity: vec![happening(text)],
+        older: Some(3),
+    }
+}
+
 async fn html(page: impl IntoResponse) -> Html {
     let body = page.into_response().into_body().collect().await.unwrap().to_bytes();
     Html::parse_document(std::str::from_utf8(&body).unwrap())
@@ -126,6 +204,11 @@ async fn hostile_text_stays_text_on_every_page() {
         })
         .await,
         html(MessagePage { title: HOSTILE.into(), text: HOSTILE.into(), link }).await,
+        html(account(HOSTILE)).await,
+        html(connection(HOSTILE)).await,
+        html(activity(HOSTILE)).await,
+        html(repositories(HOSTILE, Occasion::Connect)).await,
+        html(EntryPage { why: HOSTILE.into(), forgejo_host: HOSTILE.into(), ..entry() }).await,
     ];
     for page in pages {
         assert!(all(&page, "script, b, [onload], iframe, img").is_empty(), "{}", page.html());
@@ -142,6 +225,11 @@ async fn pages_send_the_headers_that_protect_them() {
         error().into_response(),
         MessagePage::denied(None).into_response(),
         landing().into_response(),
+        account("a").into_response(),
+        connection("a").into_response(),
+        activity("a").into_response(),
+        entry().into_response(),
+        repositories("a", Occasion::Change).into_response(),
     ] {
         assert_eq!(header_of(&response, header::CACHE_CONTROL), "no-store");
         assert_eq!(header_of(&response, header::X_FRAME_OPTIONS), "DENY");
@@ -156,11 +244,22 @@ async fn pages_send_the_headers_that_protect_them() {
 }
 
 #[test]
-fn only_the_consent_page_leaves_form_action_open() {
+fn only_pages_whose_forms_lead_on_to_others_leave_form_action_open() {
     let policy = |response: Response| header_of(&response, header::CONTENT_SECURITY_POLICY).to_owned();
     assert!(!policy(consent().into_response()).contains("form-action"));
     for response in [error().into_response(), landing().into_response(), MessagePage::denied(None).into_response()] {
         assert!(policy(response).contains("form-action 'none'"));
+    }
+    assert!(!policy(entry().into_response()).contains("form-action"));
+    assert!(!policy(repositories("a", Occasion::Connect).into_response()).contains("form-action"));
+    let own = [
+        account("a").into_response(),
+        connection("a").into_response(),
+        activity("a").into_response(),
+        repositories("a", Occasion::Change).into_response(),
+    ];
+    for response in own {
+        assert!(policy(response).contains("form-action 'self'"));
     }
 }
 
@@ -177,8 +276,17 @@ async fn the_policy_allows_exactly_the_style_sheet_of_the_page() {
 
 #[tokio::test]
 async fn pages_work_with_keyboard_phone_and_screen_reader() {
-    let pages =
-        [html(consent()).await, html(error()).await, html(MessagePage::denied(None)).await, html(landing()).await];
+    let pages = [
+        html(consent()).await,
+        html(error()).await,
+        html(MessagePage::denied(None)).await,
+        html(landing()).await,
+        html(account("a")).await,
+        html(connection("a")).await,
+        html(activity("a")).await,
+        html(entry()).await,
+        html(repositories("a", Occasion::Connect)).await,
+    ];
     for page in pages {
         assert_eq!(all(&page, "html[lang]").len(), 1);
         assert_eq!(all(&page, "h1").len(), 1);
@@ -221,4 +329,40 @@ fn no_link_runs_a_script_or_opens_a_file() {
     for url in ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "vbscript:x", "blob:https://a/b"] {
         assert_eq!(NamedLink::to(&Url::parse(url).unwrap()), None, "{url}");
     }
+}
+
+#[tokio::test]
+async fn the_consent_form_asks_for_all_or_chosen_repositories() {
+    let html = html(consent()).await;
+    let values: Vec<_> = all(&html, "input[name=repositories]").iter().map(ElementRef::value).collect();
+    assert_eq!(values.iter().filter_map(|value| value.attr("value")).collect::<Vec<_>>(), ["all", "choose"]);
+    assert!(values[0].attr("checked").is_some() && values[1].attr("checked").is_none());
+}
+
+#[tokio::test]
+async fn the_first_button_of_the_choice_searches_so_that_enter_grants_nothing() {
+    for occasion in [Occasion::Connect, Occasion::Change] {
+        let html = html(repositories("a", occasion)).await;
+        let first = all(&html, "main form button")[0].value();
+        assert_eq!((first.attr("name"), first.attr("value")), (Some("step"), Some("look")));
+        let boxes = all(&html, "input[name=repository]");
+        let ticked = |id: &str| {
+            let wanted = boxes.iter().find(|one| one.value().attr("value") == Some(id));
+            wanted.is_some_and(|one| one.value().attr("checked").is_some())
+        };
+        assert!(ticked("7") && !ticked("8"), "what is chosen is ticked, what is found is not");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_can_be_raised_only_to_what_was_asked() {
+    let buttons = |page: &Html| -> Vec<String> {
+        all(page, "button[name=change]").iter().filter_map(|one| one.value().attr("value").map(str::to_owned)).collect()
+    };
+    assert_eq!(buttons(&html(connection("a")).await), ["write", "choose", "all", "end"]);
+    let modest = ConnectionPage {
+        connection: ConnectionShown { asked_to_write: false, repositories: None, ..shown("a") },
+        ..connection("a")
+    };
+    assert_eq!(buttons(&html(modest).await), ["choose", "end"]);
 }

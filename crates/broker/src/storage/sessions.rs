@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use bridge::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
 use futures_util::future::BoxFuture;
 use oauth::clock::{Clock, Timestamp};
-use oauth::id::GrantId;
+use oauth::id::{GrantId, UserId};
 use store::sessions::SessionRow;
 use store::{Store, StoreError};
 
@@ -50,6 +50,14 @@ impl SessionStore for StoredSessions {
                 .await
                 .map(drop)
                 .map_err(|error| unavailable(&error))
+        })
+    }
+
+    fn trim(&self, user: Arc<str>, grant: Arc<str>, kept: Kept, spare: Vec<[u8; 32]>) -> Answer<'_, Vec<[u8; 32]>> {
+        Box::pin(async move {
+            let (user, grant) = (UserId::from(user), GrantId::from(grant));
+            let forgotten = self.store.trim_sessions(&user, &grant, kept.of_user, kept.of_grant, &spare).await;
+            forgotten.map_err(|error| unavailable(&error))
         })
     }
 

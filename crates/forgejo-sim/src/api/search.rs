@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::model::{State, repo::Repo};
+
 use super::{
     call::{ApiResult, Call},
     issues::Filter,
@@ -18,6 +20,7 @@ pub(crate) const ROUTES: &[Route] = &[
 fn repos(call: &mut Call<'_>) -> ApiResult {
     let wanted = call.query("q").to_lowercase();
     let owner: i64 = call.query("uid").parse().unwrap_or_default();
+    let exclusive = call.query_flag("exclusive");
     let (by_topic, in_description) = (call.query_flag("topic"), call.query_flag("includeDesc"));
     let private = match call.query("private") {
         "" => None,
@@ -29,7 +32,7 @@ fn repos(call: &mut Call<'_>) -> ApiResult {
         let described = in_description && repo.description.to_lowercase().contains(&wanted);
         let tagged = repo.topics.iter().any(|topic| if by_topic { *topic == wanted } else { topic.contains(&wanted) });
         (wanted.is_empty() || (!by_topic && (named || described)) || tagged)
-            && (owner == 0 || repo.owner == owner)
+            && (owner == 0 || repo.owner == owner || (!exclusive && takes_part(call.state, owner, repo)))
             && private.is_none_or(|private| repo.private == private)
     });
     sort(&mut found, call.query("sort"), call.query("order"));
@@ -37,6 +40,11 @@ fn repos(call: &mut Call<'_>) -> ApiResult {
     let total = found.len();
     let data: Vec<Value> = found.into_iter().skip((page - 1) * limit).take(limit).collect();
     call.counted(&json!({"ok": true, "data": data}), total)
+}
+
+/// Whether a repository that a user does not own is among his when `uid` is given without `exclusive`: as a collaborator or by a team.
+fn takes_part(state: &State, user: i64, repo: &Repo) -> bool {
+    repo.collaborators.contains_key(&user) || state.orgs.get(&repo.owner).is_some_and(|org| org.has_member(user))
 }
 
 fn sort(found: &mut [Value], by: &str, order: &str) {

@@ -36,6 +36,24 @@ async fn search_finds_only_what_the_caller_may_see() {
 }
 
 #[tokio::test]
+async fn a_search_by_user_finds_what_he_owns_and_has_a_part_in_and_exclusive_only_the_former() {
+    let caller = Caller::start().await;
+    caller.call("POST", "orgs", json!({"username": "acme"}), 201).await;
+    caller.call("POST", "orgs/acme/repos", json!({"name": "plans", "private": true, "auto_init": true}), 201).await;
+    caller.world.sim.create_repo("bob", "shared", true).unwrap();
+    caller.world.sim.create_repo("bob", "public", false).unwrap();
+    assert!(caller.world.sim.add_collaborator("bob", "shared", "alice", "read"));
+    let alice = caller.get("user").await["id"].as_i64().unwrap();
+    let names = |found: Value| -> Vec<String> {
+        found["data"].as_array().unwrap().iter().map(|repo| repo["full_name"].as_str().unwrap().to_owned()).collect()
+    };
+    let his = names(caller.get(&format!("repos/search?uid={alice}")).await);
+    assert_eq!(his, ["acme/plans", "alice/hello", "alice/priv", "bob/shared"]);
+    let own = names(caller.get(&format!("repos/search?uid={alice}&exclusive=true")).await);
+    assert_eq!(own, ["alice/hello", "alice/priv"]);
+}
+
+#[tokio::test]
 async fn wiki_times_protections_keys_and_mirrors_are_kept() {
     let caller = Caller::start().await;
     let page = json!({"title": "Home Page", "content_base64": STANDARD.encode("hi")});

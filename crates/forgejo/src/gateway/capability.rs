@@ -49,9 +49,15 @@ impl Capability {
         self.token.expose_secret()
     }
 
-    /// Gives the worker to a user's grant; a later call replaces the earlier one.
+    /// Gives the worker to a user's grant; a later call replaces the earlier one by another grant of the same user. A worker that
+    /// has had a user never gets another; it keeps the one it has.
     pub fn assign(&self, assignment: GatewayAssignment) {
-        *self.holder.assignment.write() = Some(assignment);
+        let mut present = self.holder.assignment.write();
+        if present.as_ref().is_some_and(|present| present.user != assignment.user) {
+            tracing::error!("a worker was about to be given to a second user; it stays with the first");
+            return;
+        }
+        *present = Some(assignment);
     }
 
     /// Start-up is over: `GET /api/v1/version` and `/api/v1/user` are forwarded like everything else from now on.

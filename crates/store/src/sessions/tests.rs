@@ -96,3 +96,23 @@ async fn sessions_are_forgotten_one_by_one_by_grant_and_by_age() {
     assert_eq!(store.delete_sessions_of_grant(&"g".into()).await.unwrap(), 1);
     assert!(store.session(&[4; 32]).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn beyond_a_number_the_longest_unused_sessions_go_unless_they_are_spared() {
+    let (_directory, store) = store().await;
+    let user = logged_in(&store).await;
+    for id in 1..=5 {
+        let last_seen = Timestamp(i64::from(10 - id));
+        store.insert_session(&SessionRow { last_seen, ..session(&user, id) }).await.unwrap();
+    }
+    let trim = |of_user, of_grant, spare: &'static [[u8; 32]]| {
+        let (store, user) = (store.clone(), user.clone());
+        async move { store.trim_sessions(&user, &"g".into(), of_user, of_grant, spare).await.unwrap() }
+    };
+    assert_eq!(trim(9, 5, &[]).await, Vec::<[u8; 32]>::new());
+    assert_eq!(trim(9, 4, &[]).await, [[5; 32]]);
+    assert_eq!(trim(9, 3, &[[4; 32]]).await, [[3; 32]], "the spared one stays, and the next goes for it");
+    assert_eq!(trim(1, 9, &[[1; 32], [4; 32]]).await, [[2; 32]]);
+    assert_eq!(store.session_count().await.unwrap(), 2);
+    assert_eq!(store.trim_sessions(&"another".into(), &"h".into(), 0, 0, &[]).await.unwrap(), Vec::<[u8; 32]>::new());
+}

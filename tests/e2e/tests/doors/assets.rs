@@ -1,11 +1,12 @@
 //! Release assets whose address is any URL that their writer chose (forgejo.md §2.9; gateway.md §2).
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::broker::Settings;
 use e2e::children::{self, Child};
 use e2e::mcp::Mcp;
 use e2e::stack::Stack;
 use e2e::through_worker::WorkerRequest;
-use forgejo_sim::{RunningSim, Sink};
+use forgejo_sim::{RunningSim, SimConfig, Sink};
 use serde_json::{Value, json};
 
 use super::Intruder;
@@ -59,21 +60,33 @@ async fn a_redirect_to_a_stranger_is_neither_followed_nor_passed_on() -> Result<
     Ok(())
 }
 
-/// Every program that has the tool sends its token to whatever address the API names. What it has is worth nothing elsewhere.
+/// Every program that has the tool sends its token to whatever address the API names. What it has is worth nothing elsewhere, and from
+/// rung 2 on it reaches nobody but the gateway.
 #[tokio::test]
-async fn a_stranger_who_is_sent_a_token_has_not_got_one_of_forgejo() -> Result<()> {
+async fn a_stranger_is_sent_no_token_of_forgejo_on_any_rung_and_from_rung_two_on_nothing_at_all() -> Result<()> {
     let (present, _) = children::table()?;
-    for child in present {
-        let stack = Stack::start(&child).await?;
+    let mut reached = 0;
+    for (child, rung) in present.iter().flat_map(|child| [1, 2, 3].map(|rung: u8| (child, rung))) {
+        let settings = Settings::default().with("WORKER_CAGE_MAX_RUNG", rung.to_string());
+        let stack = Stack::start_with(child, SimConfig::default(), settings).await?;
+        if stack.rung().await? != rung {
+            continue;
+        }
+        let label = format!("{} on rung {rung}", child.label);
         let (mcp, _, _) = stack.session("alice").await?;
-        if mcp.tools().await?.iter().any(|tool| tool == "download_release_attachment") {
-            downloads_the_bait(&stack, &mcp, &child).await.with_context(|| child.label.clone())?;
+        let mut tools = mcp.tools().await?;
+        tools.retain(|tool| tool == "download_release_attachment");
+        for _ in tools {
+            let bait = downloads_the_bait(&stack, &mcp, child).await.with_context(|| label.clone())?;
+            ensure!(rung < 2 || bait.sink.connections() == 0, "{label}: a stranger was reached");
+            reached += bait.sink.connections();
         }
     }
+    ensure!(reached > 0, "the bait was never taken, so this shows nothing");
     Ok(())
 }
 
-async fn downloads_the_bait(stack: &Stack, mcp: &Mcp, child: &Child) -> Result<()> {
+async fn downloads_the_bait(stack: &Stack, mcp: &Mcp, child: &Child) -> Result<Bait> {
     let bait = Bait::laid_at(&stack.sim).await?;
     let arguments = json!({"owner": "alice", "repo": "hello", "release_id": bait.release, "attachment_id": bait.asset});
     // Whether the download succeeds is the cage's business.
@@ -96,5 +109,5 @@ async fn downloads_the_bait(stack: &Stack, mcp: &Mcp, child: &Child) -> Result<(
             child.label
         );
     }
-    Ok(())
+    Ok(bait)
 }

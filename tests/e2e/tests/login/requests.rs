@@ -37,6 +37,23 @@ async fn without_a_known_client_and_its_address_only_the_user_is_told() -> Resul
 }
 
 #[tokio::test]
+async fn what_a_link_brought_along_is_shown_short_clean_and_as_text() -> Result<()> {
+    // Content spoofing: a link to our page must not put a message of its author's on it.
+    let stack = Stack::start(&fixture("2.18.0")?).await?;
+    let client = OAuthClient::register_with(&stack.broker.url, "e2e", STRANGER).await?;
+    let good = client.authorize(None)?.url;
+    let message = format!("<b>Your account is locked.</b> \u{202e}{} call 555 0100", "Please read on. ".repeat(40));
+    let browser = Browser::new()?;
+    for name in ["client_id", "redirect_uri"] {
+        let page = browser.open(&changed(&good, (name, Some(&message))), STRANGER).await?.page()?;
+        let text = page.text();
+        assert!(page.status == 400 && text.contains("<b>Your account"), "{name}: {text}");
+        assert!(!text.contains("555") && !page.body.contains('\u{202e}') && text.len() < 1000, "{name}: {text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_program_on_this_computer_is_told_what_is_wrong_with_its_request() -> Result<()> {
     // B04, B17, B18
     let stack = Stack::start(&fixture("2.18.0")?).await?;

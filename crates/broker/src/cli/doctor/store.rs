@@ -56,5 +56,5 @@ pub(super) async fn examine(patient: &Patient) -> Finding {
         0 => String::new(),
         number => format!("; the next start applies {number} more steps of the schema: back up first"),
     };
-    Finding::ok(CHECK, format!("{shown} is sound and opens with the keys; {} users{steps}", examined.users))
+    Finding::ok(CHECK, format!("{shown} is sound and opens with the keys; users: {}{steps}", examined.users))
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bridge::access::AccessIssuer as _;
 use bridge::bridge::Bridge;
+use bridge::config::BridgeConfig;
 use bridge::observer::Observer;
 use bridge::process::{ExitReport, ProcessRequest};
 use bridge::reply::{PostHead, Principal, Reply, ReplyBody};
-use bridge::session_store::{SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::spawn::{SpawnConfig, Spawner};
 use bytes::Bytes;
 use forgejo::gateway::{Gateway, GatewayEvent, GatewayObserver};
@@ -104,7 +105,8 @@ async fn start(patient: &Patient, gateway: &Gateway, spawner: &Spawner) -> Findi
     let ends = Ends::default();
     let end = Arc::clone(&ends.0);
     let bridge = Bridge::start(
-        build::bridge_config(&patient.config),
+        // One worker, for one question.
+        BridgeConfig { warm_workers: 0, ..build::bridge_config(&patient.config) },
         spawner.clone(),
         Arc::new(access),
         Arc::new(Nobody),
@@ -219,6 +221,16 @@ impl SessionStore for Nobody {
 
     fn delete_of_grant(&self, _: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn trim(
+        &self,
+        _: Arc<str>,
+        _: Arc<str>,
+        _: Kept,
+        _: Vec<[u8; 32]>,
+    ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn now(&self) -> i64 {

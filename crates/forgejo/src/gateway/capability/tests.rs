@@ -48,6 +48,8 @@ fn a_later_assignment_replaces_the_earlier_one() {
         capability.assign(GatewayAssignment { user: "7".into(), grant: grant.into() });
         assert_eq!(&*holder.assignment().unwrap().grant, grant);
     }
+    capability.assign(GatewayAssignment { user: "8".into(), grant: "third".into() });
+    assert_eq!(&*holder.assignment().unwrap().user, "7");
     assert!(!holder.is_ready());
     capability.ready();
     assert!(holder.is_ready());

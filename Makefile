@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help prepare children clients demo test conformance lint clean
+.PHONY: help prepare children clients demo test clients-table conformance lint clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,9 +21,13 @@ demo: children ## a broker, a Forgejo stand-in and a real MCP server; a client l
 	@$(CARGO) build --quiet --bins
 	@$(CARGO) run --quiet -p e2e --bin demo -- $(if $(filter 1,$(ONCE)),--once)
 
-test: children clients ## everything: unit, property and end-to-end tests
+test: children clients ## everything: unit, property and end-to-end tests, and the public conformance suite
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
+	@scripts/conformance.sh --decide
+
+clients-table: clients ## what real clients do with the broker; writes it into docs/clients.md
+	WRITE_CLIENTS_TABLE=1 $(CARGO) test -p e2e --test e2e clients::every_real_client_finds
 
 .PHONY: browser
 browser: prepare ## the pages in a real Chromium, with axe; screenshots in tests/browser/screenshots
@@ -47,6 +51,7 @@ leak: ## 5,000 sessions that come and go, and what is left of them (SESSIONS=500
 
 lint: prepare ## format, clippy, dependency rules
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tests/clients/rmcp/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@scripts/deny.sh
 

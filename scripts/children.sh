@@ -6,8 +6,9 @@
 #
 # Prints one line per program: which one, which version, and why that one, or why it is skipped. Writes the same to
 # .children/children.json for the tests and the demo:
-#   {"children":[{"name","profile","version","path","arguments","why"}],"skipped":[{"name","reason"}]}
-# `name` is unique, `profile` is the broker's worker profile, the order is that of preference.
+#   {"children":[{"name","profile","version","path","arguments","allowed_paths","why"}],"skipped":[{"name","reason"}]}
+# `name` is unique, `profile` is the broker's worker profile, the order is that of preference; `allowed_paths` is what the program
+# reads besides its own file.
 #
 # A missing program is no failure, a setting that cannot be followed is (exit 1).
 #
@@ -24,6 +25,8 @@ readonly rs_version=0.27.0
 readonly dir="$PWD/.children"
 # Seconds: to ask a module proxy about a version; to fetch and build the Go program; to fetch and build the Rust one.
 readonly ask_seconds=30 go_seconds=600 rs_seconds=1500
+# And for what comes ready from npm or PyPI.
+readonly package_seconds=300
 
 install=yes
 case "${1:-}" in
@@ -40,6 +43,8 @@ exec 9>"$dir/lock"
 if command -v flock >/dev/null; then flock 9; fi
 
 children='' skipped=''
+# What the next program that is taken may read besides its own file.
+allowed_paths=()
 
 # json TEXT: the text as a JSON string. Paths and messages only; control characters become spaces.
 json() {
@@ -50,12 +55,14 @@ json() {
 
 # take NAME PROFILE VERSION PATH WHY [ARGUMENT...]
 take() {
-    local name=$1 profile=$2 version=$3 path=$4 why=$5 arguments='' argument
+    local name=$1 profile=$2 version=$3 path=$4 why=$5 arguments='' allowed='' word
     shift 5
-    for argument in "$@"; do arguments+="${arguments:+,}$(json "$argument")"; done
+    for word in "$@"; do arguments+="${arguments:+,}$(json "$word")"; done
+    for word in ${allowed_paths[@]+"${allowed_paths[@]}"}; do allowed+="${allowed:+,}$(json "$word")"; done
+    allowed_paths=()
     echo "$name: $path ($why)"
     children+="${children:+,
-    }{\"name\":$(json "$name"),\"profile\":$(json "$profile"),\"version\":$(json "$version"),\"path\":$(json "$path"),\"arguments\":[$arguments],\"why\":$(json "$why")}"
+    }{\"name\":$(json "$name"),\"profile\":$(json "$profile"),\"version\":$(json "$version"),\"path\":$(json "$path"),\"arguments\":[$arguments],\"allowed_paths\":[$allowed],\"why\":$(json "$why")}"
 }
 
 # skip NAME REASON
@@ -217,8 +224,78 @@ fixture() {
     done
 }
 
+# --- MCP servers of npm and PyPI, pinned in tests/children
+
+problem=''
+# logged LOG COMMAND...: runs it with its stderr kept; on failure `problem` is the last thing it said
+logged() {
+    local log="$dir/$1.log" status=0
+    shift
+    "$@" 2>"$log" </dev/null || status=$?
+    if [[ $status == 0 ]]; then return 0; fi
+    problem=$(reason "$status" "$package_seconds" "$log")
+    return 1
+}
+
+# version_in FILE NAME: the version that package.json or a requirements file pins
+version_in() { sed -nE "s~^ *\"?$2\"?(==|: \")([^\",]+).*~\2~p" "$1" | head -n 1; }
+
+npm_children() {
+    local everything=@modelcontextprotocol/server-everything package name node root="$dir/npm"
+    local sources="$PWD/tests/children" profile
+    for package in gitea-mcp "$everything"; do
+        name="$package $(version_in "$sources/package.json" "$package") (npm)"
+        if [[ $package == gitea-mcp ]]; then profile=gitea-mcp-npm; else profile=custom; fi
+        if ! cmp -s "$sources/package-lock.json" "$root/installed.json"; then
+            if [[ $install == no ]]; then
+                skip "$name" "not installed, and nothing is to be installed"
+                continue
+            fi
+            mkdir -p "$root"
+            cp "$sources/package.json" "$sources/package-lock.json" "$sources/.npmrc" "$root/"
+            if ! logged npm timeout "$package_seconds" npm ci --prefix "$root" --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null; then
+                skip "$name" "npm ci failed: $problem"
+                continue
+            fi
+            cp "$sources/package-lock.json" "$root/installed.json"
+        fi
+        if ! logged node scripts/node.sh 9>&- >"$dir/node.path"; then
+            skip "$name" "$problem"
+            continue
+        fi
+        node=$(<"$dir/node.path")
+        allowed_paths=("$root")
+        if [[ $package == gitea-mcp ]]; then
+            take "$name" "$profile" "$(version_in "$sources/package.json" "$package")" "$node" "npm installed it" "$root/node_modules/gitea-mcp/dist/stdio.js"
+        else
+            take "$name" "$profile" "$(version_in "$sources/package.json" "$package")" "$node" "npm installed it" "$root/node_modules/$package/dist/index.js"
+        fi
+    done
+}
+
+python_child() {
+    local package=$1 profile=$2 requirements="$PWD/tests/children/$1.txt" root="$dir/$1" name python
+    name="$package $(version_in "$requirements" "$package") (PyPI)"
+    if [[ $install == no ]] && ! cmp -s "$requirements" "$root/installed.txt"; then
+        skip "$name" "not installed, and nothing is to be installed"
+        return
+    fi
+    if ! logged "$package" scripts/python.sh "$root" "$requirements" 9>&- >"$dir/python.path"; then
+        skip "$name" "$problem"
+        return
+    fi
+    python=$(<"$dir/python.path")
+    # The standard library is that of the interpreter from which the environment was made.
+    mapfile -t allowed_paths < <("$python" -c 'import sysconfig; print(sysconfig.get_path("stdlib")); print(sysconfig.get_config_var("LIBDIR"))')
+    allowed_paths+=("$root")
+    take "$name" "$profile" "$(version_in "$requirements" "$package")" "$root/bin/$package" "pip installed it"
+}
+
 forgejo_mcp
 forgejo_mcp_rs
+npm_children
+python_child gitea-mcp gitea-mcp-python
+python_child gitea-toolkit-mcp gitea-toolkit-mcp
 fixture
 
 cat >"$dir/children.json.new" <<JSON

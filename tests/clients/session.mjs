@@ -1,4 +1,5 @@
 // What both TypeScript clients share: the settings, the OAuth provider that keeps everything in memory, the report.
+import { createServer } from 'node:net';
 import { login } from './browser.mjs';
 
 /** The settings, from the environment. */
@@ -93,6 +94,30 @@ export async function connect(make, provider, person, UnauthorizedError, finish)
     const second = make();
     await second.client.connect(second.transport);
     return second;
+}
+
+/** The SDK v2's option for the era of `mode`: legacy, auto, or the revision to pin. */
+export function negotiation(mode) {
+    if (mode === 'legacy') return {};
+    return { versionNegotiation: { mode: mode === 'auto' ? 'auto' : { pin: mode } } };
+}
+
+/** Ends an access token (RFC 7009), so that a client must refresh at its next request. */
+export async function revoke(endpoint, token, clientId) {
+    const body = new URLSearchParams({ token, client_id: clientId, token_type_hint: 'access_token' });
+    const response = await fetch(new URL('/oauth/revoke', endpoint), { method: 'POST', body });
+    if (response.status !== 200) throw new Error(`the revocation ended with ${response.status}: ${await response.text()}`);
+}
+
+/** A port of the loopback interface that nobody listens on. */
+export function freePort() {
+    const server = createServer().listen(0, '127.0.0.1');
+    return new Promise(resolve =>
+        server.on('listening', () => {
+            const { port } = server.address();
+            server.close(() => resolve(port));
+        })
+    );
 }
 
 /** The texts of a tool result, joined. A result that reports an error is one. */

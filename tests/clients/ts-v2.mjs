@@ -1,14 +1,9 @@
 // @modelcontextprotocol/client (TypeScript SDK v2): MODE is legacy, auto, or the revision to pin. See README.md.
 import { createRequire } from 'node:module';
 import { auth, Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
-import { allTools, connect, MemoryProvider, refreshed, run, settings, textOf } from './session.mjs';
+import { allTools, connect, MemoryProvider, negotiation, refreshed, run, settings, textOf } from './session.mjs';
 
 const { version } = createRequire(import.meta.url)('./node_modules/@modelcontextprotocol/client/package.json');
-
-function negotiation(mode) {
-    if (mode === 'legacy') return {};
-    return { versionNegotiation: { mode: mode === 'auto' ? 'auto' : { pin: mode } } };
-}
 
 await run('ts-v2', async () => {
     const { endpoint, redirectUrl, person, tool, args, mode, refresh } = settings();

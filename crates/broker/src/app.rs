@@ -20,11 +20,12 @@ use parking_lot::Mutex;
 use store::logins::LoginCompleted;
 use store::{KeyRing, Store, StoreError};
 
-use crate::audit::{Audit, Entry};
+use crate::audit::{self, Audit};
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
 use crate::clients::Clients;
 use crate::config::{BaseUrl, PublicUrl};
+use crate::entry::Entry;
 use crate::examination::Examination;
 use crate::live_grants::{LiveGrant, LiveGrants};
 use crate::metrics::Metrics;
@@ -66,6 +67,7 @@ pub(crate) struct App {
     pub(crate) audit: Audit,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) entry: Arc<Entry>,
     /// Answers `fjmcp-broker doctor`.
     pub(crate) examination: Arc<Examination>,
     /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.
@@ -143,11 +145,11 @@ impl App {
         self.store.revoke_grant(&grant.id, self.clock.now()).await?;
         self.grants.end(&grant.id);
         self.bridge.end_grant(grant.id.as_str()).await;
-        let entry = Entry {
+        let entry = audit::Entry {
             actor: Some(grant.user.as_str()),
             client: Some(grant.client.as_str()),
             subject: Some(grant.id.as_str()),
-            ..Entry::default()
+            ..audit::Entry::default()
         };
         self.audit.record("grant_ended", why, &entry);
         Ok(())
@@ -171,11 +173,11 @@ impl App {
         };
         if changed {
             self.bridge.grant_changed(grant.id.as_str());
-            let entry = Entry {
+            let entry = audit::Entry {
                 actor: Some(grant.user.as_str()),
                 client: Some(grant.client.as_str()),
                 subject: Some(grant.id.as_str()),
-                ..Entry::default()
+                ..audit::Entry::default()
             };
             let repositories = limits.repositories.map_or_else(|| "all".to_owned(), |ids| ids.len().to_string());
             self.audit.record("grant_changed", format!("{scope}; repositories: {repositories}"), &entry);
@@ -186,10 +188,15 @@ impl App {
     /// A login has been stored: its credential takes effect, and grants that it ended end here too.
     pub(crate) async fn login_completed(&self, login: &LoginCompleted) {
         self.credentials.replaced(login.user.as_str());
+        self.entry.entered(&login.user.to_shared());
         for grant in &login.ended_grants {
             self.grants.end(grant);
             self.bridge.end_grant(grant.as_str()).await;
-            let entry = Entry { actor: Some(login.user.as_str()), subject: Some(grant.as_str()), ..Entry::default() };
+            let entry = audit::Entry {
+                actor: Some(login.user.as_str()),
+                subject: Some(grant.as_str()),
+                ..audit::Entry::default()
+            };
             self.audit.record("grant_ended", "revoked_at_forgejo", &entry);
         }
     }

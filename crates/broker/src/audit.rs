@@ -6,6 +6,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
+use std::num::NonZeroU32;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,10 +22,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::metrics::Metrics;
+use crate::rate_limit::{GrantLimit, Rate};
 use crate::telemetry::never_logged::permitted;
 
 const QUEUE: usize = 4096;
 const BATCH: usize = 200;
+/// Longest text of a stranger that is written down, in characters.
+const LONGEST: usize = 300;
+/// Whoever knows nothing can still be refused, as often as he likes: so many of these events are written down in a minute, so that he
+/// cannot fill the disk.
+const STRANGERS: Rate = Rate { requests: NonZeroU32::MIN.saturating_add(119), per: Duration::from_mins(1) };
 
 /// Takes audit events. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +41,8 @@ pub(crate) struct Audit {
     /// Whether each event is a line of the ordinary log.
     to_log: bool,
     metrics: Metrics,
+    /// How often strangers get something written down.
+    strangers: Arc<Option<GrantLimit>>,
 }
 
 /// One event before it has a time.
@@ -88,23 +97,29 @@ impl Audit {
         let (queue, events) = mpsc::channel(QUEUE);
         let to_log = file.is_none();
         tasks.spawn(write(store, file.map(Arc::from), metrics.clone(), events, cancel));
-        Self { queue, clock, to_log, metrics }
+        let strangers = Arc::new(GrantLimit::new(STRANGERS));
+        Self { queue, clock, to_log, metrics, strangers }
+    }
+
+    /// Records a refusal of somebody of whom nothing is known, unless there have been too many of late.
+    pub(crate) fn record_stranger(&self, event: &'static str, outcome: &str, entry: &Entry<'_>) {
+        if self.strangers.as_ref().as_ref().is_none_or(|limit| limit.charge().is_ok()) {
+            self.record(event, outcome, entry);
+        }
     }
 
     /// Records `event` with `outcome`.
     pub(crate) fn record(&self, event: &'static str, outcome: impl Into<String>, entry: &Entry<'_>) {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        // What a stranger chose may hold anything, his own token included.
-        let permitted = |text: &str| permitted("detail", text).into_owned();
         let row = AuditEvent {
             at: self.clock.now(),
             actor: owned(entry.actor),
-            client: owned(entry.client),
+            client: entry.client.map(fit_to_keep),
             event: event.into(),
             subject: owned(entry.subject),
-            outcome: permitted(&outcome.into()),
+            outcome: fit_to_keep(&outcome.into()),
             request_id: owned(entry.request_id),
-            detail: entry.detail.map(permitted),
+            detail: entry.detail.map(fit_to_keep),
             duration_ms: entry.duration.map(|took| i64::try_from(took.as_millis()).unwrap_or(i64::MAX)),
         };
         self.count(event, &row.outcome);
@@ -132,6 +147,13 @@ impl Audit {
             _ => {}
         }
     }
+}
+
+/// What a stranger chose may hold anything: his own token, an end of line, a change of direction.
+fn fit_to_keep(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    let plain: String = text.chars().map(plain).take(LONGEST).collect();
+    permitted("detail", &plain).into_owned()
 }
 
 fn log(event: &AuditEvent) {
@@ -242,6 +264,13 @@ mod tests {
             detail: Some("a\nb\u{202e}".into()),
             duration_ms: Some(12),
         }
+    }
+
+    #[test]
+    fn what_a_stranger_may_hide_in_a_text_is_not_written_down() {
+        assert_eq!(fit_to_keep("a\n\u{202e}\u{1b}[31m\u{e9} b"), "a???[31m? b");
+        assert_eq!(fit_to_keep(&"x".repeat(5000)).len(), LONGEST);
+        assert!(!fit_to_keep("fjb_at_0123456789012345678901234567890123456789012").contains("0123456789"));
     }
 
     #[tokio::test]

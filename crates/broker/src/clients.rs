@@ -20,6 +20,7 @@ use store::{Store, StoreError};
 use crate::audit::{Audit, Entry};
 use crate::documents::{DocumentError, Documents, VerifyError};
 use crate::fetch::Lane;
+use crate::rate_limit::TooMany;
 use crate::static_client::StaticClient;
 
 /// All clients.
@@ -72,6 +73,8 @@ pub(crate) enum AuthenticationError {
     AssertionReplayed,
     #[error("the document of the client cannot be had: {0}")]
     Unreachable(DocumentError),
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -155,6 +158,7 @@ impl Clients {
     pub(crate) async fn authenticate(&self, presented: &PresentedClient) -> Result<Client, AuthenticationError> {
         if let Some(configured) = self.configured.get(&presented.id) {
             return if configured.is_presented_by(presented) {
+                configured.charge()?;
                 Ok(configured.client(self.clock.now()))
             } else if configured.is_confidential() {
                 Err(AuthenticationError::Secret)

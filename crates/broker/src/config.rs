@@ -13,6 +13,7 @@ use bridge::profile::WorkerEra;
 use bridge::tools::{Pattern, Selector};
 use ipnet::IpNet;
 use secrecy::SecretString;
+use store::entry_pins::PinKind;
 
 use crate::rate_limit::Rate;
 
@@ -20,6 +21,7 @@ mod build;
 mod capacity;
 mod clients;
 pub(crate) mod duration;
+mod entry;
 mod file;
 mod flags;
 mod hosts;
@@ -64,6 +66,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// Which of the worker's tools there are.
     pub tools: ToolsConfig,
+    /// Who may enter.
+    pub entry: EntryConfig,
     /// Which clients are served, besides those that register.
     pub clients: ClientsConfig,
     /// Where state is kept.
@@ -186,6 +190,15 @@ pub struct ToolsConfig {
     pub trust_annotations: Option<bool>,
 }
 
+/// Who may enter.
+#[derive(Debug, Clone)]
+pub struct EntryConfig {
+    /// Names that may; everybody if there is none.
+    pub allowed: Vec<(PinKind, String)>,
+    /// How old an answer of Forgejo about somebody may be.
+    pub recheck: Duration,
+}
+
 /// Which clients are served, besides those that register.
 #[derive(Debug, Clone)]
 pub struct ClientsConfig {
@@ -256,6 +269,8 @@ pub struct RateConfig {
     pub authorize: Option<Rate>,
     /// Token and revocation requests, by address.
     pub token: Option<Rate>,
+    /// Token and revocation requests of a client with a configured secret, by client.
+    pub client: Option<Rate>,
     /// Requests to `/mcp` without a valid token, by address.
     pub unauthenticated: Option<Rate>,
     /// Requests to `/mcp`, by grant.

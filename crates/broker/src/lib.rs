@@ -15,6 +15,7 @@ pub mod cli;
 mod clients;
 pub mod config;
 mod documents;
+mod entry;
 mod examination;
 mod fetch;
 mod gateway_events;

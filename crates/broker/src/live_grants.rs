@@ -3,7 +3,7 @@
 //! A bearer token, a worker's access and the gateway all look at the same [`LiveGrant`]; revoking or changing it is one store and is seen by
 //! the next request of any of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -57,6 +57,8 @@ struct Known {
     ended: Tombstones<Arc<str>>,
     /// The same with one that was changed.
     changed: Tombstones<Arc<str>, Arc<LiveAccess>>,
+    /// Users who may not enter at present.
+    suspended: HashSet<Arc<str>>,
 }
 
 // === impl LiveAccess ===
@@ -157,6 +159,23 @@ impl LiveGrants {
         }
     }
 
+    /// Suspends all grants of a user, or lets them count again. Whether that changed anything.
+    pub(crate) fn suspend(&self, user: &Arc<str>, suspended: bool) -> bool {
+        let mut known = self.0.lock();
+        if suspended { known.suspended.insert(Arc::clone(user)) } else { known.suspended.remove(user) }
+    }
+
+    /// The users whose grants are in use.
+    pub(crate) fn users(&self) -> Vec<Arc<str>> {
+        let live: Vec<Arc<LiveGrant>> = self.0.lock().live.values().filter_map(Weak::upgrade).collect();
+        let users: HashSet<Arc<str>> = live.iter().map(|live| live.grant.user.to_shared()).collect();
+        users.into_iter().collect()
+    }
+
+    fn is_suspended(&self, live: &LiveGrant) -> bool {
+        self.0.lock().suspended.contains(live.grant.user.as_str())
+    }
+
     /// Forgets the entries that nobody uses any more. To be called less often than a request may take.
     pub(crate) fn prune(&self) {
         let mut known = self.0.lock();
@@ -169,7 +188,7 @@ impl LiveGrants {
 impl GrantLookup for LiveGrants {
     fn terms(&self, grant: &str) -> GrantTerms {
         match self.get(grant) {
-            Some(live) if !live.has_ended() => live.access().terms(),
+            Some(live) if !live.has_ended() && !self.is_suspended(&live) => live.access().terms(),
             _ => GrantTerms::ENDED,
         }
     }
@@ -204,6 +223,17 @@ mod tests {
         grants.end(&"g".into());
         assert!(held.has_ended());
         assert_eq!(grants.terms("g").access, GrantAccess::Ended);
+    }
+
+    #[test]
+    fn the_grants_of_a_suspended_user_allow_nothing_until_he_is_let_in_again() {
+        let grants = LiveGrants::default();
+        let _held = grants.enter(grant(ScopeSet::READ_WRITE));
+        assert_eq!(grants.users(), [Arc::from("u")]);
+        assert!(grants.suspend(&"u".into(), true) && !grants.suspend(&"u".into(), true));
+        assert_eq!(grants.terms("g").access, GrantAccess::Ended);
+        assert!(grants.suspend(&"u".into(), false));
+        assert_eq!(grants.terms("g").access, GrantAccess::ReadWrite);
     }
 
     #[test]

@@ -7,12 +7,16 @@ use oauth::token::{PlainToken, TokenHash};
 use oauth::token_request::PresentedClient;
 use subtle::ConstantTimeEq as _;
 
+use crate::rate_limit::{GrantLimit, Rate, TooMany};
+
 /// A configured client. Of its secret only the hash is kept.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct StaticClient {
     id: ClientId,
     metadata: ClientMetadata,
     secret: Option<TokenHash>,
+    /// How often it may ask for tokens; `None` is as often as it likes.
+    limit: Option<GrantLimit>,
 }
 
 // === impl StaticClient ===
@@ -31,7 +35,18 @@ impl StaticClient {
             software_version: None,
             token_endpoint_auth_method: method,
         };
-        Self { id, metadata, secret: secret.map(TokenHash::of) }
+        Self { id, metadata, secret: secret.map(TokenHash::of), limit: None }
+    }
+
+    /// With this limit if it has a secret. Without one its name proves nothing, and whoever knows it could use the limit up.
+    pub(crate) fn limited(self, rate: Option<Rate>) -> Self {
+        let limit = rate.filter(|_| self.is_confidential()).and_then(GrantLimit::new);
+        Self { limit, ..self }
+    }
+
+    /// Takes one request that proved to be from it into account.
+    pub(crate) fn charge(&self) -> Result<(), TooMany> {
+        self.limit.as_ref().map_or(Ok(()), GrantLimit::charge)
     }
 
     pub(crate) fn id(&self) -> &ClientId {

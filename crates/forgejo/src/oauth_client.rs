@@ -23,6 +23,7 @@ mod display_text;
 mod errors;
 mod identity;
 mod introspection;
+mod memberships;
 mod outbound;
 mod token_endpoint;
 mod token_hints;
@@ -39,6 +40,7 @@ pub use errors::{
     VersionError,
 };
 pub use identity::Identity;
+pub use memberships::{Memberships, Named};
 pub use outbound::{Outbound, OutboundConfig, OutboundError};
 pub use token_hints::TokenHints;
 

@@ -36,17 +36,8 @@ fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let release = folder.ends_with("release");
     let mut command = Command::new(cargo);
-    command.current_dir(project_root()).args([
-        "build",
-        "--quiet",
-        "-p",
-        "broker",
-        "-p",
-        "fixture-child",
-        "-p",
-        "conformance-child",
-        "--bins",
-    ]);
+    // The whole workspace, as `make test` builds it: another choice of packages would unify other features, and build everything again.
+    command.current_dir(project_root()).args(["build", "--quiet", "--workspace", "--bins"]);
     if release {
         command.arg("--release");
     }

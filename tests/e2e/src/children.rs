@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::binaries::{built, project_root};
+pub use crate::words::{Call, Words};
 
 /// One program of the table.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Child {
     pub command: PathBuf,
     /// Arguments beyond the profile's.
     pub args: Vec<String>,
+    /// What it reads besides its own file.
+    pub allowed_paths: Vec<PathBuf>,
     /// How the common tasks are called here.
     pub words: Words,
 }
@@ -33,26 +35,6 @@ pub struct Absent {
     pub label: String,
     /// Why.
     pub reason: String,
-}
-
-/// Which vocabulary a child speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Words {
-    /// goern's forgejo-mcp, and the fixture.
-    Go,
-    /// forgejo-mcp-rs.
-    Rust,
-}
-
-/// A tool call.
-#[derive(Debug, Clone)]
-pub struct Call {
-    /// Tool name.
-    pub tool: &'static str,
-    /// Arguments.
-    pub arguments: Value,
-    /// Must be in the answer's text.
-    pub expect: &'static str,
 }
 
 /// `.children/children.json`.
@@ -68,6 +50,8 @@ struct Listed {
     profile: String,
     path: PathBuf,
     arguments: Vec<String>,
+    #[serde(default)]
+    allowed_paths: Vec<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -81,20 +65,34 @@ struct Skipped {
 /// # Errors
 /// When it cannot be built.
 pub fn fixture(habits: &str) -> Result<Child> {
-    Ok(Child {
-        label: format!("fixture-child as {habits}"),
-        profile: "forgejo-mcp".to_owned(),
-        command: built("fixture-child")?,
-        args: vec!["--habits".to_owned(), habits.to_owned()],
-        words: Words::Go,
-    })
+    let child = Child::new(format!("fixture-child as {habits}"), "forgejo-mcp", built("fixture-child")?);
+    Ok(child.with_args(&["--habits", habits]))
 }
 
-/// Every child that is present, and every one that is not.
+/// Every child for Forgejo that is present, and every one that is not.
 ///
 /// # Errors
 /// When the list is there but cannot be read, or the fixture cannot be built.
 pub fn table() -> Result<(Vec<Child>, Vec<Absent>)> {
+    let (present, absent) = everything()?;
+    Ok((present.into_iter().filter(|child| child.profile != "custom").collect(), absent))
+}
+
+/// The reference server of the protocol's makers, which knows nothing of Forgejo; or why it is absent.
+///
+/// # Errors
+/// As [`table`].
+pub fn reference_server() -> Result<Result<Child, Absent>> {
+    const NAME: &str = "@modelcontextprotocol/server-everything";
+    let (present, absent) = everything()?;
+    let not_listed = || Absent { label: NAME.to_owned(), reason: "scripts/children.sh does not list it".to_owned() };
+    Ok(present
+        .into_iter()
+        .find(|child| child.label.starts_with(NAME))
+        .ok_or_else(|| absent.into_iter().find(|child| child.label.starts_with(NAME)).unwrap_or_else(not_listed)))
+}
+
+fn everything() -> Result<(Vec<Child>, Vec<Absent>)> {
     let mut present = vec![fixture("2.18.0")?, fixture("2.34.1")?];
     let mut absent = Vec::new();
     let list = project_root().join(".children/children.json");
@@ -112,11 +110,9 @@ pub fn table() -> Result<(Vec<Child>, Vec<Absent>)> {
         }
         if child.path.exists() {
             present.push(Child {
-                words: if child.profile == "forgejo-mcp-rs" { Words::Rust } else { Words::Go },
-                label: child.name,
-                profile: child.profile,
-                command: child.path,
                 args: child.arguments,
+                allowed_paths: child.allowed_paths,
+                ..Child::new(child.name, &child.profile, child.path)
             });
         } else {
             absent.push(Absent { label: child.name, reason: format!("{} is gone", child.path.display()) });
@@ -143,101 +139,17 @@ pub fn best() -> Result<Child> {
 // === impl Child ===
 
 impl Child {
+    /// A program that takes no arguments and reads nothing but its own file.
+    #[must_use]
+    pub fn new(label: String, profile: &str, command: PathBuf) -> Self {
+        let (profile, words) = (profile.to_owned(), Words::of_profile(profile));
+        Self { label, profile, command, args: Vec::new(), allowed_paths: Vec::new(), words }
+    }
+
     /// The same with more arguments.
     #[must_use]
     pub fn with_args(mut self, more: &[&str]) -> Self {
         self.args.extend(more.iter().map(|argument| (*argument).to_owned()));
         self
     }
-}
-
-// === impl Words ===
-
-impl Words {
-    /// Who am I.
-    #[must_use]
-    pub fn whoami(self, login: &'static str) -> Call {
-        let tool = match self {
-            Self::Go => "get_my_user_info",
-            Self::Rust => "whoami",
-        };
-        Call { tool, arguments: json!({}), expect: login }
-    }
-
-    /// The tasks that every child is asked to do, as `alice` of the demo data.
-    #[must_use]
-    pub fn reading(self) -> Vec<Call> {
-        let repo = |mut more: Value| {
-            more["owner"] = json!("alice");
-            more["repo"] = json!("hello");
-            more
-        };
-        match self {
-            Self::Go => vec![
-                self.whoami("alice"),
-                Call { tool: "list_my_repos", arguments: json!({"page": 1, "limit": 10}), expect: "private-notes" },
-                self.issue(1, "Greet people by name"),
-                Call {
-                    tool: "list_repo_issues",
-                    arguments: repo(json!({"state": "open", "type": "issues", "page": 1, "limit": 10})),
-                    expect: "Write a manual page",
-                },
-                Call {
-                    tool: "list_branches",
-                    arguments: repo(json!({"page": 1, "limit": 10})),
-                    expect: "greet-by-name",
-                },
-                Call {
-                    tool: "get_pull_request_by_index",
-                    arguments: repo(json!({"index": 4})),
-                    expect: "greet-by-name",
-                },
-                comments(),
-            ],
-            Self::Rust => vec![
-                self.whoami("alice"),
-                Call { tool: "list_my_repos", arguments: json!({}), expect: "private-notes" },
-                self.issue(1, "Greet people by name"),
-                Call { tool: "list_issues", arguments: repo(json!({})), expect: "Write a manual page" },
-                Call { tool: "list_branches", arguments: repo(json!({})), expect: "greet-by-name" },
-                Call { tool: "get_pull_request", arguments: repo(json!({"index": 4})), expect: "greet-by-name" },
-                comments(),
-            ],
-        }
-    }
-
-    /// One issue of `alice/hello`.
-    #[must_use]
-    pub fn issue(self, number: i64, title: &'static str) -> Call {
-        let tool = match self {
-            Self::Go => "get_issue_by_index",
-            Self::Rust => "get_issue",
-        };
-        Call { tool, arguments: json!({"owner": "alice", "repo": "hello", "index": number}), expect: title }
-    }
-
-    /// A file of `alice/hello`. Some programs show it as text, some as base64.
-    #[must_use]
-    pub fn file(self) -> Call {
-        let (tool, arguments) = match self {
-            Self::Go => {
-                ("get_file_content", json!({"owner": "alice", "repo": "hello", "filePath": "README.md", "ref": "main"}))
-            }
-            Self::Rust => ("get_file_contents", json!({"owner": "alice", "repo": "hello", "path": "README.md"})),
-        };
-        Call { tool, arguments, expect: "A program that says hello." }
-    }
-
-    /// A write.
-    #[must_use]
-    pub fn create_issue(self, title: &'static str) -> Call {
-        let arguments = json!({"owner": "alice", "repo": "hello", "title": title, "body": "made by a test"});
-        Call { tool: "create_issue", arguments, expect: title }
-    }
-}
-
-/// Both call it the same.
-fn comments() -> Call {
-    let arguments = json!({"owner": "alice", "repo": "hello", "index": 1});
-    Call { tool: "list_issue_comments", arguments, expect: "Good idea, I am on it." }
 }

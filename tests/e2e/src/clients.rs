@@ -1,6 +1,6 @@
 //! The real MCP clients that `scripts/clients.sh` has installed, run as programs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,13 +12,19 @@ use crate::binaries::project_root;
 use crate::browser::Person;
 use crate::children::Call;
 
+/// Every client that the script knows.
+pub const ALL: [&str; 7] = ["ts-v1", "ts-v2", "python_mcp", "fastmcp", "mcp-remote", "inspector", "rmcp"];
+
 /// `.clients/clients.json`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Clients {
     /// Those that are there.
     pub clients: Vec<Client>,
     /// Those that are not.
     pub skipped: Vec<Skipped>,
+    /// What stands in for the desktop's browser.
+    #[serde(default)]
+    browser: PathBuf,
 }
 
 /// A client that can be run.
@@ -28,6 +34,8 @@ pub struct Client {
     pub name: String,
     /// Program and arguments.
     pub command: Vec<String>,
+    #[serde(skip)]
+    browser: PathBuf,
 }
 
 /// A client that cannot be run.
@@ -45,10 +53,10 @@ pub struct Skipped {
 pub struct Report {
     /// Version of the client's package.
     pub version: String,
-    /// `legacy` or `modern`.
-    pub era: String,
-    /// Protocol revision that was agreed on.
-    pub protocol_version: String,
+    /// `legacy` or `modern`, if the package tells.
+    pub era: Option<String>,
+    /// Protocol revision that was agreed on, if the package tells.
+    pub protocol_version: Option<String>,
     /// Scope of its token, if the package tells.
     pub scope: Option<String>,
     /// Names of the tools it was shown.
@@ -87,7 +95,7 @@ impl Clients {
         let list = project_root().join(".clients/clients.json");
         let Ok(text) = std::fs::read_to_string(&list) else {
             let skipped = |name: &str| Skipped { name: name.into(), reason: "scripts/clients.sh has not run".into() };
-            return Ok(Self { clients: Vec::new(), skipped: ["ts-v1", "ts-v2", "python_mcp"].map(skipped).into() });
+            return Ok(Self { skipped: ALL.map(skipped).into(), ..Self::default() });
         };
         let mut read: Self = serde_json::from_str(&text)
             .with_context(|| format!("{} is not what scripts/clients.sh writes", list.display()))?;
@@ -95,6 +103,9 @@ impl Clients {
             .into_iter()
             .partition(|client| client.command.iter().all(|part| Path::new(part).exists()));
         read.clients = there;
+        for client in &mut read.clients {
+            client.browser.clone_from(&read.browser);
+        }
         let gone: Vec<Client> = gone;
         read.skipped.extend(
             gone.into_iter()
@@ -133,10 +144,11 @@ impl Client {
             .env("REFRESH", "1")
             .env("MODE", errand.mode.unwrap_or_default())
             .env("CIMD_URL", url)
+            .env("BROWSER", &self.browser)
             .env_remove("REDIRECT_URL")
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let output = tokio::time::timeout(Duration::from_mins(2), command.output());
+        let output = tokio::time::timeout(Duration::from_mins(4), command.output());
         let output = output.await.with_context(|| format!("{} does not end", self.name))??;
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.success(), "{}: {}\n{stderr}", self.name, output.status);

@@ -43,6 +43,7 @@ pub enum Answer {
 struct Answers {
     by_path: HashMap<String, Answer>,
     asked: HashMap<String, usize>,
+    methods: Vec<String>,
 }
 
 // === impl DocumentServer ===
@@ -119,6 +120,12 @@ impl DocumentServer {
     pub fn asked(&self, path: &str) -> usize {
         self.answers.lock().asked.get(path).copied().unwrap_or_default()
     }
+
+    /// The methods of all requests, in their order.
+    #[must_use]
+    pub fn methods(&self) -> Vec<String> {
+        self.answers.lock().methods.clone()
+    }
 }
 
 async fn serve(acceptor: TlsAcceptor, connection: TcpStream, answers: Arc<Mutex<Answers>>) -> Option<()> {
@@ -129,9 +136,12 @@ async fn serve(acceptor: TlsAcceptor, connection: TcpStream, answers: Arc<Mutex<
             return None;
         }
     }
-    let path = String::from_utf8_lossy(&head).split(' ').nth(1)?.to_owned();
+    let head = String::from_utf8_lossy(&head);
+    let mut words = head.split(' ');
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
     let answer = {
         let mut answers = answers.lock();
+        answers.methods.push(method);
         *answers.asked.entry(path.clone()).or_default() += 1;
         answers.by_path.get(&path).cloned()
     };

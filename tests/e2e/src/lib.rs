@@ -3,6 +3,7 @@
 //! Used by the end-to-end tests and by `make demo`, so that what the demo shows is what the tests prove.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod binaries;
 pub mod broker;
 pub mod browser;
@@ -20,3 +21,5 @@ pub mod processes;
 pub mod stack;
 pub mod stdio;
 pub mod through_worker;
+pub mod witness;
+pub mod words;

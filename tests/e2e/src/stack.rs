@@ -74,6 +74,9 @@ impl Stack {
         if !args.is_empty() {
             settings.set("WORKER_ARGS", args);
         }
+        if !child.allowed_paths.is_empty() {
+            settings.set("WORKER_ALLOWED_PATHS", serde_json::to_string(&child.allowed_paths)?);
+        }
         settings.extend(more);
         let broker = Broker::start(&settings).await?;
         Ok(Self { sim, broker, settings, state, client_secret: application.client_secret })

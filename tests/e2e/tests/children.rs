@@ -1,6 +1,7 @@
 //! One table over children: every program that is present does every task on every rung of the cage; one that is absent is printed as
 //! skipped.
 
+mod reference;
 mod tasks;
 
 use std::io::Write as _;

@@ -19,19 +19,46 @@ fn functions(folder: &Path, found: &mut HashSet<String>) {
     }
 }
 
-#[test]
-fn every_test_that_the_security_review_names_exists() {
+/// Every function there is, tests among them.
+fn known() -> HashSet<String> {
     let root = project_root();
     let mut known = HashSet::new();
     functions(&root.join("crates"), &mut known);
     functions(&root.join("tests/e2e"), &mut known);
+    known
+}
+
+/// The names in backticks in the last column of a row.
+fn named_last(row: &str) -> Vec<&str> {
+    let last = row.trim_end_matches(" |").rsplit('|').next().unwrap_or_default();
+    last.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_trap_has_a_row_that_names_tests_and_they_exist() {
+    let known = known();
+    let page = std::fs::read_to_string(project_root().join("docs/traps.md")).unwrap();
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let numbers: Vec<_> = rows.iter().filter_map(|row| row.split('|').nth(1)?.trim().parse::<usize>().ok()).collect();
+    assert_eq!(numbers, (1..=32).collect::<Vec<_>>());
+    for row in rows {
+        assert!(!named_last(row).is_empty(), "no test is named in: {row}");
+        for name in named_last(row) {
+            assert!(known.contains(name), "there is no test {name}, named in: {row}");
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_security_review_names_exists() {
+    let root = project_root();
+    let known = known();
     let review = std::fs::read_to_string(root.join("docs/design.md")).unwrap();
     let (_, review) = review.split_once("### 8.2 Review").unwrap();
     let rows: Vec<_> = review.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert!(rows.len() > 30, "the table has {} rows", rows.len());
     for row in rows {
-        let tests = row.trim_end_matches(" |").rsplit('|').next().unwrap_or_default();
-        let names: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        let names = named_last(row);
         assert!(!names.is_empty(), "no test is named in: {row}");
         for name in names {
             assert!(known.contains(name), "there is no test {name}, named in: {row}");

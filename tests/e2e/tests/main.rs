@@ -2,16 +2,20 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod audit;
 mod chaos;
 mod children;
 mod client_documents;
 mod clients;
+mod crosstalk;
 mod deploy_files;
 mod discovery;
 mod doctor;
 mod documents;
 mod doors;
+mod entry;
 mod forgejo_app;
+mod known_clients;
 mod leaks;
 mod login;
 mod mcp;
@@ -20,8 +24,10 @@ mod native;
 mod operation;
 mod outlive;
 mod proxies;
+mod rates;
 mod recorded;
 mod running;
 mod secrets;
 mod tokens;
+mod tools;
 mod upstream;

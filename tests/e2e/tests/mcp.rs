@@ -12,9 +12,11 @@ mod streams;
 mod versions;
 
 use anyhow::{Result, ensure};
+use e2e::broker::Settings;
 use e2e::children;
 use e2e::mcp::{Answer, Mcp};
 use e2e::stack::Stack;
+use forgejo_sim::SimConfig;
 use serde_json::{Value, json};
 
 /// A stack with a fixture child as worker.
@@ -24,7 +26,9 @@ async fn house() -> Result<Stack> {
 
 /// The same with more arguments for the child.
 async fn house_with(args: &[&str]) -> Result<Stack> {
-    Stack::start(&children::fixture("2.34.1")?.with_args(args)).await
+    // Whatever a tool is called, it reaches the worker here.
+    let every_tool = Settings::default().with("TOOLS_READ_ONLY", "*");
+    Stack::start_with(&children::fixture("2.34.1")?.with_args(args), SimConfig::default(), every_tool).await
 }
 
 /// Checks status and JSON-RPC error code, and that the error says something.

@@ -6,7 +6,7 @@ mod stateless;
 use anyhow::{Context as _, Result, ensure};
 use e2e::binaries::built;
 use e2e::broker::http_client;
-use e2e::children::{Child, Words};
+use e2e::children::Child;
 use e2e::mcp::Answer;
 use e2e::stack::Stack;
 use reqwest::{Response, header};
@@ -14,13 +14,8 @@ use serde_json::{Value, json};
 
 /// The program of the conformance runs, speaking this era.
 fn conformance_child(era: &str) -> Result<Child> {
-    Ok(Child {
-        label: format!("conformance-child, {era}"),
-        profile: "custom".to_owned(),
-        command: built("conformance-child")?,
-        args: ["--era", era, "--state-key", "test"].map(str::to_owned).into(),
-        words: Words::Go,
-    })
+    let child = Child::new(format!("conformance-child, {era}"), "custom", built("conformance-child")?);
+    Ok(child.with_args(&["--era", era, "--state-key", "test"]))
 }
 
 /// A client of 2026-07-28: it sends what each request needs, and nothing twice.

@@ -14,6 +14,7 @@ mod refresh;
 mod registration;
 mod requests;
 mod revocation;
+mod static_clients;
 
 /// A client with a code that it has not redeemed yet.
 async fn with_code(stack: &Stack) -> Result<(OAuthClient, Authorization, String)> {

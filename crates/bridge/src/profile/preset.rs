@@ -73,7 +73,7 @@ impl Preset {
                 passthrough: vec!["PATH".into()],
                 ..bare(self, "gitea-mcp", "GITEA_HOST", "GITEA_ACCESS_TOKEN")
             },
-            Self::GiteaMcpPython => python(bare(self, "gitea-mcp", "GITEA_URL", "GITEA_TOKEN")),
+            Self::GiteaMcpPython => gitea_mcp_python(),
             Self::GiteaToolkitMcp => python(bare(self, "gitea-toolkit-mcp", "GITEA_SERVER_URL", "GITEA_TOKEN")),
             Self::Custom => bare(self, "", "FORGEJO_URL", "FORGEJO_ACCESS_TOKEN"),
         }
@@ -141,7 +141,13 @@ fn tools(preset: Preset) -> ToolMarks {
                 door("migrate", &["migrate_repo"]),
             ]),
         },
-        Preset::GiteaMcpNpm | Preset::GiteaMcpPython | Preset::GiteaToolkitMcp | Preset::Custom => {
+        // Each name begins with what the tool is about.
+        Preset::GiteaMcpNpm => ToolMarks {
+            reads: patterns(&["*__get*", "*__list*", "issue__search_list", "issue__comment_list"]),
+            trust_annotations: true,
+            doors: BTreeMap::new(),
+        },
+        Preset::GiteaMcpPython | Preset::GiteaToolkitMcp | Preset::Custom => {
             ToolMarks { reads: regular, trust_annotations: true, doors: BTreeMap::new() }
         }
     }
@@ -173,6 +179,15 @@ fn python(profile: WorkerProfile) -> WorkerProfile {
         env: BTreeMap::from([("PYTHONUTF8".into(), "1".into()), ("PYTHONDONTWRITEBYTECODE".into(), "1".into())]),
         ..profile
     }
+}
+
+/// Its framework wants to know a home directory, asks the internet for newer versions of itself, and prints a banner.
+fn gitea_mcp_python() -> WorkerProfile {
+    let mut profile = python(bare(Preset::GiteaMcpPython, "gitea-mcp", "GITEA_URL", "GITEA_TOKEN"));
+    let settings =
+        [("HOME", "/nonexistent"), ("FASTMCP_CHECK_FOR_UPDATES", "off"), ("FASTMCP_SHOW_CLI_BANNER", "false")];
+    profile.env.extend(settings.map(|(name, value)| (name.into(), value.into())));
+    profile
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl Refusal {
     /// 403: the caller may only read. Where it is one of several calls, an error like others.
     fn may_not_write(tool: &str) -> Self {
         let text = format!(
-            "this connection may only read, and the tool {tool:?} writes; connect again and allow writing, or ask the user to do so"
+            "this connection is read-only, and the tool {tool:?} writes; connect again and choose write access"
         );
         Self::new(403, UNAVAILABLE, Self::MAY_NOT_WRITE, text)
     }

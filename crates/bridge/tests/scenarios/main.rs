@@ -14,6 +14,7 @@ mod modern;
 mod native;
 mod sessionless;
 mod sessions;
+mod sessions_bytes;
 mod stateless;
 mod storm;
 mod streams;

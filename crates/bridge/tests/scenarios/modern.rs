@@ -12,3 +12,5 @@ mod lists;
 mod logging;
 mod parking;
 mod traps;
+
+pub(crate) use self::bytes::json_text;

@@ -11,7 +11,6 @@ use bridge::config::BridgeConfig;
 use bridge::observer::Observer;
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
-use bridge::tools::Tools;
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
 use forgejo::oauth_client::{ForgejoConfig, OAuthClient, Outbound, OutboundConfig};
@@ -41,6 +40,7 @@ use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
 use crate::config::{Bound, CageMode, Config, ConfiguredClient, Keys, RateConfig, SessionConfig};
 use crate::documents::Documents;
+use crate::entry::{Entry, EntryLists, EntryParts};
 use crate::examination::Examination;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
@@ -56,7 +56,7 @@ use crate::shelf::Shelf;
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
 use crate::storage::sessions::StoredSessions;
-use crate::tools::{self, GrantTools};
+use crate::tools;
 use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -206,10 +206,7 @@ async fn build(
         grants: grants.clone(),
     };
     let profile = config.worker.to_profile()?;
-    let tools = Tools {
-        rules: tools::rules(config, &profile),
-        policy: Arc::new(GrantTools { grants: grants.clone(), audit: audit.clone() }),
-    };
+    let tools = tools::of(config, &profile, &grants, &audit);
     let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
     let spawner = Spawner::start(profile, cages)?;
     say_limits(&config.sessions);
@@ -227,6 +224,17 @@ async fn build(
     let parts = (store.clone(), Arc::clone(&clock), audit.clone());
     let clients = Arc::new(clients(config, &policy, parts)?);
     let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned());
+    let entry = Entry::new(EntryParts {
+        lists: EntryLists::load(&store, &config.entry.allowed).await?,
+        recheck: config.entry.recheck,
+        upstream: upstream.clone(),
+        credentials: credentials.clone(),
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        audit: audit.clone(),
+        grants: grants.clone(),
+        bridge: bridge.clone(),
+    });
     let proxies = TrustedProxies::new(&config.http.trusted_proxies);
     let examination = Examination::new(Arc::clone(&keys), Arc::clone(&clock), random.as_ref(), issuer, proxies)?;
     let app = Arc::new(App {
@@ -244,25 +252,35 @@ async fn build(
         random,
         repositories: Repositories::new(upstream.clone(), Arc::new(credentials.clone())),
         upstream,
-        credentials: credentials.clone(),
+        credentials,
         bridge,
         grants,
         audit,
         metrics,
         readiness: Arc::new(readiness),
+        entry: Arc::new(entry),
         changing: Arc::default(),
         account_changes: Arc::default(),
         uses: Arc::default(),
     });
+    look_after(&app, &gateway, retention(config), background);
+    background.tasks.spawn(follow::run(Arc::clone(&app), heard, background.cancel.clone()));
+    Ok((app, spawner))
+}
+
+/// What runs beside the requests.
+fn look_after(app: &Arc<App>, gateway: &Gateway, retention: Retention, background: &Background) {
     let cancel = &background.cancel;
     background.tasks.spawn(gateway.serve(cancel.clone()));
     background.tasks.spawn({
-        let cancel = cancel.clone();
+        let (credentials, cancel) = (app.credentials.clone(), cancel.clone());
         async move { credentials.run(cancel).await }
     });
-    background.tasks.spawn(follow::run(Arc::clone(&app), heard, cancel.clone()));
-    background.tasks.spawn(upkeep::run(Arc::clone(&app), retention(config), cancel.clone()));
-    Ok((app, spawner))
+    background.tasks.spawn({
+        let (app, cancel) = (Arc::clone(app), cancel.clone());
+        async move { app.entry.run(cancel).await }
+    });
+    background.tasks.spawn(upkeep::run(Arc::clone(app), retention, cancel.clone()));
 }
 
 /// The clients that are served under this configuration.
@@ -276,7 +294,12 @@ pub(super) fn clients(
         store,
         clock,
         audit,
-        configured: config.clients.configured.iter().map(configured_client).collect(),
+        configured: config
+            .clients
+            .configured
+            .iter()
+            .map(|client| configured_client(client, config.rates.client))
+            .collect(),
         issuer: config.http.public_url.origin().to_owned(),
     }))
 }
@@ -326,9 +349,10 @@ pub(super) fn rate_limits_after(old: &RateConfig, limits: &RateLimits, wanted: &
     }
 }
 
-fn configured_client(client: &ConfiguredClient) -> StaticClient {
+fn configured_client(client: &ConfiguredClient, rate: Option<Rate>) -> StaticClient {
     let secret = client.secret.as_ref().map(SecretString::expose_secret);
     StaticClient::new(client.id.as_str().into(), client.name.clone(), client.redirect_uris.clone(), secret)
+        .limited(rate)
 }
 
 /// The ring that the configuration names, or a new one.

@@ -164,6 +164,7 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         worker: old.worker.clone(),
         gateway: old.gateway.clone(),
         tools: old.tools.clone(),
+        entry: old.entry.clone(),
         store: StoreConfig { path: old.store.path.clone(), ..wanted.store },
         lifetimes: LifetimeConfig { refresh_replay_window: old.lifetimes.refresh_replay_window, ..wanted.lifetimes },
         sessions: SessionConfig {

@@ -18,6 +18,7 @@ use store::KeyRing;
 use super::capacity::Capacity;
 use super::clients::clients;
 use super::duration::{format_duration, parse_duration, parse_size};
+use super::entry::entry;
 use super::probe::probe_store;
 use super::problem::Fault;
 use super::public_url::parse_origin;
@@ -44,6 +45,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
     let worker = worker(reader);
     let gateway = gateway(reader);
     let tools = tools(reader);
+    let entry = entry(reader);
     let clients = clients(reader);
     let store = store(reader, environment);
     let lifetimes = lifetimes(reader);
@@ -59,6 +61,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
         worker: worker?,
         gateway: gateway?,
         tools: tools?,
+        entry: entry?,
         clients: clients?,
         store: store?,
         lifetimes: lifetimes?,
@@ -401,7 +404,7 @@ fn audit_file(text: &str) -> Result<PathBuf, Fault> {
     })
 }
 
-fn within(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, Fault> {
+pub(super) fn within(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, Fault> {
     move |text| {
         let duration = parse_duration(text)?;
         if range.contains(&duration) {

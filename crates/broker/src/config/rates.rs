@@ -18,6 +18,7 @@ pub(super) fn rates(reader: &mut Reader<'_>) -> Option<RateConfig> {
     let register = reader.required(&s::RATE_LIMIT_REGISTER, rate);
     let authorize = reader.required(&s::RATE_LIMIT_AUTHORIZE, rate);
     let token = reader.required(&s::RATE_LIMIT_TOKEN, rate);
+    let client = reader.required(&s::RATE_LIMIT_CLIENT, rate);
     let unauthenticated = reader.required(&s::RATE_LIMIT_UNAUTHENTICATED, rate);
     let grant = reader.required(&s::RATE_LIMIT_GRANT, rate);
     let shared_egress = reader.list(&s::SHARED_EGRESS, network);
@@ -25,6 +26,7 @@ pub(super) fn rates(reader: &mut Reader<'_>) -> Option<RateConfig> {
         register: register?,
         authorize: authorize?,
         token: token?,
+        client: client?,
         unauthenticated: unauthenticated?,
         grant: grant?,
         shared_egress: shared_egress?,

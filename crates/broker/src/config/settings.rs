@@ -54,6 +54,18 @@ settings! {
             Value("write:repository write:issue write:organization write:user write:notification"),
             "What the broker asks of Forgejo for every user; each grant is narrowed at the gateway.");
     }
+    "Who may enter" {
+        ALLOWED_USERS = Setting::list("allowed-users", "LOGIN", Unset("everybody, unless another list is set"),
+            "Forgejo users who may use the broker. Whoever is on one of the three lists may. A name is bound to the Forgejo id that it has when it \
+             first matches: somebody who takes the name later is refused. To bind it anew, start once without it.");
+        ALLOWED_ORGANIZATIONS = Setting::list("allowed-organizations", "NAME", Unset("none"),
+            "Forgejo organisations whose members may use the broker; bound to ids like users.");
+        ALLOWED_TEAMS = Setting::list("allowed-teams", "ORGANIZATION/TEAM", Unset("none"),
+            "Forgejo teams whose members may use the broker; bound to ids like users.");
+        ENTRY_RECHECK = Setting::one("entry-recheck", "DURATION", Value("5m"),
+            "How often Forgejo is asked, about everybody who is using the broker, whether he still has a working account and is on the lists \
+             (1s to 15m). It is also asked at every login and every refresh of tokens.");
+    }
     "Worker" {
         WORKER_PROFILE = Setting::one("worker-profile", "NAME", Value("forgejo-mcp"),
             "Which MCP server program runs for each session: forgejo-mcp, forgejo-mcp-rs, gitea-mcp-npm, gitea-mcp-python, gitea-toolkit-mcp, or custom.");
@@ -135,6 +147,9 @@ settings! {
             "The same for authorization requests, consent, and the way back from Forgejo.").live();
         RATE_LIMIT_TOKEN = Setting::one("rate-limit-token", "RATE", Value("600/m"),
             "The same for token and revocation requests.").live();
+        RATE_LIMIT_CLIENT = Setting::one("rate-limit-client", "RATE", Value("6000/m"),
+            "Token and revocation requests of each client from the configuration that has proved itself by its secret, wherever they come from. \
+             Other clients have no limit of their own: anybody can name them, or make new ones.").live();
         RATE_LIMIT_UNAUTHENTICATED = Setting::one("rate-limit-unauthenticated", "RATE", Value("600/m"),
             "The same for requests to /mcp without a valid token, or with one not seen lately.").live();
         RATE_LIMIT_GRANT = Setting::one("rate-limit-grant", "RATE", Value("12000/m"),

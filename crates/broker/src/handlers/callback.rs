@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use forgejo::credential_store::IssuedPair;
-use forgejo::oauth_client::{ExchangeError, IdentityError, for_display};
+use forgejo::oauth_client::{ExchangeError, Identity, IdentityError, for_display};
 use oauth::error::ErrorCode;
 use oauth::random::NoRandomness;
 use oauth::token::TokenHash;
@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
+use crate::entry;
 use crate::handlers::authorize::{add_cookie, see_other};
 use crate::login::{self, Aim, BeginError, PendingLogin};
 use crate::middleware::RequestId;
@@ -38,6 +39,8 @@ pub(crate) enum Cause {
     Exchange(#[from] ExchangeError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error("{0}")]
+    NotAllowed(entry::Refusal),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -70,7 +73,10 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
 ) -> Result<Response, RouteError> {
     let parameters = Parameters::read(query.as_deref().unwrap_or_default());
-    finish(&app, &headers, parameters, &request_id).await.map_err(|cause| RouteError { cause, request_id })
+    finish(&app, &headers, parameters, &request_id).await.map_err(|cause| {
+        cause.note(&app, &request_id);
+        RouteError { cause, request_id }
+    })
 }
 
 async fn finish(
@@ -97,6 +103,7 @@ async fn finish(
 
     let pair = app.upstream.exchange(&code, &verifier).await?;
     let identity = app.upstream.identity(&pair.access_token).await?;
+    refuse_outsiders(app, &aim, &identity, &pair, request_id).await?;
     let missing = missing_scopes(app, &pair).await;
     let arrival = Arrival { pair: &pair, identity: &identity, headers, request_id };
     let Onward { target, cookie } = match aim {
@@ -108,6 +115,31 @@ async fn finish(
     add_cookie(&mut response, clear_cookie);
     add_cookie(&mut response, cookie);
     Ok(response)
+}
+
+/// Whoever may not enter leaves nothing here: no row, no credential, no grant.
+async fn refuse_outsiders(
+    app: &App,
+    aim: &Aim,
+    identity: &Identity,
+    pair: &IssuedPair,
+    request_id: &RequestId,
+) -> Result<(), Cause> {
+    let Err(refusal) = app.entry.judge_login(identity, &pair.access_token).await? else { return Ok(()) };
+    let client = match aim {
+        Aim::Authorize(consented) => Some(consented.request.client.as_str()),
+        Aim::Account => None,
+    };
+    let (id, text) = (identity.id.to_string(), refusal.to_string());
+    let entry = Entry {
+        client,
+        subject: Some(&id),
+        request_id: Some(request_id.as_str()),
+        detail: Some(&text),
+        ..Entry::default()
+    };
+    app.audit.record("login", refusal.as_str(), &entry);
+    Err(Cause::NotAllowed(refusal))
 }
 
 /// The user changed his mind at Forgejo.
@@ -176,6 +208,16 @@ impl Parameters {
 // === impl Cause ===
 
 impl Cause {
+    /// Writes down that a login failed, where one was under way. Who was refused by the lists is written down already.
+    fn note(&self, app: &App, request_id: &RequestId) {
+        let text = match self {
+            Self::NoState | Self::UnknownState | Self::NotAllowed(_) => return,
+            other => other.to_string(),
+        };
+        let entry = Entry { request_id: Some(request_id.as_str()), detail: Some(&text), ..Entry::default() };
+        app.audit.record("login", "failed", &entry);
+    }
+
     /// What the operator should look at, if Forgejo's text tells.
     fn hint(&self) -> Option<&'static str> {
         match self {
@@ -212,6 +254,12 @@ impl IntoResponse for RouteError {
                 "Forgejo does not let this account in",
                 format!("Reason: {blocked}."),
                 "Log in at Forgejo itself, do what it asks for, and start the connection again.",
+            ),
+            Cause::NotAllowed(_) => (
+                StatusCode::FORBIDDEN,
+                "You may not use this server",
+                format!("You are logged in at Forgejo, but {text}."),
+                "Nothing was granted. Ask the operator of this server to be let in, or log in at Forgejo with another account and start again.",
             ),
             Cause::Exchange(ExchangeError::Unreachable(_)) | Cause::Identity(IdentityError::Unreachable(_)) => (
                 StatusCode::SERVICE_UNAVAILABLE,

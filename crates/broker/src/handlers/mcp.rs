@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::bearer::{Admitted, NotAuthorized};
+use crate::entry::{self, Freshness, NotAdmitted};
 use crate::live_grants::LiveGrant;
 use crate::middleware::{ClientAddress, RequestId, Shape, read_body};
 use crate::rate_limit::TooMany;
@@ -44,8 +45,20 @@ pub(crate) enum RouteError {
     LogInAgain,
     #[error("{reason}")]
     Unavailable { reason: String, retry_after: u32 },
+    #[error("{0}")]
+    NotAllowed(entry::Refusal),
     #[error("Content-Type must be application/json")]
     MediaType,
+}
+
+impl From<NotAdmitted> for RouteError {
+    fn from(reason: NotAdmitted) -> Self {
+        match reason {
+            NotAdmitted::Refused(refusal) => Self::NotAllowed(refusal),
+            NotAdmitted::LogInAgain => Self::LogInAgain,
+            NotAdmitted::Unavailable { reason, retry_after } => Self::Unavailable { reason, retry_after },
+        }
+    }
 }
 
 struct Caller {
@@ -145,6 +158,7 @@ async fn admit(app: &App, headers: &HeaderMap, address: ClientAddress) -> Result
             return Err(RouteError::Unavailable { reason, retry_after });
         }
     }
+    app.entry.admit(&user.to_shared(), Freshness::Usual).await?;
     app.note_use(&grant);
     let principal =
         Principal { user: user.to_shared(), client: grant.grant.client.to_shared(), grant: grant.grant.id.to_shared() };
@@ -188,7 +202,7 @@ fn respond(app: &Arc<App>, reply: Reply, caller: &Caller) -> Response {
 
 /// The step-up challenge: everything that the call needs in one (oauth.md A08, A09).
 fn may_not_write(app: &App, body: Bytes) -> Response {
-    let text = "this tool writes, and the connection may only read; authorize again with the scope write";
+    let text = "this tool writes, and the connection is read-only; authorize again with the scope write";
     let challenge = app.bearers.challenge().with_error(ErrorCode::InsufficientScope, text);
     let headers =
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), (header::WWW_AUTHENTICATE, challenge)];
@@ -239,6 +253,7 @@ impl RouteError {
             Self::NotAuthorized(NotAuthorized::Invalid(why)) => why,
             Self::NotAuthorized(NotAuthorized::Store(_)) => "store",
             Self::LogInAgain => "log_in_again",
+            Self::NotAllowed(_) => "not_allowed",
             Self::Unavailable { .. } => "forgejo",
             Self::NotAuthorized(NotAuthorized::TooMany(_)) | Self::MediaType => return None,
         })
@@ -254,6 +269,8 @@ impl RouteError {
         let challenge = app.bearers.challenge();
         let (status, header) = match &self {
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
+            // Without a challenge: another authorization would be refused as well.
+            Self::NotAllowed(_) => (StatusCode::FORBIDDEN, None),
             Self::LogInAgain => {
                 (StatusCode::UNAUTHORIZED, Some(challenge.with_error(ErrorCode::InvalidToken, &self.to_string())))
             }
@@ -269,6 +286,7 @@ impl RouteError {
         };
         let message = match status {
             StatusCode::SERVICE_UNAVAILABLE => "the server cannot look up your login at present; try again".to_owned(),
+            StatusCode::FORBIDDEN => format!("{self}; ask the operator of this server to be let in"),
             StatusCode::UNAUTHORIZED => format!("{self}; authorize at this server first (see WWW-Authenticate)"),
             _ => self.to_string(),
         };

@@ -26,7 +26,9 @@ use store::tokens::{NewTokens, Rotated};
 use crate::app::App;
 use crate::audit::Entry;
 use crate::clients::AuthenticationError;
+use crate::entry::{self, Freshness, NotAdmitted};
 use crate::handlers::oauth_error::OAuthError;
+use crate::rate_limit::TooMany;
 use crate::token_pair::{Successor, TokenPair};
 
 /// Why no tokens are issued. Names the cause for the log; the wire gets the RFC's code.
@@ -48,6 +50,8 @@ pub(crate) enum RouteError {
     Replayed,
     #[error("the login at Forgejo has ended; authorize again")]
     CredentialDead,
+    #[error("{0}; ask the operator of this server to be let in")]
+    NotAllowed(entry::Refusal),
     #[error("{reason}")]
     Unavailable { reason: String, retry_after: u32 },
     #[error(transparent)]
@@ -69,11 +73,21 @@ struct TokenResponse<'a> {
 
 /// Issues tokens for a code or a refresh token.
 pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, RouteError> {
-    issue(&app, &headers, &body).await.inspect_err(|error| app.metrics.tokens_refused.add([error.reason()]))
+    let outcome = answer_request(&app, &headers, &body).await;
+    outcome.inspect_err(|error| app.metrics.tokens_refused.add([error.reason()]))
 }
 
-async fn issue(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Response, RouteError> {
+async fn answer_request(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Response, RouteError> {
     let request = TokenRequest::read(url::form_urlencoded::parse(body), authorization(headers))?;
+    let id = request.client.id.clone();
+    let outcome = issue(app, request).await;
+    if let Err(refusal) = &outcome {
+        refusal.note(app, id.as_str());
+    }
+    outcome
+}
+
+async fn issue(app: &App, request: TokenRequest) -> Result<Response, RouteError> {
     let client = authenticate(app, &request.client).await.map_err(RouteError::Client)?;
     app.site.resource.judge(request.resources.iter().map(String::as_str))?;
     match request.grant {
@@ -101,6 +115,13 @@ pub(crate) async fn authenticate(app: &App, presented: &PresentedClient) -> Resu
             tracing::error!(error = %error, "a client could not be read");
             OAuthError::unavailable("the client could not be looked up; try again", 5)
         }
+        AuthenticationError::TooMany(TooMany { retry_after }) => OAuthError {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            ..OAuthError::unavailable(
+                "too many requests of this client; nothing was consumed, try again later",
+                retry_after,
+            )
+        },
         AuthenticationError::Unreachable(cause) => {
             tracing::warn!(client.id = %presented.id, error = %cause, "a client cannot be authenticated at present");
             OAuthError::unavailable("the document or the keys of the client cannot be had; try again", 30)
@@ -157,6 +178,7 @@ async fn rotate(app: &App, client: &Client, token: &PlainToken) -> Result<Respon
             refresh::Verdict::Rotate => {}
         }
         refuse_dead(app, &record.grant).await?;
+        refuse_outsiders(app, &record.grant).await?;
         let (pair, tokens) = mint(app, &record.grant, now)?;
         let successor = if app.policy.replay_window.is_zero() { None } else { Successor::seal(&pair, token) };
         match app.store.rotate(&hash, now, &tokens, successor.as_deref()).await? {
@@ -193,6 +215,15 @@ async fn refuse_dead(app: &App, grant: &Grant) -> Result<(), RouteError> {
             Err(RouteError::Unavailable { reason, retry_after })
         }
     }
+}
+
+/// Whoever may not enter gets no tokens. Nothing is consumed: the same token serves if he is let in again.
+async fn refuse_outsiders(app: &App, grant: &Grant) -> Result<(), RouteError> {
+    app.entry.admit(&grant.user.to_shared(), Freshness::Now).await.map_err(|reason| match reason {
+        NotAdmitted::Refused(refusal) => RouteError::NotAllowed(refusal),
+        NotAdmitted::LogInAgain => RouteError::CredentialDead,
+        NotAdmitted::Unavailable { reason, retry_after } => RouteError::Unavailable { reason, retry_after },
+    })
 }
 
 fn mint(app: &App, grant: &Grant, now: Timestamp) -> Result<(TokenPair, NewTokens), RouteError> {
@@ -246,10 +277,37 @@ impl RouteError {
             Self::UnknownRefreshToken | Self::Refresh(_) => "refresh_token",
             Self::Replayed => "replayed",
             Self::CredentialDead => "credential_dead",
+            Self::NotAllowed(_) => "not_allowed",
             Self::Unavailable { .. } => "forgejo",
             Self::Target(_) => "target",
             Self::Store(_) => "store",
             Self::Randomness(_) => "randomness",
+        }
+    }
+
+    /// Writes down why somebody got no tokens. What ended a grant, or was a replay, is written down already.
+    fn note(&self, app: &App, client: &str) {
+        let text = self.to_string();
+        let entry = Entry { client: Some(client), detail: Some(&text), ..Entry::default() };
+        match self {
+            Self::Client(error) if error.status == StatusCode::UNAUTHORIZED => {
+                let entry = Entry { detail: Some(&error.description), ..entry };
+                app.audit.record_stranger("client_refused", error.code.as_str(), &entry);
+            }
+            Self::UnknownCode
+            | Self::Code(_)
+            | Self::UnknownRefreshToken
+            | Self::CredentialDead
+            | Self::NotAllowed(_) => {
+                app.audit.record_stranger("tokens_refused", ErrorCode::InvalidGrant.as_str(), &entry);
+            }
+            Self::Refresh(refusal) if *refusal != refresh::Refusal::Spent => {
+                app.audit.record_stranger("tokens_refused", ErrorCode::InvalidGrant.as_str(), &entry);
+            }
+            Self::Target(_) => {
+                app.audit.record_stranger("tokens_refused", ErrorCode::InvalidTarget.as_str(), &entry);
+            }
+            _ => {}
         }
     }
 }
@@ -265,7 +323,8 @@ impl IntoResponse for RouteError {
             | Self::UnknownRefreshToken
             | Self::Refresh(_)
             | Self::Replayed
-            | Self::CredentialDead => {
+            | Self::CredentialDead
+            | Self::NotAllowed(_) => {
                 tracing::info!(oauth.refusal = %self, "no tokens issued");
                 OAuthError::bad_request(ErrorCode::InvalidGrant, self.to_string())
             }

@@ -71,7 +71,7 @@ catalogue! {
             ["reason": "a word for the reason, such as `unknown_session`, `start_failed` or `breaker_open`"]
             "Requests that the broker answered itself because it could not, or would not, ask a worker";
         BEARER_REFUSALS: Counter "fjmcp_bearer_refusals_total"
-            ["reason": "`missing`, `malformed`, `unknown`, `expired`, `revoked`, `log_in_again`, `store` or `forgejo`"]
+            ["reason": "`missing`, `malformed`, `unknown`, `expired`, `revoked`, `log_in_again`, `not_allowed`, `store` or `forgejo`"]
             "Requests to /mcp without a token that serves";
         CALL_DURATION: Histogram "fjmcp_call_duration_seconds"
             ["part": "`broker`: from the request to the worker's queue, the start of a worker included; `worker`: from there to its answer, the time at Forgejo included"]
@@ -112,7 +112,7 @@ catalogue! {
             ["grant_type": "`authorization_code`, `refresh_token`, or `replay` (the same pair again, within refresh-replay-window)"]
             "Pairs of tokens that were issued";
         TOKENS_REFUSED: Counter "fjmcp_tokens_refused_total"
-            ["reason": "a word for the reason, such as `malformed`, `client`, `code`, `refresh_token`, `replayed`, `credential_dead`, `target`, `forgejo` or `store`"]
+            ["reason": "a word for the reason, such as `malformed`, `client`, `code`, `refresh_token`, `replayed`, `credential_dead`, `not_allowed`, `target`, `forgejo` or `store`"]
             "Token requests that were refused";
         AUDIT_EVENTS: Counter "fjmcp_audit_events_total"
             ["event": "the event as it stands in the audit log, such as `login_completed` or `grant_ended`"]

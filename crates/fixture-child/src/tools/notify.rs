@@ -13,8 +13,12 @@ use crate::server::Fixture;
 pub(crate) const TOOLS: &[Tool] = &[
     Tool {
         name: "progress",
-        about: "Send n progress notifications, then answer",
-        parameters: &[Parameter("n", "number", true), Parameter("interval_ms", "number", false)],
+        about: "Send n progress notifications, then answer; a text is told in all of them",
+        parameters: &[
+            Parameter("n", "number", true),
+            Parameter("interval_ms", "number", false),
+            Parameter("text", "string", false),
+        ],
         run: progress,
     },
     Tool {
@@ -46,14 +50,16 @@ fn progress<'a>(fixture: &'a Fixture, call: &'a Call) -> Running<'a> {
         let Some(token) = token else {
             return Answer::text("{\"Result\":\"no progress token\"}");
         };
+        let text = call.text("text");
         for step in 1..=steps {
+            let message = go::string(&text.clone().unwrap_or_else(|| format!("step {step}")));
             fixture.output.notify(
                 "notifications/progress",
-                &format!(r#"{{"progressToken":{token},"progress":{step},"total":{steps},"message":"step {step}"}}"#),
+                &format!(r#"{{"progressToken":{token},"progress":{step},"total":{steps},"message":{message}}}"#),
             );
             tokio::time::sleep(pause).await;
         }
-        Answer::text(&format!("{{\"Result\":\"sent {steps}\"}}"))
+        Answer::text(&text.unwrap_or_else(|| format!("{{\"Result\":\"sent {steps}\"}}")))
     })
 }
 

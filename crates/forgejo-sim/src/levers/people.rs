@@ -187,4 +187,13 @@ impl RunningSim {
         });
         Some(new_id)
     }
+
+    /// Takes a user out of a team. A member of no team is no member of the organisation any more.
+    pub fn remove_team_member(&self, org: &str, team: &str, login: &str) -> bool {
+        let mut state = self.site.state.lock();
+        let Some(user) = state.user(login).map(|user| user.id) else { return false };
+        let team =
+            state.org_mut(org).and_then(|org| org.teams.iter_mut().find(|known| known.name.eq_ignore_ascii_case(team)));
+        team.is_some_and(|team| team.members.remove(&user))
+    }
 }

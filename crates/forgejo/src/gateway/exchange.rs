@@ -80,9 +80,12 @@ fn refuse(
 }
 
 fn identify(shared: &Shared, parts: &Parts) -> Result<Arc<Holder>, Refusal> {
-    headers::capability(&parts.headers)
-        .and_then(|token| shared.capabilities.find(token))
-        .ok_or(Refusal::WrongCapability)
+    let found = if parts.headers.contains_key(header::AUTHORIZATION) {
+        headers::capability(&parts.headers).and_then(|token| shared.capabilities.find(token))
+    } else {
+        query::capability(parts.uri.query()).and_then(|token| shared.capabilities.find(&token))
+    };
+    found.ok_or(Refusal::WrongCapability)
 }
 
 fn admit(shared: &Shared, holder: &Holder, who: Option<GatewayAssignment>, parts: &Parts) -> Result<Admitted, Refusal> {

@@ -28,6 +28,15 @@ pub fn rebuild(raw: Option<&str>) -> Option<String> {
     (!rebuilt.is_empty()).then_some(rebuilt)
 }
 
+/// What a query without an Authorization header beside it gives as its token, in the way that gitea-mcp (npm) has. `None` if it gives none, or
+/// more than one. Nothing of it is forwarded.
+pub(super) fn capability(raw: Option<&str>) -> Option<String> {
+    let mut given =
+        pairs(raw?.as_bytes()).filter(|(key, _)| matches!(identity_parameter(key), Some("token" | "access_token")));
+    let (Some((_, token)), None) = (given.next(), given.next()) else { return None };
+    String::from_utf8(token).ok()
+}
+
 /// The first of `sudo`, `token` and `access_token` that an `application/x-www-form-urlencoded` body names.
 ///
 /// Old readers also separate pairs by `;`, so both readings are searched.

@@ -67,15 +67,24 @@ pub(super) async fn ask(client: &OAuthClient, token: &SecretString) -> Result<Id
             let user: ApiUser = answer.json().ok_or_else(|| answer.unexpected())?;
             Ok(identity(client, user.id, &user.login, user.full_name.as_deref())?)
         }
-        StatusCode::UNAUTHORIZED => Err(IdentityError::TokenRejected(message(&answer, token)?)),
-        StatusCode::FORBIDDEN => {
-            let message = message(&answer, token)?;
-            if message.contains("required scope") {
-                return userinfo(client, token).await;
+        _ => match refusal(&answer, token)? {
+            IdentityError::Blocked(blocked) if blocked.message.contains("required scope") => {
+                userinfo(client, token).await
             }
-            Err(IdentityError::Blocked(Blocked { reason: BlockReason::of(&message), message }))
+            refusal => Err(refusal),
+        },
+    }
+}
+
+/// What an answer of the API other than 200 says of the token and its user.
+pub(super) fn refusal(answer: &Answer, token: &SecretString) -> Result<IdentityError, Unreachable> {
+    match answer.status {
+        StatusCode::UNAUTHORIZED => Ok(IdentityError::TokenRejected(message(answer, token)?)),
+        StatusCode::FORBIDDEN => {
+            let message = message(answer, token)?;
+            Ok(IdentityError::Blocked(Blocked { reason: BlockReason::of(&message), message }))
         }
-        _ => Err(answer.unexpected().into()),
+        _ => Err(answer.unexpected()),
     }
 }
 

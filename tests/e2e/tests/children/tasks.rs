@@ -74,9 +74,18 @@ impl Scene {
     }
 
     async fn session(&self, version: &str) -> Result<(Mcp, Value)> {
+        const TRIES: usize = 5;
         let mut mcp = Mcp::new(&self.stack.broker.url, &self.alice.access_token)?;
-        let greeting = mcp.initialize(version).await?;
-        Ok((mcp, greeting))
+        let mut greeting = mcp.initialize(version).await;
+        for _ in 1..TRIES {
+            match &greeting {
+                // A program that takes seconds to start takes more on a busy machine: 503 says to try again.
+                Err(error) if error.to_string().contains("did not start in time") => {}
+                _ => break,
+            }
+            greeting = mcp.initialize(version).await;
+        }
+        Ok((mcp, greeting?))
     }
 
     async fn newest_session(&self) -> Result<Mcp> {
@@ -135,8 +144,8 @@ async fn reads_a_file(scene: &mut Scene) -> Result<Verdict> {
         // It lists the tool for its size only.
         return Ok(Verdict::NotOffered);
     }
+    let Some(call) = scene.child.words.file() else { return Ok(Verdict::NotOffered) };
     let mcp = scene.newest_session().await?;
-    let call = scene.child.words.file();
     let text = mcp.call_text(call.tool, &call.arguments).await?;
     let in_base64 = STANDARD.encode(format!("# hello\n\n{}", call.expect));
     // The last group of four depends on what follows.
@@ -165,7 +174,7 @@ async fn is_refused_a_write(scene: &mut Scene) -> Result<Verdict> {
     mcp.call_text(read.tool, &read.arguments).await.context("reading under a read-only grant")?;
     let write = words.create_issue("Must not be made");
     let text = refusal(&mcp.send_call(write.tool, &write.arguments).await?)?;
-    ensure!(text.contains("read-only") && text.contains("choose write access"), "the refusal says only {text}");
+    ensure!(text.contains("only read") && text.contains("allow writing"), "the refusal says only {text}");
     ensure!(!scene.issue_titles().await?.iter().any(|title| title == write.expect), "it was made");
     Ok(Verdict::Done)
 }
@@ -221,7 +230,14 @@ async fn shows_the_address_of_downloads(scene: &mut Scene) -> Result<Verdict> {
     else {
         return Ok(Verdict::NotOffered);
     };
-    let arguments = json!({"owner": "alice", "repo": "hello", "page": 1, "limit": 5, "tag": "v1.0.0"});
+    let mut arguments = json!({"owner": "alice", "repo": "hello"});
+    // Some take no argument that they do not know.
+    if tool == "get_release" {
+        arguments["tag"] = json!("v1.0.0");
+    } else {
+        arguments["page"] = json!(1);
+        arguments["limit"] = json!(5);
+    }
     let answer = mcp.send_call(tool, &arguments).await?;
     let address = format!("{}/alice/hello/releases/", scene.stack.sim.url());
     ensure!(answer.body.contains(&address), "{tool}: no {address} in {}", answer.body);
@@ -233,8 +249,10 @@ async fn shows_the_address_of_downloads(scene: &mut Scene) -> Result<Verdict> {
 fn gateway_of(pid: u32) -> Result<String> {
     let environment = std::fs::read(format!("/proc/{pid}/environ"))?;
     let environment = String::from_utf8_lossy(&environment);
-    let address = environment.split('\0').find_map(|entry| entry.strip_prefix("FORGEJO_URL=http://"));
-    Ok(address.context("the worker has no FORGEJO_URL")?.to_owned())
+    let variables = ["FORGEJO_URL", "GITEA_HOST", "GITEA_URL", "GITEA_SERVER_URL"];
+    let address = environment.split('\0').filter_map(|entry| entry.split_once("=http://"));
+    let address = address.filter(|(name, _)| variables.contains(name)).map(|(_, address)| address.to_owned()).next();
+    address.context("the worker has no address of Forgejo")
 }
 
 /// A session outlives its worker (W24).

@@ -1,6 +1,7 @@
 //! Clients that are known by their document and prove nothing, as claude.ai, Claude Code and VS Code are.
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::audit::AuditFile;
 use e2e::broker::{Settings, http_client};
 use e2e::browser::{Browser, Person};
 use e2e::children::fixture;
@@ -30,6 +31,48 @@ async fn a_client_is_known_by_its_document_without_registering() -> Result<()> {
     let (status, _) = client.refresh_raw(&renewed.refresh_token).await?;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(server.asked("/client.json"), 1, "one fetch serves for the whole login and what follows");
+    Ok(())
+}
+
+#[tokio::test]
+async fn check_2_and_3_a_document_is_got_and_only_a_200_of_its_own_address_counts() -> Result<()> {
+    let server = DocumentServer::start().await?;
+    let stack = stack(&server, Settings::default()).await?;
+    let good = server.client("/good.json", REDIRECT_URI, |_| {});
+    let moved = server.published("/moved.json", Answer::Redirect(good.clone()));
+    let created =
+        json!({"client_id": server.url("/created.json"), "client_name": "A", "redirect_uris": [REDIRECT_URI]});
+    let created = server.published("/created.json", Answer::Raw(201, "application/json", created.to_string()));
+    for bad in [moved, created] {
+        let client = OAuthClient::known(&stack.broker.url, &bad, REDIRECT_URI)?;
+        let page = Browser::new()?.page(&client.authorize(None)?.url, REDIRECT_URI).await?;
+        ensure!(page.status == StatusCode::BAD_REQUEST, "{bad}: {}", page.status);
+    }
+    assert_eq!(server.asked("/good.json"), 0, "no redirect is followed");
+    let client = OAuthClient::known(&stack.broker.url, &good, REDIRECT_URI)?;
+    client.log_in(&Browser::new()?, &Person::named("alice")).await?;
+    assert!(server.methods().iter().all(|method| method == "GET"), "{:?}", server.methods());
+    Ok(())
+}
+
+#[tokio::test]
+async fn check_15_a_document_that_has_changed_is_asked_about_and_written_down() -> Result<()> {
+    let server = DocumentServer::start().await?;
+    let audit = AuditFile::new()?;
+    let mut stack = stack(&server, audit.settings()).await?;
+    let id = server.client("/client.json", REDIRECT_URI, |_| {});
+    let client = OAuthClient::known(&stack.broker.url, &id, REDIRECT_URI)?;
+    let browser = Browser::new()?;
+    client.log_in(&browser, &Person::named("alice")).await?;
+    server.client("/client.json", REDIRECT_URI, |document| document["client_name"] = json!("Somebody else"));
+    // What was fetched before is forgotten with the process.
+    stack.broker.terminate().await?;
+    stack.restart().await?;
+    let page = browser.page(&client.authorize(None)?.url, REDIRECT_URI).await?;
+    ensure!(page.text().contains("Somebody else"), "he is asked again, by the new name: {}", page.text());
+    client.log_in(&browser, &Person::named("alice")).await?;
+    let event = audit.event("client_changed", "metadata").await?;
+    assert_eq!(event["client"], id.as_str());
     Ok(())
 }
 
@@ -119,7 +162,10 @@ async fn every_real_client_that_can_uses_its_document() -> Result<()> {
         let server = DocumentServer::start().await?;
         let stack = stack(&server, Settings::default()).await?;
         let id = server.client("/client.json", REDIRECT_URI, |document| {
-            document["redirect_uris"] = json!(["http://127.0.0.1/callback", "http://localhost/callback"]);
+            let hosts = ["http://127.0.0.1", "http://localhost"];
+            let paths = ["/callback", "/oauth/callback"];
+            document["redirect_uris"] =
+                hosts.iter().flat_map(|host| paths.map(|path| format!("{host}{path}"))).collect();
         });
         let (person, child) = (Person::named("alice"), fixture("2.34.1")?);
         let call = child.words.whoami("");

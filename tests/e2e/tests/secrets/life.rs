@@ -1,7 +1,8 @@
 //! A whole life of the broker, with everything that it issues and everything that goes wrong, and then a search for all of it.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::broker::{Settings, http_client};
+use e2e::audit::AuditFile;
+use e2e::broker::http_client;
 use e2e::browser::{Arrival, Browser, Person};
 use e2e::children::fixture;
 use e2e::mcp::Mcp;
@@ -19,7 +20,8 @@ const PRIVATE: &str = "what-alice-wrote-is-her-own-business";
 
 #[tokio::test]
 async fn nothing_that_can_be_spent_is_in_the_log_or_in_clear_in_the_database() -> Result<()> {
-    let settings = Settings::default().with("LOG_LEVEL", "trace").with("REFRESH_REPLAY_WINDOW", "120s");
+    let audit = AuditFile::new()?;
+    let settings = audit.settings().with("LOG_LEVEL", "trace").with("REFRESH_REPLAY_WINDOW", "120s");
     let mut stack = Stack::start_with(&fixture("2.18.0")?, SimConfig::default(), settings).await?;
     let mut secrets = Secrets::default();
 
@@ -38,6 +40,9 @@ async fn nothing_that_can_be_spent_is_in_the_log_or_in_clear_in_the_database() -
     assert!(log.contains(&client.id), "what is no secret is found");
     secrets.add("a tool's arguments", PRIVATE);
     secrets.assert_none_in(log.as_bytes(), "the log")?;
+    let events = std::fs::read(audit.path())?;
+    assert!(Needles::new([&client.id]).in_bytes(&events) == [0], "what is no secret is found there too");
+    secrets.assert_none_in(&events, "the audit log")?;
     in_the_store(&stack, &secrets)
 }
 

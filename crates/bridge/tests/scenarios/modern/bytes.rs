@@ -7,7 +7,7 @@ use super::caller::{Caller, everything, head, on_worker};
 use crate::house::{House, Puppet, soon};
 
 /// JSON as people write it: numbers that no double holds, escapes, blanks, members in any order.
-fn json_text() -> impl Strategy<Value = String> {
+pub(crate) fn json_text() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
         Just("true".to_owned()),

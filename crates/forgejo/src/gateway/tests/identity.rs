@@ -47,14 +47,30 @@ pub(super) async fn wrong_capabilities_get_a_401_in_forgejos_shape_and_are_audit
         }
         refusal(request.send().await.unwrap(), 401).await;
     }
-    for target in ["token", "access_token"] {
-        let answer = world.client.get(format!("{url}?{target}={token}")).send().await.unwrap();
-        refusal(answer, 401).await;
+    // A header that is there decides, and of two tokens in the query neither.
+    let answer =
+        world.client.get(format!("{url}?token={token}")).header("authorization", "token wrong").send().await.unwrap();
+    refusal(answer, 401).await;
+    for query in ["token=wrong".to_owned(), format!("token={token}&access_token={token}"), format!("sudo={token}")] {
+        refusal(world.client.get(format!("{url}?{query}")).send().await.unwrap(), 401).await;
     }
     assert!(world.forgejo.seen().is_empty());
     let event = world.event(|event| matches!(event, GatewayEvent::WrongCapability { .. })).await;
     assert_eq!(event, GatewayEvent::WrongCapability { total: 1, suspicious: false });
     world.event(|event| matches!(event, GatewayEvent::WrongCapability { suspicious: true, .. })).await;
+}
+
+#[tokio::test]
+async fn a_capability_in_the_query_is_one_and_goes_no_further() {
+    let world = World::plain().await;
+    for name in ["token", "access_token"] {
+        let url = format!("{}/api/v1/user?page=2&{name}={}", world.gateway.url(), world.token);
+        assert_eq!(world.client.get(url).send().await.unwrap().status(), 200);
+    }
+    for seen in world.forgejo.seen() {
+        assert_eq!(seen.target, "/api/v1/user?page=2");
+    }
+    assert_eq!(world.forgejo.seen().len(), 2);
 }
 
 #[tokio::test]

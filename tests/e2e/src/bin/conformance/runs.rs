@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result};
 use e2e::binaries::{built, project_root};
 use e2e::broker::Settings;
-use e2e::children::{Child, Words};
+use e2e::children::Child;
 use e2e::stack::Stack;
 use forgejo_sim::SimConfig;
 use tokio::net::TcpListener;
@@ -90,13 +90,9 @@ impl Era {
     }
 
     fn child(self) -> Result<Child> {
-        Ok(Child {
-            label: format!("conformance-child, {}", self.name()),
-            profile: "custom".to_owned(),
-            command: built("conformance-child")?,
-            args: ["--era", self.name(), "--state-key", STATE_KEY].map(str::to_owned).into(),
-            words: Words::Go,
-        })
+        let label = format!("conformance-child, {}", self.name());
+        let child = Child::new(label, "custom", built("conformance-child")?);
+        Ok(child.with_args(&["--era", self.name(), "--state-key", STATE_KEY]))
     }
 }
 

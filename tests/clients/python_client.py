@@ -135,5 +135,5 @@ if __name__ == "__main__":
     except BaseException as failure:
         if os.environ.get("TRACE"):
             raise
-        print(f"python_mcp: {'; '.join(reasons(failure))}", file=sys.stderr)
+        print(f"python_client: {'; '.join(reasons(failure))}", file=sys.stderr)
         sys.exit(1)

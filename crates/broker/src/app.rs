@@ -39,6 +39,7 @@ mod follow;
 mod reload;
 mod upkeep;
 
+pub(crate) use build::key_ring;
 pub use build::run;
 pub use reload::{ReadAgain, Steering};
 

@@ -90,6 +90,9 @@ impl Reloader {
         let router = router::build(Arc::clone(&app), &config.http)?;
         if is_changed("encryption-keys") {
             self.app.store.replace_keys(Arc::clone(&app.keys), &config.store.path).await?;
+            if let Err(error) = self.app.store.note_ring(app.clock.now()).await {
+                tracing::warn!(error = %error, "the new key ring could not be noted in the store");
+            }
         }
 
         // From here on nothing fails.

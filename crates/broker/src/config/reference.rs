@@ -15,6 +15,7 @@ variable, a variable over the file. An empty variable counts as unset. `fjmcp-br
 - Lists: a flag is repeated; a variable separates items by commas (by white space where noted) or is a JSON array; the file has a TOML array.
 - A change of a setting marked *live* takes effect at a reload (SIGHUP, `systemctl reload`), which reads the files again; any other needs a restart, and the log of the reload says so.
 - A setting marked *secret* can also be read from a file: `--NAME-file`, `FJMCP_BROKER_NAME_FILE` or the key `NAME-file`. A list's file has one item per line.
+- Under systemd a secret that is set nowhere nearer is read from the credential of its name (`LoadCredential=encryption-keys:/etc/…`).
 
 <!-- Made by `fjmcp-broker config --reference`. -->
 ";

@@ -14,6 +14,7 @@ use sqlx::Row as _;
 use crate::administration::{self, AdministrationError};
 use crate::database::Pool;
 use crate::migrations::{self, SchemaError, SchemaState};
+use crate::store::is_busy;
 
 /// Beside the database; a running broker has it locked.
 const RUN_FILE: &str = "workers.run";
@@ -171,13 +172,13 @@ async fn settle(target: &Path) -> Result<(), CopyError> {
         Err(error) => return Err(error.into()),
     };
     let folded = sqlx::query("PRAGMA journal_mode = DELETE").fetch_one(&pool).await;
-    let mode: Option<String> = folded.ok().and_then(|row| row.try_get(0).ok());
     pool.close().await;
-    match mode.as_deref() {
-        Some("wal") => Err(CopyError::InUse(target.to_owned())),
-        // Folded; or not readable, which may be why there is a restoration.
-        _ => Ok(()),
-    }
+    let in_use = match &folded {
+        Ok(row) => row.try_get::<String, _>(0).is_ok_and(|mode| mode == "wal"),
+        Err(error) => is_busy(error),
+    };
+    // Else it is folded; or not readable, which may be why there is a restoration.
+    if in_use { Err(CopyError::InUse(target.to_owned())) } else { Ok(()) }
 }
 
 fn replace(incoming: &Path, target: &Path, now: oauth::clock::Timestamp) -> Result<Option<PathBuf>, CopyError> {

@@ -241,7 +241,7 @@ async fn use_wal(write: &Pool) -> Result<(), sqlx::Error> {
     }
 }
 
-fn is_busy(error: &sqlx::Error) -> bool {
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     const SQLITE_BUSY: i32 = 5;
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     // The upper bits say why it is busy.

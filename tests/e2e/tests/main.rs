@@ -27,6 +27,7 @@ mod outlive;
 mod proxies;
 mod rates;
 mod recorded;
+mod running;
 mod secrets;
 mod tokens;
 mod tools;

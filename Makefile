@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help prepare children clients demo test clients-table conformance lint clean
+.PHONY: help prepare children clients demo test clients-table conformance lint fuzz schemathesis clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,12 @@ lint: prepare ## format, clippy, dependency rules
 	$(CARGO) fmt --manifest-path tests/clients/rmcp/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@scripts/deny.sh
+
+fuzz: prepare ## every fuzz target for a minute (SECONDS_EACH=600: longer; TARGET=frame: one)
+	@scripts/fuzz.sh $(or $(SECONDS_EACH),60) $(TARGET)
+
+schemathesis: prepare ## generated requests against the OAuth endpoints
+	@scripts/schemathesis.sh
 
 clean: ## remove what was built and installed here
 	$(CARGO) clean

@@ -37,6 +37,9 @@ mod request_state;
 mod scrub;
 mod sse;
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
+
 // Workers.
 mod breaker;
 mod desk;

@@ -35,6 +35,7 @@ use crate::shelf::Shelf;
 pub(crate) mod build;
 mod upkeep;
 
+pub(crate) use build::key_ring;
 pub use build::run;
 
 /// What the handlers share.

@@ -59,7 +59,7 @@ enum Command {
         #[command(flatten)]
         settings: FlagValues,
     },
-    /// Make encryption keys
+    /// Make encryption keys, show the key ring, seal everything anew under its first key
     Keys {
         #[command(subcommand)]
         command: keys::Command,

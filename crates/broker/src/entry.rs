@@ -96,6 +96,15 @@ pub(crate) enum NotAdmitted {
     Unavailable { reason: String, retry_after: u32 },
 }
 
+/// Why it is not known whether somebody may enter.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotJudged {
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// How far back an answer of Forgejo counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Freshness {
@@ -119,21 +128,11 @@ impl Entry {
         &self,
         identity: &Identity,
         token: &SecretString,
-    ) -> Result<Result<(), Refusal>, IdentityError> {
-        let memberships = match self.memberships(token).await {
-            Ok(memberships) => Ok(memberships),
-            Err(IdentityError::Blocked(_)) => Err(Refusal::Unreadable { login: identity.login.clone() }),
-            Err(other) => return Err(other),
-        };
-        match memberships {
-            Ok(memberships) => self.judge(identity, &memberships).await.map_err(|error| {
-                tracing::error!(error = %error, "the names of who may enter could not be read");
-                IdentityError::Unreachable(forgejo::oauth_client::Unreachable {
-                    reason: error.to_string(),
-                    retry_after: None,
-                })
-            }),
-            Err(refusal) => Ok(Err(refusal)),
+    ) -> Result<Result<(), Refusal>, NotJudged> {
+        match self.memberships(token).await {
+            Ok(memberships) => Ok(self.judge(identity, &memberships).await?),
+            Err(IdentityError::Blocked(_)) => Ok(Err(Refusal::Unreadable { login: identity.login.clone() })),
+            Err(other) => Err(other.into()),
         }
     }
 

@@ -34,5 +34,5 @@ pub use model::UserState;
 pub use oauth::jwt::KeyError;
 pub use request_log::LoggedRequest;
 pub use secret::{IssuedSecret, SecretKind};
-pub use sim::{RunningSim, Simulator, StartError};
+pub use sim::{RunningSim, SecretList, Simulator, StartError};
 pub use sink::Sink;

@@ -40,6 +40,10 @@ pub enum StartError {
 #[derive(Clone, Copy, Debug)]
 pub struct Simulator;
 
+/// Every secret that a stand-in gives out.
+#[derive(Clone)]
+pub struct SecretList(Arc<Site>);
+
 /// A stand-in that listens; it stops when this is dropped. What tests change behind the server's back are methods of it, too.
 pub struct RunningSim {
     pub(crate) site: Arc<Site>,
@@ -73,9 +77,25 @@ impl Simulator {
     }
 }
 
+// === impl SecretList ===
+
+impl SecretList {
+    /// Those given out by now, oldest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<IssuedSecret> {
+        self.0.issued.list()
+    }
+}
+
 // === impl RunningSim ===
 
 impl RunningSim {
+    /// The list of secrets that it gave out and will give out; it outlives the stand-in.
+    #[must_use]
+    pub fn secrets(&self) -> SecretList {
+        SecretList(Arc::clone(&self.site))
+    }
+
     /// The root URL, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -28,6 +28,8 @@ mod config;
 mod doors;
 mod event;
 mod exchange;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grant;
 mod headers;
 mod limits;

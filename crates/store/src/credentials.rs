@@ -13,6 +13,7 @@ use crate::database::{Row, optional_time, time};
 use crate::error::StoreError;
 use crate::key_ring::{KeyRing, OpenSealedError};
 use crate::seal::row_aad;
+use crate::sealed::LOST_KEY;
 use crate::store::Store;
 
 const TABLE: &str = "users";
@@ -60,6 +61,8 @@ pub struct CredentialRow {
     pub counter: Option<i64>,
     /// Why it is dead, if it is.
     pub dead: Option<String>,
+    /// Why its tokens are not here although the row is not marked dead. It is to be treated as dead as long as that is so.
+    pub unreadable: Option<OpenSealedError>,
     /// Who is refreshing it, and until when others keep away.
     pub lease: Option<(String, Timestamp)>,
 }
@@ -200,13 +203,28 @@ impl CredentialRow {
     fn read(row: &Row, keys: &KeyRing) -> Result<Self, StoreError> {
         let id: String = row.try_get("id")?;
         let corrupt = |column| StoreError::Corrupt { table: TABLE, column, row: id.clone() };
-        let token =
-            |column: &'static str| {
-                let opened = open_column(keys, column, &id, row.try_get(column)?)
-                    .map_err(|source| StoreError::Sealed { table: TABLE, column, row: id.clone(), source })?;
-                let text = std::str::from_utf8(&opened).map_err(|_| corrupt(column))?;
-                Ok::<_, StoreError>(Zeroizing::new(text.to_owned()))
+        let mut dead: Option<String> = row.try_get("dead_reason")?;
+        let mut unreadable = None;
+        let mut token = |column: &'static str| -> Result<Zeroizing<String>, StoreError> {
+            let opened = match open_column(keys, column, &id, row.try_get(column)?) {
+                Ok(opened) => opened,
+                Err(source) => {
+                    // A mark says already that the user has to log in again.
+                    if dead.is_none() {
+                        unreadable = Some(source);
+                    }
+                    return Ok(Zeroizing::default());
+                }
             };
+            let text = std::str::from_utf8(&opened).map_err(|_| corrupt(column))?;
+            Ok(Zeroizing::new(text.to_owned()))
+        };
+        let (access_token, refresh_token) = (token(ACCESS_TOKEN)?, token(REFRESH_TOKEN)?);
+        match unreadable {
+            Some(OpenSealedError::UnknownKey { .. }) => dead = Some(LOST_KEY.to_owned()),
+            Some(OpenSealedError::Damaged) => dead = Some("the stored login is damaged".to_owned()),
+            None => {}
+        }
         let lease = match (row.try_get("lease_owner")?, optional_time(row, "lease_until")?) {
             (Some(owner), Some(until)) => Some((owner, until)),
             (None, None) => None,
@@ -216,13 +234,14 @@ impl CredentialRow {
             version: row.try_get("version")?,
             forgejo_id: row.try_get("forgejo_id")?,
             login: row.try_get("login")?,
-            access_token: token(ACCESS_TOKEN)?,
-            refresh_token: token(REFRESH_TOKEN)?,
+            access_token,
+            refresh_token,
             expires_at: time(row, "expires_at")?,
             refreshed_at: time(row, "refreshed_at")?,
             grant_id: row.try_get("upstream_grant")?,
             counter: row.try_get("upstream_counter")?,
-            dead: row.try_get("dead_reason")?,
+            dead,
+            unreadable,
             lease,
         })
     }

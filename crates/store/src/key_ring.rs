@@ -6,6 +6,7 @@
 //! nothing more here, since whoever holds the ring holds all of them.
 
 use std::fmt;
+use std::str::FromStr;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -71,6 +72,11 @@ pub enum KeyError {
         id: KeyId,
     },
 }
+
+/// A text that names no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a key is eight hexadecimal digits, as `fjmcp-broker keys list` shows it")]
+pub struct InvalidKeyId;
 
 /// The cipher refused to seal; practically only for values beyond 64 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -170,6 +176,13 @@ impl KeyId {
         (version == VERSION).then_some(Self(*id))
     }
 
+    /// What every value begins with that was sealed under this key.
+    pub(crate) fn head(self) -> Vec<u8> {
+        let mut head = vec![VERSION];
+        head.extend_from_slice(&self.0);
+        head
+    }
+
     fn of(named: &[u8]) -> Self {
         let mut id = [0u8; ID_LEN];
         id.copy_from_slice(&digest(&SHA256, named).as_ref()[..ID_LEN]);
@@ -180,6 +193,16 @@ impl KeyId {
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = InvalidKeyId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
+        let mut id = [0u8; ID_LEN];
+        hex::decode_to_slice(text, &mut id).map_err(|_| InvalidKeyId)?;
+        Ok(Self(id))
     }
 }
 

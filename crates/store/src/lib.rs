@@ -27,6 +27,7 @@ pub mod logins;
 mod migrations;
 pub mod revocations;
 pub mod seal;
+pub mod sealed;
 pub mod selections;
 pub mod sessions;
 pub mod store;

@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (3, "grant_changed", include_str!("../migrations/sqlite/0003_grant_changed.sql")),
     (4, "account", include_str!("../migrations/sqlite/0004_account.sql")),
     (5, "entry_and_audit", include_str!("../migrations/sqlite/0005_entry_and_audit.sql")),
+    (7, "rings", include_str!("../migrations/sqlite/0007_rings.sql")),
 ];
 
 /// Why a database can't be brought to this program's schema.

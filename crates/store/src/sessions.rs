@@ -47,10 +47,7 @@ pub struct SessionRow {
 impl Store {
     /// Writes a new session. `false`, and nothing is written, if its grant has ended or is not of that user and client.
     pub async fn insert_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
-        let initialize = self
-            .keys()
-            .seal(&session.initialize, &row_aad(TABLE, INITIALIZE, &hex::encode(session.id_hash)))
-            .map_err(|_| StoreError::NotSealed { table: TABLE })?;
+        let initialize = seal_initialize(self.keys(), session)?;
         let written = sqlx::query(
             "INSERT INTO sessions (id_hash, grant_id, protocol_version, initialize, initialized, log_level, subscriptions, \
              created_at, last_seen) SELECT $1, g.id, $5, $6, $7, $8, $9, $10, $11 FROM grants g \
@@ -85,11 +82,13 @@ impl Store {
         row.map(|row| SessionRow::read(&row, self.keys())).transpose()
     }
 
-    /// Replaces what can change: grant (by a live one of the same user and client), initialized, log level, subscriptions, last seen.
+    /// Replaces what can change, and seals what the client said at the start under the first key: grant (by a live one of the same user and client), initialized, log level, subscriptions, last seen.
     /// `false`, and nothing is written, if the session is gone or the grant is no such one.
     pub async fn update_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
+        let initialize = seal_initialize(self.keys(), session)?;
         let written = sqlx::query(
-            "UPDATE sessions SET grant_id = $2, initialized = $3, log_level = $4, subscriptions = $5, last_seen = $6 \
+            "UPDATE sessions SET grant_id = $2, initialized = $3, log_level = $4, subscriptions = $5, last_seen = $6, \
+             initialize = CASE WHEN substr(initialize, 1, 5) = substr($7, 1, 5) THEN initialize ELSE $7 END \
              WHERE id_hash = $1 AND EXISTS (SELECT 1 FROM grants new JOIN grants old \
              ON old.user_id = new.user_id AND old.client_id = new.client_id \
              WHERE new.id = $2 AND new.revoked_at IS NULL AND old.id = sessions.grant_id)",
@@ -100,6 +99,7 @@ impl Store {
         .bind(&session.log_level)
         .bind(to_json(&session.subscriptions)?)
         .bind(session.last_seen.0)
+        .bind(initialize)
         .execute(self.write())
         .await?;
         Ok(written.rows_affected() == 1)
@@ -201,6 +201,11 @@ impl fmt::Debug for SessionRow {
             .field("last_seen", &self.last_seen)
             .finish_non_exhaustive()
     }
+}
+
+fn seal_initialize(keys: &KeyRing, session: &SessionRow) -> Result<Vec<u8>, StoreError> {
+    keys.seal(&session.initialize, &row_aad(TABLE, INITIALIZE, &hex::encode(session.id_hash)))
+        .map_err(|_| StoreError::NotSealed { table: TABLE })
 }
 
 fn to_json(subscriptions: &[String]) -> Result<String, StoreError> {

@@ -58,7 +58,10 @@ pub enum OpenError {
         source: SchemaError,
     },
     /// The configured encryption keys don't open what is in the database.
-    #[error("{path}: the stored Forgejo tokens can't be read with the configured encryption keys: {source}")]
+    #[error(
+        "{path}: the stored Forgejo tokens can't be read with the configured encryption keys: {source}. If that key is lost for good, give up \
+         what lies under it with `fjmcp-broker keys forget ID`: the users concerned log in again"
+    )]
     Keys {
         /// Which path.
         path: PathBuf,
@@ -79,6 +82,13 @@ impl Store {
     /// Opens the database at `path`, making file (0600) and directory (0700) where they are missing, brings its schema up to date and
     /// makes sure that `keys` open what it holds.
     pub async fn open(path: &Path, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
+        let store = Self::open_lacking_keys(path, keys).await?;
+        check_keys(store.read(), store.keys(), path).await?;
+        Ok(store)
+    }
+
+    /// The same, whether `keys` open everything or not: what they don't counts as lost.
+    pub async fn open_lacking_keys(path: &Path, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
         private_file(path)?;
         let database = |source| OpenError::Database { path: path.to_owned(), source };
         // SQLite gives its companions -wal and -shm the mode of the main file.
@@ -108,9 +118,7 @@ impl Store {
         migrations::apply(&mut tx).await.map_err(|source| OpenError::Schema { path: path.to_owned(), source })?;
         tx.commit().await.map_err(database)?;
         let read = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
-        let store = Self { inner: Arc::new(Inner { write, read, keys }) };
-        check_keys(store.read(), store.keys(), path).await?;
-        Ok(store)
+        Ok(Self { inner: Arc::new(Inner { write, read, keys }) })
     }
 
     /// Whether the database takes writes and answers reads.
@@ -155,10 +163,12 @@ impl fmt::Debug for Store {
 /// Tries one stored token of each key, so that a forgotten key ends the start and not the first request.
 pub(crate) async fn check_keys(pool: &Pool, keys: &KeyRing, path: &Path) -> Result<(), OpenError> {
     let database = |source| OpenError::Database { path: path.to_owned(), source };
-    let samples = sqlx::query("SELECT min(id) AS id FROM users GROUP BY substr(access_token, 1, 5)")
-        .fetch_all(pool)
-        .await
-        .map_err(database)?;
+    let samples = sqlx::query(
+        "SELECT min(id) AS id FROM users WHERE length(access_token) > 0 GROUP BY substr(access_token, 1, 5)",
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(database)?;
     for sample in samples {
         let id: String = sample.try_get("id").map_err(database)?;
         let row = sqlx::query("SELECT access_token FROM users WHERE id = $1")

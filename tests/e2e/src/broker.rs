@@ -1,18 +1,19 @@
 //! The broker as a process: started with settings, watched on stderr, stopped or killed.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use parking_lot::Mutex;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use crate::binaries::built;
+use crate::issued::{Source, Watched};
 
 /// Settings by their environment names without the `FJMCP_BROKER_` prefix.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +28,13 @@ pub struct Broker {
     pub pid: u32,
     lines: Arc<Mutex<Vec<String>>>,
     news: watch::Receiver<usize>,
+    /// Disconnected once all that it wrote has been read.
+    outputs_ended: Mutex<mpsc::Receiver<()>>,
+    watched: Watched,
 }
+
+/// How long the rest of its output may take once it has ended.
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(20);
 
 // === impl Settings ===
 
@@ -97,26 +104,43 @@ impl Broker {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(settings.variables())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let mut child = command.spawn().context("cannot start the broker")?;
         let pid = child.id().context("the broker has no process id")?;
-        let stderr = child.stderr.take().context("the broker has no stderr")?;
+        let stderr = std::fs::File::from(child.stderr.take().context("the broker has no stderr")?.into_owned_fd()?);
+        let stdout = std::fs::File::from(child.stdout.take().context("the broker has no stdout")?.into_owned_fd()?);
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (sender, news) = watch::channel(0);
-        let collected = Arc::clone(&lines);
-        tokio::spawn(async move {
-            let mut reader = BufReader::new(stderr).lines();
-            while let Ok(Some(line)) = reader.next_line().await {
-                if std::env::var_os("E2E_SHOW_LOG").is_some() {
-                    eprintln_line(&line);
+        let (ending, outputs_ended) = mpsc::channel();
+        // Threads and not tasks, so that the last line is read even when the runtime has ended.
+        for output in [stderr, stdout] {
+            let (collected, sender, ending) = (Arc::clone(&lines), sender.clone(), ending.clone());
+            std::thread::spawn(move || {
+                let _until_here: mpsc::Sender<()> = ending;
+                for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                    let line = String::from_utf8_lossy(&line).into_owned();
+                    if std::env::var_os("E2E_SHOW_LOG").is_some() {
+                        eprintln_line(&line);
+                    }
+                    collected.lock().push(line);
+                    sender.send_modify(|count| *count += 1);
                 }
-                collected.lock().push(line);
-                sender.send_modify(|count| *count += 1);
-            }
-        });
-        Ok(Self { child, url, pid, lines, news })
+            });
+        }
+        let watched = Watched::from_now_on();
+        Ok(Self { child, url, pid, lines, news, outputs_ended: Mutex::new(outputs_ended), watched })
+    }
+
+    /// Its output is searched for what this source knows, too.
+    pub fn watch_for(&mut self, source: Source) {
+        self.watched.add(source);
+    }
+
+    /// Its output is searched for everything that another one's is: the one that comes after it with the same state.
+    pub fn watch_like(&mut self, other: &Self) {
+        self.watched = other.watched.clone();
     }
 
     async fn wait_until_healthy(&mut self) -> Result<()> {
@@ -214,6 +238,24 @@ impl Broker {
     #[must_use]
     pub fn workers(&self) -> Vec<u32> {
         children_of(self.pid)
+    }
+}
+
+impl Drop for Broker {
+    /// Searches all that it has written for every secret that was issued (B22), whatever the test was about.
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.start_kill();
+        let ended = self.outputs_ended.lock().recv_timeout(OUTPUT_PATIENCE);
+        if std::thread::panicking() {
+            return;
+        }
+        assert_ne!(ended, Err(mpsc::RecvTimeoutError::Timeout), "somebody keeps the output of the broker open");
+        let log = self.log();
+        let found = self.watched.in_text(log.as_bytes());
+        let place = |name: &String| log.lines().find(|line| self.watched.in_text(line.as_bytes()).contains(name));
+        let places: Vec<_> = found.iter().map(|name| (name, place(name))).collect();
+        assert!(found.is_empty(), "the broker has printed secrets: {places:#?}");
     }
 }
 

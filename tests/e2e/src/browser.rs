@@ -10,6 +10,7 @@ use scraper::{Html, Selector};
 use url::Url;
 
 use crate::broker::http_client;
+use crate::issued;
 
 /// One browser with a cookie jar of its own.
 pub struct Browser {
@@ -237,6 +238,10 @@ impl Browser {
         for value in response.headers().get_all(header::SET_COOKIE) {
             // A cookie that a browser would refuse is not kept; a login that needs it then fails visibly.
             let _ = jar.parse(value.to_str()?, url);
+            let cookie = value.to_str()?.split(';').next().unwrap_or_default();
+            if let Some((name, value)) = cookie.split_once('=') {
+                issued::note(&format!("the cookie {name}"), value);
+            }
         }
         drop(jar);
         Ok(response)

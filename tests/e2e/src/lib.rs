@@ -13,6 +13,7 @@ pub mod command;
 pub mod document_server;
 pub mod events;
 pub mod front;
+pub mod issued;
 pub mod mcp;
 pub mod memory;
 pub mod modern;

@@ -8,6 +8,7 @@ use reqwest::{Client, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::broker::http_client;
+use crate::issued;
 
 /// A client of the endpoint with one bearer token.
 #[derive(Clone)]
@@ -69,6 +70,9 @@ impl Mcp {
         let answer = self.post(&request(&json!("init"), "initialize", &params)).await?;
         ensure!(answer.status == StatusCode::OK, "initialize: {} {}", answer.status, answer.body);
         self.session = answer.header("mcp-session-id");
+        if let Some(session) = &self.session {
+            issued::note("a session id", session);
+        }
         let result = answer.result()?;
         self.version = result["protocolVersion"].as_str().map(str::to_owned);
         let done = self.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string()).await?;

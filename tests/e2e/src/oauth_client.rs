@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::broker::http_client;
 use crate::browser::{Browser, Person};
+use crate::issued;
 
 /// A registered public client.
 #[derive(Clone)]
@@ -91,6 +92,8 @@ impl OAuthClient {
     /// When the system gives no random bytes.
     pub fn authorize(&self, scope: Option<&str>) -> Result<Authorization> {
         let (verifier, state) = (random()?, random()?);
+        issued::note("a client's verifier", &verifier);
+        issued::note("a client's state", &state);
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
         let mut url = Url::parse(&format!("{}/oauth/authorize", self.issuer))?;
         url.query_pairs_mut()
@@ -127,7 +130,9 @@ impl OAuthClient {
         ensure!(get("error").is_none(), "authorization failed: {back}");
         ensure!(get("state").as_deref() == Some(&authorization.state), "wrong state in {back}");
         ensure!(get("iss").as_deref() == Some(&self.issuer), "wrong iss in {back}");
-        get("code").with_context(|| format!("no code in {back}"))
+        let code = get("code").with_context(|| format!("no code in {back}"))?;
+        issued::note("an authorization code of ours", &code);
+        Ok(code)
     }
 
     /// Redeems a code.
@@ -199,7 +204,13 @@ impl OAuthClient {
     /// When nothing came.
     pub async fn token(&self, form: &[(&str, &str)]) -> Result<(StatusCode, Value)> {
         let response = self.http.post(format!("{}/oauth/token", self.issuer)).form(form).send().await?;
-        Ok((response.status(), response.json().await?))
+        let (status, body) = (response.status(), response.json::<Value>().await?);
+        for name in ["access_token", "refresh_token"] {
+            if let Some(token) = body[name].as_str() {
+                issued::note(&format!("an {name} of ours"), token);
+            }
+        }
+        Ok((status, body))
     }
 
     /// Revokes a token.

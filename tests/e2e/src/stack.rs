@@ -1,14 +1,16 @@
 //! Everything a scenario needs: a Forgejo stand-in, a broker before it, and a folder for its state.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use forgejo_sim::{NewApp, RunningSim, Seed, SimConfig, Simulator};
+use forgejo_sim::{IssuedSecret, NewApp, RunningSim, Seed, SimConfig, Simulator};
 use tempfile::TempDir;
 
 use crate::broker::{Broker, Settings, database, free_port};
 use crate::browser::{Browser, Person};
 use crate::children::Child;
+use crate::issued;
 use crate::mcp::Mcp;
 use crate::oauth_client::{OAuthClient, Tokens};
 
@@ -78,7 +80,13 @@ impl Stack {
             settings.set("WORKER_ALLOWED_PATHS", serde_json::to_string(&child.allowed_paths)?);
         }
         settings.extend(more);
-        let broker = Broker::start(&settings).await?;
+        let mut broker = Broker::start(&settings).await?;
+        let secrets = sim.secrets();
+        broker.watch_for(Arc::new(move || {
+            let named = |secret: IssuedSecret| (format!("{:?} of Forgejo", secret.kind), secret.value);
+            secrets.all().into_iter().map(named).collect()
+        }));
+        issued::note("the encryption key", KEY);
         Ok(Self { sim, broker, settings, state, client_secret: application.client_secret })
     }
 
@@ -104,7 +112,9 @@ impl Stack {
     /// # Errors
     /// When it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
-        self.broker = Broker::start(&self.settings).await?;
+        let mut broker = Broker::start(&self.settings).await?;
+        broker.watch_like(&self.broker);
+        self.broker = broker;
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod account;
 mod audit;
 mod chaos;
 mod children;
+mod chosen;
 mod client_documents;
 mod clients;
 mod crosstalk;

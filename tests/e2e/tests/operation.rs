@@ -4,6 +4,7 @@ mod commands;
 mod configuration;
 mod end;
 mod health;
+mod keys;
 mod proxy;
 mod requests;
 mod start;

@@ -123,7 +123,12 @@ async fn build(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(OsRandom::default());
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
-    let store = Store::open(&config.store.path, Arc::clone(&keys)).await?;
+    let store = match &config.store.keys {
+        Keys::Configured(_) => Store::open(&config.store.path, Arc::clone(&keys)).await?,
+        // What earlier runs stored is lost with their keys, as was asked for.
+        Keys::Ephemeral => Store::open_lacking_keys(&config.store.path, Arc::clone(&keys)).await?,
+    };
+    store.note_ring(clock.now()).await?;
     let issuer = config.http.public_url.origin();
     let audit_file = config.log.audit_file.clone();
     let audit =

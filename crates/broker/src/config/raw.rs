@@ -14,6 +14,9 @@ use super::settings::ALL;
 /// Reads a variable of the environment; a parameter, so that tests need not change the process's own.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
+/// Where systemd puts the credentials of a service.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -107,6 +110,9 @@ impl RawValues {
         if let Some(found) = self.level(setting, inline, named) {
             return Some(found);
         }
+        if let Some(found) = self.level(setting, None, credential(setting, environment)) {
+            return Some(found);
+        }
         if let Some(found) = self.level(setting, file.get(setting.name), file.get(&file_name)) {
             return Some(found);
         }
@@ -180,6 +186,17 @@ impl RawValues {
     pub(crate) fn get(&self, setting: &Setting) -> Option<&RawValue> {
         self.values.get(setting.name)
     }
+}
+
+/// The file of the setting's name among the credentials that systemd hands to the service (systemd.exec(5), `LoadCredential=`), if it is there.
+fn credential(setting: &Setting, environment: Environment<'_>) -> Option<(Vec<String>, Source)> {
+    if !setting.may_come_from_file() {
+        return None;
+    }
+    let directory = environment(CREDENTIALS_DIRECTORY).filter(|directory| !directory.is_empty())?;
+    let path = Path::new(&directory).join(setting.name);
+    let text = path.exists().then(|| path.to_str().map(str::to_owned)).flatten()?;
+    Some((vec![text], Source::Variable(CREDENTIALS_DIRECTORY.to_owned())))
 }
 
 /// Reads the file that a `-file` variant names. One trailing line end is not part of a value.

@@ -14,6 +14,7 @@ variable, a variable over the file. An empty variable counts as unset. `fjmcp-br
 - Durations are a number with its unit: `90s`, `15m`, `1h30m`, `30d`. Sizes are bytes, or a number with `KiB`, `MiB` or `GiB`.
 - Lists: a flag is repeated; a variable separates items by commas (by white space where noted) or is a JSON array; the file has a TOML array.
 - A setting marked *secret* can also be read from a file: `--NAME-file`, `FJMCP_BROKER_NAME_FILE` or the key `NAME-file`. A list's file has one item per line.
+- Under systemd a secret that is set nowhere nearer is read from the credential of its name (`LoadCredential=encryption-keys:/etc/…`).
 
 <!-- Made by `fjmcp-broker config --reference`. -->
 ";

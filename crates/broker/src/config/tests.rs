@@ -180,6 +180,25 @@ fn every_secret_can_come_from_a_file() {
 }
 
 #[test]
+fn systemds_credentials_serve_for_secrets_that_nobody_set_nearer() {
+    let mut operator = Operator::new();
+    for name in ["FORGEJO_OAUTH_CLIENT_SECRET", "ENCRYPTION_KEYS"] {
+        operator.unset(name);
+    }
+    operator.write("forgejo-oauth-client-secret", "from-systemd\n");
+    operator.write("encryption-keys", &format!("# the ring\n{KEY}\n"));
+    // No secret, so none of its business.
+    operator.write("public-url", "https://elsewhere.example");
+    let folder = operator.folder.path().to_str().unwrap().to_owned();
+    operator.variables.insert("CREDENTIALS_DIRECTORY".to_owned(), folder);
+    assert_eq!(operator.config().forgejo.client_secret.expose_secret(), "from-systemd");
+    assert_eq!(operator.config().http.public_url.origin(), "https://mcp.example.org");
+    assert!(operator.load().to_toml().contains("CREDENTIALS_DIRECTORY"), "where it came from is shown");
+    operator.variable("FORGEJO_OAUTH_CLIENT_SECRET", SECRET);
+    assert_eq!(operator.config().forgejo.client_secret.expose_secret(), SECRET);
+}
+
+#[test]
 fn a_secret_file_that_is_missing_or_empty_is_one_problem() {
     let mut operator = Operator::new();
     operator.unset("FORGEJO_OAUTH_CLIENT_SECRET");

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
-use crate::entry;
+use crate::entry::{self, NotJudged};
 use crate::handlers::authorize::{add_cookie, see_other};
 use crate::login::{self, Aim, BeginError, PendingLogin};
 use crate::middleware::RequestId;
@@ -223,6 +223,15 @@ impl Cause {
         match self {
             Self::Exchange(ExchangeError::Refused(denial) | ExchangeError::ClientRejected(denial)) => denial.hint(),
             _ => None,
+        }
+    }
+}
+
+impl From<NotJudged> for Cause {
+    fn from(error: NotJudged) -> Self {
+        match error {
+            NotJudged::Identity(error) => Self::Identity(error),
+            NotJudged::Store(error) => Self::Store(error),
         }
     }
 }

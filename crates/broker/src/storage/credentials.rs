@@ -20,7 +20,14 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, CredentialStoreUnavailable>>;
 impl CredentialStore for StoredCredentials {
     fn load(&self, user: Arc<str>) -> Answer<'_, Option<StoredCredential>> {
         Box::pin(async move {
-            let row = self.0.credential(&UserId::from(user)).await.map_err(|error| unavailable(&error))?;
+            let row = self.0.credential(&UserId::from(Arc::clone(&user))).await.map_err(|error| unavailable(&error))?;
+            if let Some(why) = row.as_ref().and_then(|row| row.unreadable.as_ref()) {
+                tracing::error!(
+                    user.id = %user,
+                    reason = %why,
+                    "a stored login at Forgejo can't be read; its user has to log in again unless the key comes back"
+                );
+            }
             Ok(row.map(credential))
         })
     }

@@ -27,8 +27,15 @@ impl SessionStore for StoredSessions {
 
     fn load(&self, id_hash: [u8; 32]) -> Answer<'_, Option<SessionRecord>> {
         Box::pin(async move {
-            let row = self.store.session(&id_hash).await.map_err(|error| unavailable(&error))?;
-            Ok(row.map(record))
+            match self.store.session(&id_hash).await {
+                Ok(row) => Ok(row.map(record)),
+                // Its key is lost: the client begins anew, as with any session that is not there. The row stays, for a key may come back.
+                Err(error @ StoreError::Sealed { .. }) => {
+                    tracing::error!(error = %error, "a stored session can't be read");
+                    Ok(None)
+                }
+                Err(error) => Err(unavailable(&error)),
+            }
         })
     }
 

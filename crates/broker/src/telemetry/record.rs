@@ -15,6 +15,10 @@ pub(super) struct Fields(pub(super) Map<String, Value>);
 
 impl Fields {
     fn put(&mut self, field: &Field, value: Value) {
+        // Records of the `log` crate bring the place in their source along, which is a path on the machine that built the program.
+        if matches!(field.name(), "log.file" | "log.line" | "log.module_path") {
+            return;
+        }
         let value = match value {
             Value::String(text) => Value::String(permitted(field.name(), &text).into_owned()),
             other => other,

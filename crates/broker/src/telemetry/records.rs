@@ -138,6 +138,21 @@ mod tests {
     }
 
     #[test]
+    fn a_record_does_not_tell_the_path_where_the_program_was_built() {
+        let captured = Captured::start();
+        tracing::info!(
+            log.file = "/home/builder/src/x.rs",
+            log.line = 7,
+            log.module_path = "x",
+            log.target = "x",
+            "of another crate"
+        );
+        let record: Value = captured.json().remove(0);
+        assert!(record.get("log.file").is_none() && record.get("log.line").is_none(), "{record}");
+        assert_eq!((record["log.target"].as_str(), record["message"].as_str()), (Some("x"), Some("of another crate")));
+    }
+
+    #[test]
     fn what_is_never_logged_is_absent_from_spans_events_and_messages() {
         let captured = Captured::start();
         let entered = tracing::info_span!("login", oauth.code = "hunter2").entered();

@@ -37,7 +37,7 @@ async fn nothing_that_can_be_spent_is_in_the_log_or_in_clear_in_the_database() -
     client.revoke(&tokens.refresh_token).await?;
     let log = stack.broker.whole_log().await?;
     assert!(log.contains("\"level\":\"TRACE\""), "the log is as talkative as it can be");
-    assert!(log.contains(&client.id), "what is no secret is found");
+    assert!(log.contains("http.method"), "what is no secret is found");
     secrets.add("a tool's arguments", PRIVATE);
     secrets.assert_none_in(log.as_bytes(), "the log")?;
     let events = std::fs::read(audit.path())?;

@@ -174,7 +174,7 @@ async fn is_refused_a_write(scene: &mut Scene) -> Result<Verdict> {
     mcp.call_text(read.tool, &read.arguments).await.context("reading under a read-only grant")?;
     let write = words.create_issue("Must not be made");
     let text = refusal(&mcp.send_call(write.tool, &write.arguments).await?)?;
-    ensure!(text.contains("only read") && text.contains("allow writing"), "the refusal says only {text}");
+    ensure!(text.contains("read-only") && text.contains("choose write access"), "the refusal says only {text}");
     ensure!(!scene.issue_titles().await?.iter().any(|title| title == write.expect), "it was made");
     Ok(Verdict::Done)
 }

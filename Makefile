@@ -74,3 +74,7 @@ image-run: ## run the image with the settings in fjmcp-broker.env
 
 image-test: ## the whole container path in a machine of its own: build, unit, volume, upgrade, backup (as root; takes a while)
 	@scripts/image-test.sh
+
+.PHONY: dist
+dist: prepare ## a release in target/dist: static binary, .deb, SBOM, checksums
+	@scripts/dist.sh

@@ -241,7 +241,7 @@ done
 rm -f "$home/.config/fjmcp-broker/env"
 user 'mkdir -p ~/.config/fjmcp-broker ~/.config/containers/systemd'
 password |
-    user "podman run --rm -i --userns=keep-id:uid=65532,gid=65532 -v ~/.config/fjmcp-broker:/settings localhost/fjmcp-broker:latest \
+    user "podman run --rm -i --userns=keep-id:uid=65532,gid=65532 -v ~/.config/fjmcp-broker:/settings --network=pasta:-a,10.89.77.2,-n,24,-g,10.89.77.1 localhost/fjmcp-broker:latest \
         forgejo-app create --env-file /settings/env --user root --password-file - --public-url $url --forgejo-url http://$address:$sim_port"
 [ "$(stat -c '%a %u' "$home/.config/fjmcp-broker/env")" = "600 $uid" ] || die "the file of settings is not private, or not the user's"
 setting() { sed -n "s/^FJMCP_BROKER_$1=//p" "$home/.config/fjmcp-broker/env"; }
@@ -336,10 +336,16 @@ boot
 healthy
 client again
 
+say "make image-run"
+user 'systemctl --user stop fjmcp-broker; cd src
+    ENV_FILE=~/.config/fjmcp-broker/env PUBLISH=127.0.0.1:8080 VOLUME=fjmcp-run scripts/image-run.sh --detach >/dev/null'
+healthy
+client login
+user 'podman top fjmcp-broker-run user huser capeff; podman stop fjmcp-broker-run >/dev/null; podman volume rm fjmcp-run >/dev/null'
+
 say "the other target, with a program in the place of forgejo-mcp-rs"
 mkdir -p "$work/share/child-rs/out/bin"
 install -m 755 "$child" "$work/share/child-rs/out/bin/forgejo-mcp-rs"
-user 'systemctl --user stop fjmcp-broker'
 contexts+=' --build-context fjmcp-rs=/mnt/share/child-rs --target with-rs' image=localhost/fjmcp-broker-rs build 1
 user 'podman run --rm --network=none --entrypoint /usr/local/bin/forgejo-mcp-rs localhost/fjmcp-broker-rs:1 --version || true
     podman image inspect localhost/fjmcp-broker-rs:1 --format "{{.Config.Env}}" | grep FJMCP_BROKER_WORKER_PROFILE=forgejo-mcp-rs'

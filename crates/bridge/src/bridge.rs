@@ -51,7 +51,11 @@ impl Bridge {
                 return refusal.reply(malformed.id.as_ref().map(RawId::as_bytes));
             }
         };
-        match (Era::of(&incoming, &head), incoming) {
+        let era = Era::of(&incoming, &head);
+        if let Ok(era) = &era {
+            self.supervisor.shop().observer.request(era.observed(), head.label);
+        }
+        match (era, incoming) {
             (Ok(Era::Modern), Incoming::One(message)) => modern::post(&self.supervisor, who, head, message).await,
             (Ok(_), incoming) => legacy::post(&self.supervisor, who, head, incoming).await,
             (Err(refusal), incoming) => {
@@ -96,6 +100,16 @@ impl Bridge {
     /// changed. Its calls and workers go on.
     pub fn grant_changed(&self, grant: &str) {
         self.supervisor.grant_changed(grant);
+    }
+
+    /// An operator has ended the session whose id has this SHA-256: as if its client had.
+    pub async fn end_session(&self, id_hash: &[u8; 32]) {
+        self.supervisor.end_session(id_hash).await;
+    }
+
+    /// Takes other caps on live workers, in total and for one user. Those beyond them stay until they are idle.
+    pub fn set_caps(&self, max_sessions: usize, max_sessions_per_user: usize) {
+        self.supervisor.shop().set_caps(max_sessions, max_sessions_per_user);
     }
 
     /// The user's upstream credential has died: calls whose answer has not begun become 401, streams are told to log in again

@@ -54,6 +54,7 @@ pub(crate) enum After {
 
 /// What a call occupies as long as it is open.
 pub(crate) struct Ticket {
+    since: Instant,
     _counted: CallGuard,
     open_id: Option<OpenId>,
 }
@@ -138,7 +139,12 @@ impl Call {
 
 impl Ticket {
     pub(crate) fn new(counted: CallGuard, open_id: Option<OpenId>) -> Self {
-        Self { _counted: counted, open_id }
+        Self { since: Instant::now(), _counted: counted, open_id }
+    }
+
+    /// When the call was counted.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod native;
 pub(crate) mod translate;
 
 use crate::envelope::{Incoming, Kind, Message};
+use crate::observer::RequestEra;
 use crate::refusal::{HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, Refusal};
 use crate::reply::PostHead;
 
@@ -29,6 +30,14 @@ pub(crate) enum Era {
 // === impl Era ===
 
 impl Era {
+    /// For the observer.
+    pub(crate) fn observed(self) -> RequestEra {
+        match self {
+            Self::Legacy => RequestEra::Legacy,
+            Self::Modern => RequestEra::Modern,
+        }
+    }
+
     /// The error is for what is of no era.
     pub(crate) fn of(incoming: &Incoming, head: &PostHead) -> Result<Self, Refusal> {
         let message = match incoming {

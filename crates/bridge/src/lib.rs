@@ -47,6 +47,7 @@ mod program;
 mod seat;
 mod speech;
 mod tally;
+pub mod trace_context;
 mod warm;
 mod worker;
 mod workshop;

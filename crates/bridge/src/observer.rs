@@ -1,9 +1,15 @@
 //! What happens in the bridge, told to whoever counts it.
 
+use std::time::Duration;
+
 use crate::process::ExitReport;
 
 /// Told of what happens, the ways in which a worker was kept from doing harm among it. Called on the forwarding path: implementations only count.
 pub trait Observer: Send + Sync + 'static {
+    /// A POST came in that is of this era. `label` is the head's own.
+    fn request(&self, era: RequestEra, label: &'static str) {
+        let _ = (era, label);
+    }
     /// A worker answered `initialize`.
     fn worker_started(&self) {}
     /// A worker could not be started, or did not answer `initialize`.
@@ -27,7 +33,9 @@ pub trait Observer: Send + Sync + 'static {
         let _ = why;
     }
     /// A call got its answer from the worker.
-    fn call_answered(&self) {}
+    fn call_answered(&self, times: CallTimes) {
+        let _ = times;
+    }
     /// A request was refused by the bridge itself.
     fn refused(&self, why: &'static str) {
         let _ = why;
@@ -46,6 +54,25 @@ pub trait Observer: Send + Sync + 'static {
     fn message_dropped(&self, why: DroppedMessage) {
         let _ = why;
     }
+}
+
+/// Which of the two protocol eras a request belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestEra {
+    /// The revisions with a handshake, up to 2025-11-25.
+    Legacy,
+    /// 2026-07-28.
+    Modern,
+}
+
+/// How long a call took, in two parts that follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallTimes {
+    /// From the request to the worker's queue: what the broker took, the start of a worker included if one was needed. `None` for
+    /// a call that had to ask its client something in between.
+    pub before: Option<Duration>,
+    /// From the worker's queue to the worker's answer.
+    pub in_worker: Duration,
 }
 
 /// Why a worker's line was skipped.
@@ -89,6 +116,8 @@ impl Observer for NoObserver {}
 pub struct Figures {
     /// Sessions held in memory, hibernated ones with an open stream included.
     pub sessions: usize,
+    /// Those of them that have a running worker.
+    pub awake_sessions: usize,
     /// Event streams that a client is reading.
     pub streams: usize,
     /// Workers of sessions and grants, starting ones included.

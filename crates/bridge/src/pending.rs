@@ -31,6 +31,7 @@ pub(crate) struct Pending {
 }
 
 struct Entry {
+    opened: Instant,
     deadline: Instant,
     waiter: Waiter,
 }
@@ -45,7 +46,8 @@ pub(crate) enum Waiter {
 
 /// What an id in an answer means.
 pub(crate) enum Answered {
-    Open(Waiter),
+    /// With the time since when it was open.
+    Open(Waiter, Instant),
     /// Cancelled or timed out before.
     Late,
     Unknown,
@@ -60,14 +62,14 @@ impl Pending {
             return Err(waiter);
         }
         self.last += 1;
-        self.open.insert(self.last, Entry { deadline, waiter });
+        self.open.insert(self.last, Entry { opened: Instant::now(), deadline, waiter });
         Ok(self.last)
     }
 
     /// Takes the waiter of an answered call.
     pub(crate) fn answer(&mut self, id: u64) -> Answered {
         if let Some(entry) = self.open.remove(&id) {
-            return Answered::Open(entry.waiter);
+            return Answered::Open(entry.waiter, entry.opened);
         }
         if self.tombstones.remove(&id) { Answered::Late } else { Answered::Unknown }
     }

@@ -30,6 +30,8 @@ pub struct PostHead {
     pub mcp_name: Option<String>,
     /// The headers that begin with `Mcp-Param-` (2026-07-28): the rest of the name in lower case, and the value.
     pub params: Vec<(String, String)>,
+    /// Goes to [`crate::observer::Observer::request`]; nothing else looks at it.
+    pub label: &'static str,
 }
 
 /// The headers of a GET that matter.

@@ -37,6 +37,7 @@ mod stderr;
 mod thread;
 
 pub use handover::GatewayListeners;
+pub use plan::find_program;
 
 pub(crate) use guard::ProcessGuard;
 

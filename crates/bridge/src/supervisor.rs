@@ -184,8 +184,10 @@ impl Supervisor {
     }
 
     pub(crate) fn figures(&self) -> Figures {
+        let sessions: Vec<Arc<Session>> = self.sessions.lock().values().cloned().collect();
         Figures {
-            sessions: self.sessions.lock().len(),
+            sessions: sessions.len(),
+            awake_sessions: sessions.iter().filter(|session| session.seat().running().is_some()).count(),
             streams: self.shop.tally.streams(),
             workers: self.shop.workers(),
             warm_workers: self.shop.warm.idle(),

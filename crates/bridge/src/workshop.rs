@@ -1,7 +1,7 @@
 //! Where workers come from: the starter, the accesses, the caps and the counters, shared by all seats.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -45,6 +45,9 @@ pub(crate) struct Workshop {
     pub(crate) tasks: TaskTracker,
     pub(crate) starts: AtomicU64,
     pub(crate) failed_starts: AtomicU64,
+    /// Live workers, in total and for one user. Begin as configured.
+    max_sessions: AtomicUsize,
+    max_sessions_per_user: AtomicUsize,
     numbers: AtomicU64,
     roster: Mutex<Roster>,
 }
@@ -75,6 +78,8 @@ impl Workshop {
         Arc::new(Self {
             tools: ToolDesk::new(config.tools.clone()),
             starting: Semaphore::new(config.max_starts),
+            max_sessions: AtomicUsize::new(config.max_sessions),
+            max_sessions_per_user: AtomicUsize::new(config.max_sessions_per_user),
             config,
             starter,
             issuer,
@@ -102,8 +107,8 @@ impl Workshop {
                     return Err(Refusal::draining());
                 }
                 let of_user = roster.places.values().filter(|(owner, _)| owner == user).count();
-                let own = of_user >= self.config.max_sessions_per_user;
-                if !own && roster.places.len() < self.config.max_sessions {
+                let own = of_user >= self.max_sessions_per_user.load(Ordering::Relaxed);
+                if !own && roster.places.len() < self.max_sessions.load(Ordering::Relaxed) {
                     roster.last += 1;
                     let number = roster.last;
                     roster.places.insert(number, (user.clone(), Arc::downgrade(seat)));
@@ -131,6 +136,11 @@ impl Workshop {
             }
         }
         Err(Refusal::unavailable("worker_limit", 1, "all workers are busy; try again in a few seconds"))
+    }
+
+    pub(crate) fn set_caps(&self, max_sessions: usize, max_sessions_per_user: usize) {
+        self.max_sessions.store(max_sessions, Ordering::Relaxed);
+        self.max_sessions_per_user.store(max_sessions_per_user, Ordering::Relaxed);
     }
 
     /// No worker is started any more.

@@ -28,21 +28,28 @@ use crate::config::{BaseUrl, PublicUrl};
 use crate::entry::Entry;
 use crate::examination::Examination;
 use crate::live_grants::{LiveGrant, LiveGrants};
+use crate::metrics::Metrics;
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
+use crate::readiness::Readiness;
 use crate::shelf::Shelf;
 
 pub(crate) mod build;
+mod follow;
+mod reload;
 mod upkeep;
 
 pub(crate) use build::key_ring;
 pub use build::run;
+pub use reload::{ReadAgain, Steering};
 
-/// What the handlers share.
+/// What the handlers share. Made anew from the same parts when the configuration is reloaded: a request sees one version from its
+/// beginning to its end.
+#[derive(Clone)]
 pub(crate) struct App {
-    pub(crate) site: Site,
-    pub(crate) policy: Policy,
-    pub(crate) clients: Clients,
+    pub(crate) site: Arc<Site>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) clients: Arc<Clients>,
     pub(crate) cookies: Cookies,
     pub(crate) store: Store,
     pub(crate) keys: Arc<KeyRing>,
@@ -53,21 +60,23 @@ pub(crate) struct App {
     /// What users can see at Forgejo, asked with their own credentials.
     pub(crate) repositories: Repositories,
     /// Names of repositories that were shown lately, by user and id.
-    pub(crate) repository_names: Shelf<String>,
+    pub(crate) repository_names: Arc<Shelf<String>>,
     pub(crate) bridge: Bridge,
     pub(crate) bearers: Bearers,
     pub(crate) grants: LiveGrants,
     pub(crate) limits: RateLimits,
     pub(crate) audit: Audit,
-    pub(crate) entry: Entry,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) entry: Arc<Entry>,
     /// Answers `fjmcp-broker doctor`.
     pub(crate) examination: Arc<Examination>,
     /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
     /// Held by a user's change of a grant from reading what it is to writing what it becomes, so that no change undoes another.
-    pub(crate) account_changes: tokio::sync::Mutex<()>,
+    pub(crate) account_changes: Arc<tokio::sync::Mutex<()>>,
     /// Grants used since the last time uses were written down.
-    uses: Mutex<Vec<Arc<LiveGrant>>>,
+    uses: Arc<Mutex<Vec<Arc<LiveGrant>>>>,
 }
 
 /// What we say of ourselves. Made from configuration once; no request changes it.
@@ -83,6 +92,7 @@ pub(crate) struct Site {
 }
 
 /// How often an address may ask, by what it asks for. `None` is as often as it likes. What a grant may ask is with the grant.
+#[derive(Clone)]
 pub(crate) struct RateLimits {
     pub(crate) register: Option<Arc<AddressLimit>>,
     /// Authorization requests and their way back.

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::metrics::Metrics;
 use crate::rate_limit::{GrantLimit, Rate};
 use crate::telemetry::never_logged::permitted;
 
@@ -39,6 +40,7 @@ pub(crate) struct Audit {
     clock: Arc<dyn Clock>,
     /// Whether each event is a line of the ordinary log.
     to_log: bool,
+    metrics: Metrics,
     /// How often strangers get something written down.
     strangers: Arc<Option<GrantLimit>>,
 }
@@ -88,14 +90,15 @@ impl Audit {
         store: Store,
         file: Option<PathBuf>,
         clock: Arc<dyn Clock>,
+        metrics: Metrics,
         tasks: &TaskTracker,
         cancel: CancellationToken,
     ) -> Self {
         let (queue, events) = mpsc::channel(QUEUE);
         let to_log = file.is_none();
-        tasks.spawn(write(store, file.map(Arc::from), events, cancel));
+        tasks.spawn(write(store, file.map(Arc::from), metrics.clone(), events, cancel));
         let strangers = Arc::new(GrantLimit::new(STRANGERS));
-        Self { queue, clock, to_log, strangers }
+        Self { queue, clock, to_log, metrics, strangers }
     }
 
     /// Records a refusal of somebody of whom nothing is known, unless there have been too many of late.
@@ -119,15 +122,29 @@ impl Audit {
             detail: entry.detail.map(fit_to_keep),
             duration_ms: entry.duration.map(|took| i64::try_from(took.as_millis()).unwrap_or(i64::MAX)),
         };
+        self.count(event, &row.outcome);
         if self.to_log {
             log(&row);
         }
         if let Err(error) = self.queue.try_send(row) {
             let (mpsc::error::TrySendError::Full(row) | mpsc::error::TrySendError::Closed(row)) = error;
+            self.metrics.audit_lost.add([]);
             tracing::warn!(audit.event = event, "the audit queue is full; the event is in this log only");
             if !self.to_log {
                 log(&row);
             }
+        }
+    }
+}
+
+impl Audit {
+    fn count(&self, event: &'static str, outcome: &str) {
+        self.metrics.audit_events.add([event]);
+        match (event, outcome) {
+            ("tokens_issued", _) => self.metrics.tokens_issued.add(["authorization_code"]),
+            ("tokens_refreshed", _) => self.metrics.tokens_issued.add(["refresh_token"]),
+            ("refresh_replayed", "answered_again") => self.metrics.tokens_issued.add(["replay"]),
+            _ => {}
         }
     }
 }
@@ -159,6 +176,7 @@ fn log(event: &AuditEvent) {
 async fn write(
     store: Store,
     file: Option<Arc<Path>>,
+    metrics: Metrics,
     mut events: mpsc::Receiver<AuditEvent>,
     cancel: CancellationToken,
 ) {
@@ -181,6 +199,9 @@ async fn write(
         }
         if let Err(error) = store.record_audit(&batch).await {
             tracing::warn!(error = %error, lost = batch.len(), "audit events could not be stored");
+            for _ in &batch {
+                metrics.audit_lost.add([]);
+            }
         }
         batch.clear();
     }

@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 use store::{Store, StoreError};
 
 use crate::live_grants::{LiveGrant, LiveGrants};
+use crate::metrics::client_family;
 use crate::rate_limit::TooMany;
 use crate::tombstones::Tombstones;
 
@@ -63,6 +64,16 @@ pub(crate) enum NotAuthorized {
 struct Known {
     grant: Arc<LiveGrant>,
     expires_at: Timestamp,
+    family: &'static str,
+}
+
+/// What a good token stands for.
+pub(crate) struct Admitted {
+    pub(crate) grant: Arc<LiveGrant>,
+    /// When the token expires.
+    pub(crate) expires_at: Timestamp,
+    /// Which family the client belongs to, for counting.
+    pub(crate) family: &'static str,
 }
 
 // === impl Bearers ===
@@ -90,7 +101,7 @@ impl Bearers {
         &self,
         headers: &HeaderMap,
         charge: impl Fn() -> Result<(), TooMany> + Send + Sync,
-    ) -> Result<(Arc<LiveGrant>, Timestamp), NotAuthorized> {
+    ) -> Result<Admitted, NotAuthorized> {
         let token = match presented(headers) {
             Ok(token) => token,
             Err(reason) => {
@@ -104,7 +115,9 @@ impl Bearers {
         } else {
             charge()?;
             let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
-            let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at };
+            let client = self.store.client(&record.grant.client).await?;
+            let family = client_family(client.and_then(|client| client.metadata.client_name).as_deref());
+            let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at, family };
             self.remember(hash, &known)?;
             known
         };
@@ -114,7 +127,7 @@ impl Bearers {
         if self.clock.now() >= known.expires_at {
             return Err(NotAuthorized::Invalid("expired"));
         }
-        Ok((known.grant, known.expires_at))
+        Ok(Admitted { grant: known.grant, expires_at: known.expires_at, family: known.family })
     }
 
     /// Forgets one token, because it was revoked in the store just now.

@@ -9,6 +9,8 @@ use clap::{Parser, Subcommand};
 use crate::build_info::VERSION_LINE;
 use crate::config::FlagValues;
 
+mod admin;
+mod backup;
 mod config;
 mod doctor;
 mod exit;
@@ -16,7 +18,12 @@ mod forgejo_app;
 mod healthcheck;
 mod keys;
 mod launcher;
+mod listing;
+mod migrate;
+mod reference;
+mod restore;
 mod serve;
+mod state_file;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -64,6 +71,19 @@ enum Command {
         #[command(subcommand)]
         command: keys::Command,
     },
+    /// See and end users' connections, beside the running broker
+    Admin(admin::Arguments),
+    /// Copy the state into a file, consistently, while the broker runs
+    Backup(backup::Arguments),
+    /// Put a backup in the place of the state; the broker has to be stopped
+    Restore(restore::Arguments),
+    /// Bring the schema of the state up to date, or say how far it is
+    Migrate(migrate::Arguments),
+    /// Print or write references, manual pages and shell completions
+    Reference {
+        #[command(subcommand)]
+        what: reference::Command,
+    },
     /// Prepare a worker process and become it; started by the broker itself
     #[command(name = launcher::NAME, hide = true)]
     WorkerLauncher,
@@ -101,6 +121,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Config { reference: true, .. }) => print(&crate::config::reference()),
         Some(Command::Config { reference: false, settings }) => config::run(&settings),
         Some(Command::Keys { command }) => keys::run(&command),
+        Some(Command::Admin(arguments)) => admin::run(&arguments),
+        Some(Command::Backup(arguments)) => backup::run(&arguments),
+        Some(Command::Restore(arguments)) => restore::run(&arguments),
+        Some(Command::Migrate(arguments)) => migrate::run(&arguments),
+        Some(Command::Reference { what }) => reference::run(&what),
         Some(Command::WorkerLauncher) => {
             Err(Failure::Runtime(anyhow::anyhow!("the launcher is for the broker's own use")))
         }

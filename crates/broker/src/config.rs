@@ -20,7 +20,7 @@ use crate::rate_limit::Rate;
 mod build;
 mod capacity;
 mod clients;
-mod duration;
+pub(crate) mod duration;
 mod entry;
 mod file;
 mod flags;
@@ -45,7 +45,8 @@ mod worker;
 pub use capacity::{Bound, Capacity};
 pub use flags::FlagValues;
 pub use hosts::AllowedHost;
-pub use load::{Addresses, Loaded, addresses, listen_address, load};
+pub(crate) use load::changed_settings;
+pub use load::{Addresses, Loaded, addresses, listen_address, load, store_path};
 pub use problem::{Problem, Problems};
 pub use public_url::{BaseUrl, PublicUrl};
 pub use raw::Environment;
@@ -77,6 +78,10 @@ pub struct Config {
     pub rates: RateConfig,
     /// Caps on sessions and calls.
     pub sessions: SessionConfig,
+    /// Where metrics are served.
+    pub metrics: MetricsConfig,
+    /// Where traces go.
+    pub traces: TracesConfig,
     /// What is logged, and how.
     pub log: LogConfig,
     /// How long calls and streams may take to end after SIGTERM or SIGINT.
@@ -293,6 +298,24 @@ pub struct SessionConfig {
     pub absolute_lifetime: Duration,
     /// How long a worker may take over one request.
     pub call_deadline: Duration,
+}
+
+/// Where metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Nowhere if `None`.
+    pub listen: Option<SocketAddr>,
+    /// Whether the operator named it. The default address gives way to whoever has it already.
+    pub is_default: bool,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TracesConfig {
+    /// OTLP over HTTP; nowhere if `None`.
+    pub endpoint: Option<String>,
+    /// Share of traces that is kept, 0 to 1.
+    pub ratio: f64,
 }
 
 /// What is logged, and how.

@@ -3,12 +3,14 @@
 use forgejo::gateway::{GatewayAssignment, GatewayEvent, GatewayObserver};
 
 use crate::audit::{Audit, Entry};
+use crate::metrics::Metrics;
 
 /// Writes gateway events down.
-pub(crate) struct GatewayEvents(pub(crate) Audit);
+pub(crate) struct GatewayEvents(pub(crate) Audit, pub(crate) Metrics);
 
 impl GatewayObserver for GatewayEvents {
     fn event(&self, event: GatewayEvent) {
+        self.1.gateway(&event);
         match event {
             GatewayEvent::DoorRefused { who, group, method } => {
                 self.audit("gateway.door_refused", &format!("{method} {}", group.name()), &who);

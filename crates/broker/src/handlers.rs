@@ -10,6 +10,7 @@ pub(crate) mod health;
 pub(crate) mod landing;
 pub(crate) mod mcp;
 pub(crate) mod oauth_error;
+pub(crate) mod ready;
 pub(crate) mod register;
 pub(crate) mod repositories;
 pub(crate) mod revoke;

@@ -112,6 +112,11 @@ impl LiveGrants {
         Self(Arc::new(Mutex::new(Known { rate, ..Known::default() })))
     }
 
+    /// Grants that come into use from here on may ask as often as `rate`.
+    pub(crate) fn set_rate(&self, rate: Option<Rate>) {
+        self.0.lock().rate = rate;
+    }
+
     /// The shared object of a grant that was read from the store.
     pub(crate) fn enter(&self, grant: Grant) -> Arc<LiveGrant> {
         let mut known = self.0.lock();

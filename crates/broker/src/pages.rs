@@ -38,6 +38,7 @@ pub use connection::{ConnectionPage, ConnectionShown};
 pub use consent::{ClientShown, ConsentPage};
 pub use destination::Destination;
 pub use display_name::display_name;
+pub(crate) use display_name::is_deceptive;
 pub use entry::EntryPage;
 pub use error::ErrorPage;
 pub use landing::LandingPage;

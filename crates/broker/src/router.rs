@@ -9,8 +9,9 @@ use oauth::random::NoRandomness;
 use crate::app::{App, RateLimits};
 use crate::config::HttpConfig;
 use crate::handlers::{
-    absent, account, authorize, callback, discovery, health, landing, mcp, register, repositories, revoke, token,
+    absent, account, authorize, callback, discovery, health, landing, mcp, ready, register, repositories, revoke, token,
 };
+use crate::metrics;
 use crate::middleware::{self, HostGuard, Identify, Shape, TrustedProxies, limit_rate};
 
 /// The whole program as one router.
@@ -23,6 +24,7 @@ pub(crate) fn build(app: Arc<App>, http: &HttpConfig) -> Result<Router, NoRandom
     let guard = HostGuard::new(http.allowed_hosts.clone(), http.allowed_origins.clone());
     let examination = Arc::clone(&app.examination);
     let (oauth, pages) = (oauth_routes(&app.limits), page_routes(&app.limits));
+    let counted = app.metrics.clone();
     let router = Router::new()
         .merge(middleware::around_mcp(mcp_routes(), guard, http.max_body_bytes))
         .merge(middleware::around_oauth(oauth))
@@ -32,7 +34,8 @@ pub(crate) fn build(app: Arc<App>, http: &HttpConfig) -> Result<Router, NoRandom
         .fallback(absent::any)
         .with_state(app);
     let proxies = TrustedProxies::new(&http.trusted_proxies);
-    Ok(middleware::around(router, Identify::new(proxies, u64::from_ne_bytes(seed))))
+    let router = middleware::around(router, Identify::new(proxies, u64::from_ne_bytes(seed)));
+    Ok(metrics::measure(router, counted))
 }
 
 /// MCP clients, with a bearer token. Both spellings, no redirect between them (clients.md pain 14).
@@ -81,4 +84,5 @@ fn page_routes(limits: &RateLimits) -> Router<Arc<App>> {
         .route("/account/repositories/{id}", limited(get(account::repositories::get).post(account::repositories::post)))
         .route("/", get(landing::get))
         .route("/healthz", get(health::get))
+        .route("/readyz", get(ready::get))
 }

@@ -17,17 +17,21 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use parking_lot::RwLock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+pub(crate) mod notify;
 pub mod open_files;
+mod sockets;
 mod stop;
 #[cfg(test)]
 mod tests;
 
+pub use sockets::Sockets;
 pub use stop::Stop;
 
 /// How long a client may take to send a request's headers.
@@ -52,12 +56,36 @@ pub struct Limits {
 pub struct Server {
     listener: TcpListener,
     limits: Limits,
+    purpose: &'static str,
 }
 
 /// The operator sent a second signal: everything ends at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped at once by a second signal")]
 pub struct Interrupted;
+
+/// The router in use. Another can be put in its place; each request goes through the one that is there when it begins.
+#[derive(Clone)]
+pub struct SharedRouter(Arc<RwLock<Router>>);
+
+// === impl SharedRouter ===
+
+impl SharedRouter {
+    /// Puts another router in place.
+    pub fn replace(&self, router: Router) {
+        *self.0.write() = router;
+    }
+
+    fn current(&self) -> Router {
+        self.0.read().clone()
+    }
+}
+
+impl From<Router> for SharedRouter {
+    fn from(router: Router) -> Self {
+        Self(Arc::new(RwLock::new(router)))
+    }
+}
 
 // === impl Limits ===
 
@@ -77,7 +105,20 @@ impl Server {
         let listener = TcpListener::bind(listen).await.with_context(|| {
             format!("cannot listen on {listen}: choose another address with --listen, or stop the program that uses it")
         })?;
-        Ok(Self { listener, limits })
+        Ok(Self { listener, limits, purpose: "listening" })
+    }
+
+    /// Says in the log what it listens for.
+    #[must_use]
+    pub fn named(self, purpose: &'static str) -> Self {
+        Self { purpose, ..self }
+    }
+
+    /// Serves a socket that was opened by somebody else.
+    pub fn of(listener: std::net::TcpListener, limits: Limits) -> Result<Self, anyhow::Error> {
+        listener.set_nonblocking(true).context("the inherited socket cannot be used")?;
+        let listener = TcpListener::from_std(listener).context("the inherited socket cannot be used")?;
+        Ok(Self { listener, limits, purpose: "listening" })
     }
 
     /// Where it listens; tells the port if the configured one was 0.
@@ -89,11 +130,16 @@ impl Server {
     ///
     /// `drain` starts when the stop begins and runs beside the last requests: it ends streams and workers, so that their
     /// connections can end. Returns [`Interrupted`] after a second signal.
-    pub async fn run(self, router: Router, stop: Stop, drain: impl Future<Output = ()>) -> Result<(), anyhow::Error> {
-        let Self { listener, limits } = self;
+    pub async fn run(
+        self,
+        router: impl Into<SharedRouter>,
+        stop: Stop,
+        drain: impl Future<Output = ()>,
+    ) -> Result<(), anyhow::Error> {
+        let Self { listener, limits, purpose } = self;
         let listening = listener.local_addr().context("the listener has no address")?;
-        tracing::info!(listen.address = %listening, "listening");
-        let connections = Connections::new(router);
+        tracing::info!(listen.address = %listening, "{purpose}");
+        let connections = Connections::new(router.into());
         let permits = Arc::new(Semaphore::new(limits.max_connections));
         tokio::select! {
             () = stop.requested() => {}
@@ -135,7 +181,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 /// The open connections.
 struct Connections {
-    router: Router,
+    router: SharedRouter,
     http: http1::Builder,
     graceful: GracefulShutdown,
     tasks: TaskTracker,
@@ -145,7 +191,7 @@ struct Connections {
 // === impl Connections ===
 
 impl Connections {
-    fn new(router: Router) -> Self {
+    fn new(router: SharedRouter) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
         Self {
@@ -163,7 +209,7 @@ impl Connections {
         let router = self.router.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddress(peer));
-            let router = router.clone();
+            let router = router.current();
             async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
         });
         let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(stream), service));

@@ -9,33 +9,60 @@ use std::io::Write;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use tracing_subscriber::EnvFilter;
+use tokio::runtime::Handle;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
-use crate::config::LogConfig;
+use crate::config::{LogConfig, TracesConfig};
 
 #[cfg(test)]
 pub(crate) mod captured;
 pub mod never_logged;
 mod record;
 mod records;
+pub mod traces;
 
 pub use records::Records;
+pub use traces::Traces;
 
 /// Tells the time of a record.
 pub type Now = fn() -> Timestamp;
 
-/// Sends this process's records to standard error. Fails if called twice.
-pub fn install(config: &LogConfig, now: Now) -> Result<(), anyhow::Error> {
+/// What is logged, changeable while the program runs.
+#[derive(Debug, Clone)]
+pub struct Level(reload::Handle<EnvFilter, Registry>);
+
+// === impl Level ===
+
+impl Level {
+    /// Takes another level, or levels by target. What is no level changes nothing.
+    pub(crate) fn set(&self, level: &str) {
+        let set = EnvFilter::builder().parse(level).map(|filter| self.0.reload(filter));
+        if !matches!(set, Ok(Ok(()))) {
+            tracing::warn!(log.level = level, "the log level could not be changed");
+        }
+    }
+}
+
+/// Sends this process's records to standard error, and its spans to the collector if there is one. Fails if called twice.
+pub fn install(
+    config: &LogConfig,
+    traces: &TracesConfig,
+    runtime: &Handle,
+    now: Now,
+) -> Result<(Level, Traces), anyhow::Error> {
     let filter = EnvFilter::builder().parse(&config.level).context("the log level cannot be used")?;
     let records = Records::new(config.format, now, |line: &[u8]| {
         // Nobody is left to be told if standard error is gone.
         let _ = std::io::stderr().lock().write_all(line);
     });
-    tracing_subscriber::registry().with(filter).with(records).try_init().context("the log is set up already")?;
+    let (filter, level) = reload::Layer::new(filter);
+    let (traces, spans) = Traces::start(traces, runtime)?;
+    let subscriber = tracing_subscriber::registry().with(filter).with(records).with(spans);
+    subscriber.try_init().context("the log is set up already")?;
     log_panics();
-    Ok(())
+    Ok((Level(level), traces))
 }
 
 /// Panics become log lines like any other; the default would write free text between them.

@@ -64,6 +64,21 @@ pub enum CredentialEvent {
         /// Whose credential it is.
         user: Arc<str>,
     },
+    /// A refresh at Forgejo has been tried.
+    Refreshed(RefreshOutcome),
+}
+
+/// What Forgejo answered to a refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefreshOutcome {
+    /// A new pair.
+    Renewed,
+    /// It does not take this refresh token.
+    Refused,
+    /// It does not accept the broker's OAuth application.
+    ClientRejected,
+    /// Nothing that is an answer.
+    Unreachable,
 }
 
 /// Told of every [`CredentialEvent`], on the task that noticed it: it must not block.

@@ -6,7 +6,7 @@ use oauth::clock::Timestamp;
 use oauth::id::UserId;
 use sqlx::Row as _;
 
-use crate::database::{Row, time};
+use crate::database::{Connection, Row, time};
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -59,21 +59,7 @@ impl Store {
         }
         let mut tx = self.begin().await?;
         for event in events {
-            sqlx::query(
-                "INSERT INTO audit_events (at, actor, client, event, subject, outcome, request_id, detail, duration_ms) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            )
-            .bind(event.at.0)
-            .bind(&event.actor)
-            .bind(&event.client)
-            .bind(event.event.as_ref())
-            .bind(&event.subject)
-            .bind(&event.outcome)
-            .bind(&event.request_id)
-            .bind(&event.detail)
-            .bind(event.duration_ms)
-            .execute(&mut *tx)
-            .await?;
+            insert(&mut tx, event).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -110,6 +96,26 @@ impl Store {
             .map(|row| Ok(NumberedEvent { number: row.try_get("id")?, event: AuditEvent::try_from(row)? }))
             .collect()
     }
+}
+
+/// Writes one event within the caller's transaction.
+pub(crate) async fn insert(tx: &mut Connection, event: &AuditEvent) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO audit_events (at, actor, client, event, subject, outcome, request_id, detail, duration_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(event.at.0)
+    .bind(&event.actor)
+    .bind(&event.client)
+    .bind(event.event.as_ref())
+    .bind(&event.subject)
+    .bind(&event.outcome)
+    .bind(&event.request_id)
+    .bind(&event.detail)
+    .bind(event.duration_ms)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 // === impl AuditEvent ===

@@ -167,7 +167,7 @@ async fn make_room(tx: &mut Connection, cap: u32) -> Result<(), StoreError> {
     }
 }
 
-fn read_client(row: &Row) -> Result<Client, StoreError> {
+pub(crate) fn read_client(row: &Row) -> Result<Client, StoreError> {
     let id: String = row.try_get("id")?;
     let corrupt = |column| StoreError::Corrupt { table: "clients", column, row: id.clone() };
     let kind: &str = row.try_get("kind")?;

@@ -98,7 +98,7 @@ impl Store {
         .bind(user.as_str())
         .fetch_optional(self.read())
         .await?;
-        row.map(|row| CredentialRow::read(&row, self.keys())).transpose()
+        row.map(|row| CredentialRow::read(&row, &self.keys())).transpose()
     }
 
     /// Takes the lease if the row still has `version` and no other owner's lease runs at `now`. The version stays.
@@ -142,7 +142,7 @@ impl Store {
         version: i64,
         pair: &NewCredential<'_>,
     ) -> Result<bool, StoreError> {
-        let sealed = SealedPair::seal(self.keys(), user, pair)?;
+        let sealed = SealedPair::seal(&self.keys(), user, pair)?;
         let saved = sqlx::query(
             "UPDATE users SET access_token = $3, refresh_token = $4, expires_at = $5, refreshed_at = $6, \
              upstream_grant = COALESCE($7, upstream_grant), upstream_counter = COALESCE($8, upstream_counter), \

@@ -10,12 +10,14 @@
 #![forbid(unsafe_code)]
 
 pub mod account_sessions;
+pub mod administration;
 pub mod audit;
 pub mod authorizations;
 pub mod client_assertions;
 pub mod clients;
 pub mod codes;
 pub mod connections;
+pub mod copies;
 pub mod credentials;
 mod database;
 pub mod entry_pins;
@@ -37,6 +39,7 @@ pub mod users;
 
 pub use error::StoreError;
 pub use key_ring::KeyRing;
+pub use migrations::SchemaState;
 pub use store::{OpenError, Store};
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl Store {
 
     async fn insert_user(&self, tx: &mut Connection, login: &UpstreamLogin<'_>) -> Result<(), StoreError> {
         let pair = &login.credential;
-        let sealed = SealedPair::seal(self.keys(), login.user_id_if_new, pair)?;
+        let sealed = SealedPair::seal(&self.keys(), login.user_id_if_new, pair)?;
         sqlx::query(
             "INSERT INTO users (id, issuer, sub, login, forgejo_id, access_token, refresh_token, expires_at, refreshed_at, \
              upstream_grant, upstream_counter, upstream_scope, version, created_at, last_login_at) \
@@ -180,7 +180,7 @@ impl Store {
         user: &UserId,
         pair: &NewCredential<'_>,
     ) -> Result<(), StoreError> {
-        let sealed = SealedPair::seal(self.keys(), user, pair)?;
+        let sealed = SealedPair::seal(&self.keys(), user, pair)?;
         sqlx::query(
             "UPDATE users SET access_token = $2, refresh_token = $3, expires_at = $4, refreshed_at = $5, \
              upstream_grant = $6, upstream_counter = $7, upstream_scope = $8, \

@@ -2,10 +2,12 @@
 //!
 //! Listed by hand rather than by `sqlx::migrate!`, which would bring sqlx's macros and their build time for one line.
 
+use std::fmt;
+
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
-use crate::database::{Connection, Tx};
+use crate::database::{Connection, Pool, Tx};
 
 /// Number, name, text. Never change an entry that has been released: databases remember its checksum.
 const STEPS: &[(i64, &str, &str)] = &[
@@ -14,6 +16,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (3, "grant_changed", include_str!("../migrations/sqlite/0003_grant_changed.sql")),
     (4, "account", include_str!("../migrations/sqlite/0004_account.sql")),
     (5, "entry_and_audit", include_str!("../migrations/sqlite/0005_entry_and_audit.sql")),
+    (6, "ended_sessions", include_str!("../migrations/sqlite/0006_ended_sessions.sql")),
     (7, "rings", include_str!("../migrations/sqlite/0007_rings.sql")),
 ];
 
@@ -40,6 +43,65 @@ pub enum SchemaError {
     /// The database refused a step; nothing of it is left behind.
     #[error("the database's schema can't be updated: {0}")]
     Failed(MigrateError),
+}
+
+/// How far a database's schema is from this program's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaState {
+    /// Newest step that the database has; 0 if it has none.
+    pub found: i64,
+    /// Newest step that this program knows.
+    pub known: i64,
+    /// Steps of this program that the database lacks.
+    pub pending: Vec<(i64, &'static str)>,
+    /// Steps of the database that this program does not know.
+    pub unknown: Vec<i64>,
+}
+
+// === impl SchemaState ===
+
+impl SchemaState {
+    /// Whether the two are the same.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.pending.is_empty() && self.unknown.is_empty()
+    }
+}
+
+impl fmt::Display for SchemaState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_current() {
+            return write!(f, "the schema is up to date (step {})", self.found);
+        }
+        if !self.unknown.is_empty() {
+            let Self { found, known, .. } = self;
+            return write!(f, "{}", SchemaError::Newer { found: *found, known: *known });
+        }
+        let pending: Vec<String> = self.pending.iter().map(|(number, name)| format!("{number} ({name})")).collect();
+        write!(f, "the schema lacks steps {}: run `fjmcp-broker migrate`, or start the broker", pending.join(", "))
+    }
+}
+
+/// Reads how far a database is, and changes nothing.
+pub(crate) async fn state(pool: &Pool) -> Result<SchemaState, sqlx::Error> {
+    let begun: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'")
+            .fetch_one(pool)
+            .await?;
+    let applied: Vec<i64> = if begun == 0 {
+        Vec::new()
+    } else {
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(pool)
+            .await?
+    };
+    let missing = STEPS.iter().filter(|(number, ..)| !applied.contains(number));
+    Ok(SchemaState {
+        found: applied.last().copied().unwrap_or_default(),
+        known: newest(),
+        pending: missing.map(|(number, name, _)| (*number, *name)).collect(),
+        unknown: applied.into_iter().filter(|number| !STEPS.iter().any(|(known, ..)| known == number)).collect(),
+    })
 }
 
 /// Applies what is missing. The caller commits.

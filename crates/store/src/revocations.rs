@@ -29,6 +29,8 @@ pub enum Revoked {
     GrantChanged(GrantId),
     /// A single access token.
     AccessToken(TokenHash),
+    /// A single MCP session, by the hash of its id.
+    Session([u8; 32]),
 }
 
 /// The `kind` column.
@@ -37,6 +39,7 @@ pub(crate) enum RevocationKind {
     Grant,
     GrantChanged,
     AccessToken,
+    Session,
 }
 
 // === impl Store ===
@@ -71,14 +74,19 @@ impl TryFrom<&Row> for Revocation {
             "grant" => Revoked::Grant(subject.into()),
             "grant_changed" => Revoked::GrantChanged(subject.into()),
             "access_token" => {
-                let mut hash = [0u8; 32];
-                hex::decode_to_slice(subject, &mut hash).map_err(|_| corrupt("subject"))?;
-                Revoked::AccessToken(TokenHash::from_bytes(hash))
+                Revoked::AccessToken(TokenHash::from_bytes(hash(&subject).ok_or_else(|| corrupt("subject"))?))
             }
+            "session" => Revoked::Session(hash(&subject).ok_or_else(|| corrupt("subject"))?),
             _ => return Err(corrupt("kind")),
         };
         Ok(Self { id, subject, at: time(row, "at")? })
     }
+}
+
+fn hash(text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0u8; 32];
+    hex::decode_to_slice(text, &mut hash).ok()?;
+    Some(hash)
 }
 
 // === impl RevocationKind ===
@@ -89,6 +97,7 @@ impl RevocationKind {
             Self::Grant => "grant",
             Self::GrantChanged => "grant_changed",
             Self::AccessToken => "access_token",
+            Self::Session => "session",
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct SessionRow {
 impl Store {
     /// Writes a new session. `false`, and nothing is written, if its grant has ended or is not of that user and client.
     pub async fn insert_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
-        let initialize = seal_initialize(self.keys(), session)?;
+        let initialize = seal_initialize(&self.keys(), session)?;
         let written = sqlx::query(
             "INSERT INTO sessions (id_hash, grant_id, protocol_version, initialize, initialized, log_level, subscriptions, \
              created_at, last_seen) SELECT $1, g.id, $5, $6, $7, $8, $9, $10, $11 FROM grants g \
@@ -79,13 +79,13 @@ impl Store {
         .bind(id_hash.as_slice())
         .fetch_optional(self.read())
         .await?;
-        row.map(|row| SessionRow::read(&row, self.keys())).transpose()
+        row.map(|row| SessionRow::read(&row, &self.keys())).transpose()
     }
 
     /// Replaces what can change, and seals what the client said at the start under the first key: grant (by a live one of the same user and client), initialized, log level, subscriptions, last seen.
     /// `false`, and nothing is written, if the session is gone or the grant is no such one.
     pub async fn update_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
-        let initialize = seal_initialize(self.keys(), session)?;
+        let initialize = seal_initialize(&self.keys(), session)?;
         let written = sqlx::query(
             "UPDATE sessions SET grant_id = $2, initialized = $3, log_level = $4, subscriptions = $5, last_seen = $6, \
              initialize = CASE WHEN substr(initialize, 1, 5) = substr($7, 1, 5) THEN initialize ELSE $7 END \

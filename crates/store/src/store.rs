@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use sqlx::ConnectOptions as _;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
@@ -23,6 +24,8 @@ use crate::migrations::{self, SchemaError};
 /// How long a caller waits for the writer before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
+/// How many times [`PATIENCE`] the first connection may take.
+const OPENING_TRIES: u32 = 24;
 
 /// The broker's memory. A cheap handle; clones share one database.
 #[derive(Clone)]
@@ -73,7 +76,7 @@ pub enum OpenError {
 struct Inner {
     write: Pool,
     read: Pool,
-    keys: Arc<KeyRing>,
+    keys: RwLock<Arc<KeyRing>>,
 }
 
 // === impl Store ===
@@ -83,7 +86,7 @@ impl Store {
     /// makes sure that `keys` open what it holds.
     pub async fn open(path: &Path, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
         let store = Self::open_lacking_keys(path, keys).await?;
-        check_keys(store.read(), store.keys(), path).await?;
+        check_keys(store.read(), &store.keys(), path).await?;
         Ok(store)
     }
 
@@ -100,25 +103,20 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .disable_statement_logging();
         let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false).max_lifetime(None);
-        let write = pool()
-            .max_connections(1)
-            .min_connections(1)
-            .idle_timeout(None)
-            .connect_with(
-                options
-                    .clone()
-                    // Erased means overwritten: a sealed pair must not outlive its window in the file's free space.
-                    .pragma("secure_delete", "ON")
-                    .optimize_on_close(true, None),
-            )
-            .await
-            .map_err(database)?;
+        let write = pool().max_connections(1).min_connections(1).idle_timeout(None).connect_lazy_with(
+            options
+                .clone()
+                // Erased means overwritten: a sealed pair must not outlive its window in the file's free space.
+                .pragma("secure_delete", "ON")
+                .optimize_on_close(true, None),
+        );
+        await_writer(&write).await.map_err(database)?;
         use_wal(&write).await.map_err(database)?;
         let mut tx = write.begin_with("BEGIN IMMEDIATE").await.map_err(database)?;
         migrations::apply(&mut tx).await.map_err(|source| OpenError::Schema { path: path.to_owned(), source })?;
         tx.commit().await.map_err(database)?;
         let read = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
-        Ok(Self { inner: Arc::new(Inner { write, read, keys }) })
+        Ok(Self { inner: Arc::new(Inner { write, read, keys: RwLock::new(keys) }) })
     }
 
     /// Whether the database takes writes and answers reads.
@@ -149,8 +147,17 @@ impl Store {
         Ok(self.inner.write.begin_with("BEGIN IMMEDIATE").await?)
     }
 
-    pub(crate) fn keys(&self) -> &KeyRing {
-        &self.inner.keys
+    /// The ring in use.
+    #[must_use]
+    pub fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.inner.keys.read())
+    }
+
+    /// Takes another ring, if it opens what the database at `path` (this one) holds; else the old one stays.
+    pub async fn replace_keys(&self, keys: Arc<KeyRing>, path: &Path) -> Result<(), OpenError> {
+        check_keys(self.read(), &keys, path).await?;
+        *self.inner.keys.write() = keys;
+        Ok(())
     }
 }
 
@@ -206,6 +213,17 @@ fn private_file(path: &Path) -> Result<(), OpenError> {
         made => made.map(drop),
     }
     .map_err(|source| failed(path, source))
+}
+
+/// Opens the first connection. A pool gives up on it after its own patience, which a machine under load can exceed; a start has more.
+async fn await_writer(write: &Pool) -> Result<(), sqlx::Error> {
+    let mut tries_left = OPENING_TRIES;
+    loop {
+        match write.acquire().await {
+            Err(sqlx::Error::PoolTimedOut) if tries_left > 0 => tries_left -= 1,
+            done => return done.map(drop),
+        }
+    }
 }
 
 /// Switches to write-ahead logging, which the file remembers. SQLite does not wait for others with this, unlike with everything else:

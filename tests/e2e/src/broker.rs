@@ -102,6 +102,8 @@ impl Broker {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            // Brokers that run side by side would fight over the default address.
+            .env("FJMCP_BROKER_METRICS_LISTEN", "off")
             .envs(settings.variables())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

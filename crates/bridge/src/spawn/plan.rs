@@ -113,6 +113,11 @@ impl Plan {
     }
 }
 
+/// The program that a profile's command means, if it is there and can be executed; else why not. `search` is a `PATH`.
+pub fn find_program(command: &str, search: Option<&OsStr>) -> Result<PathBuf, String> {
+    find(command, search)
+}
+
 /// The absolute path of a command. One with a slash is a path; any other name is looked up in `search`.
 fn find(command: &str, search: Option<&OsStr>) -> Result<PathBuf, String> {
     let absolute = |path: &Path| std::path::absolute(path).map_err(|error| error.to_string());

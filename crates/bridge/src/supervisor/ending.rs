@@ -27,6 +27,20 @@ impl Supervisor {
         Ok(())
     }
 
+    /// An operator has ended a session; it may be here or in the store only.
+    pub(crate) async fn end_session(&self, key: &SessionKey) {
+        let session = self.sessions.lock().get(key).cloned();
+        let refusal = Refusal::new(404, UNAVAILABLE, "session_ended", "the session was ended by the operator");
+        match session {
+            Some(session) => self.forget(&session, refusal).await,
+            None => {
+                if let Err(error) = self.ledger.delete(*key).await {
+                    tracing::warn!(error = %error, "an ended session is still in the store");
+                }
+            }
+        }
+    }
+
     /// Ends a session, and its record with it.
     pub(super) async fn forget(&self, session: &Arc<Session>, refusal: Refusal) {
         self.sessions.lock().remove(&session.key());

@@ -10,7 +10,7 @@ use crate::call::After;
 use crate::envelope::{Incoming, Kind, Message, RawId, read_line, splice};
 use crate::event_log::{Pushed, Weight};
 use crate::frame::{Line, LineReader};
-use crate::observer::{DroppedMessage, SkippedLine};
+use crate::observer::{CallTimes, DroppedMessage, SkippedLine};
 use crate::pending::{Answered, Waiter};
 use crate::refusal::{Refusal, UNAVAILABLE};
 use crate::scrub::Scrubber;
@@ -94,9 +94,10 @@ impl Worker {
             None => Answered::Unknown,
         };
         match answered {
-            Answered::Open(Waiter::Client(call)) => {
+            Answered::Open(Waiter::Client(call), opened) => {
                 self.touch();
-                self.observer.call_answered();
+                let before = call.ticket.as_ref().map(|ticket| opened.duration_since(ticket.since()));
+                self.observer.call_answered(CallTimes { before, in_worker: opened.elapsed() });
                 let desk = self.desk.upgrade();
                 if !is_error
                     && call.after != After::Nothing
@@ -115,7 +116,7 @@ impl Worker {
                     exchange.answer(line);
                 }
             }
-            Answered::Open(Waiter::Broker { answer, .. }) => {
+            Answered::Open(Waiter::Broker { answer, .. }, _) => {
                 let _ = answer.send(Ok(message));
             }
             Answered::Late => self.observer.line_skipped(SkippedLine::Late),

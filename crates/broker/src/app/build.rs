@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use bridge::bridge::Bridge;
 use bridge::cage;
 use bridge::config::BridgeConfig;
-use bridge::observer::{NoObserver, Observer};
+use bridge::observer::Observer;
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
@@ -31,7 +31,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::{App, Policy, RateLimits, Site, upkeep};
+use super::reload::{Reloader, Steering};
+use super::{App, Policy, RateLimits, Site, follow, upkeep};
 use crate::audit::Audit;
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
@@ -45,10 +46,12 @@ use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
 use crate::instance;
 use crate::live_grants::LiveGrants;
+use crate::metrics::{self, BridgeEvents, Metrics, Scrape};
 use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
+use crate::readiness::Readiness;
 use crate::router;
-use crate::serve::{Limits, Server, Stop};
+use crate::serve::{Limits, Server, SharedRouter, Sockets, Stop, notify};
 use crate::shelf::Shelf;
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
@@ -63,21 +66,50 @@ const REPOSITORY_NAMES: usize = 4096;
 const FORGEJO_TIMEOUT: Duration = Duration::from_secs(30);
 /// The end of the grace period, kept for stopping workers and writing down what is still in memory.
 const LAST_STEPS: Duration = Duration::from_secs(2);
+/// Scrapers that may be connected at once.
+const METRICS_CONNECTIONS: usize = 16;
+const LISTENING_FOR_METRICS: &str = "listening for metrics";
 
 /// Runs the broker until it is told to stop, then ends streams, workers and background tasks within the grace period.
 ///
 /// # Errors
 /// Whatever keeps it from starting, each with what to do about it.
-pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
+pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Result<()> {
+    let config = Arc::clone(&steering.config);
     cage::harden_self().context("cannot shield the process from its workers")?;
     become_subreaper().context("cannot inherit what workers leave behind")?;
-    let observer: Arc<dyn Observer> = Arc::new(NoObserver);
+    let metrics = Metrics::new();
+    let observer: Arc<dyn Observer> = Arc::new(BridgeEvents(metrics.clone()));
     let _reaper = OrphanReaper::start(Arc::clone(&observer)).context("cannot watch for orphaned processes")?;
     let limits = Limits::new(config.http.max_connections, config.shutdown_grace);
-    let server = Server::bind(config.http.listen, limits).await?;
+    let server = match sockets.main {
+        Some(listener) => Server::of(listener, limits)?,
+        None => Server::bind(config.http.listen, limits).await?,
+    };
     let background = Background::default();
-    let (app, spawner) = build(&config, &background, observer).await?;
-    let router = router::build(Arc::clone(&app), &config.http)?;
+    let measured = bind_metrics(&config, sockets.metrics).await?;
+    let (app, spawner) = build(&config, &background, metrics, observer).await?;
+    let router = SharedRouter::from(router::build(Arc::clone(&app), &config.http)?);
+    if let Some(measured) = measured {
+        let scrape = Scrape {
+            metrics: app.metrics.clone(),
+            bridge: app.bridge.clone(),
+            store: app.store.clone(),
+            readiness: Arc::clone(&app.readiness),
+            cage_rung: spawner.rung().number(),
+        };
+        let stop = Stop::at(&background.cancel);
+        background.tasks.spawn(async move {
+            if let Err(error) = measured.run(metrics::routes(scrape), stop, async {}).await {
+                tracing::error!(error = %error, "metrics are not served any more");
+            }
+        });
+    }
+
+    let reloader = Reloader::new(steering, Arc::clone(&app), router.clone());
+    background.tasks.spawn(reloader.run(background.cancel.clone()));
+    background.tasks.spawn(notify::watchdog(background.cancel.clone()));
+    notify::ready(&format!("serving {}", config.http.public_url.origin()));
 
     let grace = config.shutdown_grace;
     let (bridge, workers) = (app.bridge.clone(), spawner.clone());
@@ -86,6 +118,7 @@ pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     let outcome = server
         .run(router, stop, async move {
             begun.get_or_init(|| Instant::now() + grace);
+            notify::stopping();
             bridge.drain(grace.saturating_sub(LAST_STEPS)).await;
             workers.shutdown(LAST_STEPS / 2).await;
         })
@@ -94,6 +127,25 @@ pub async fn run(config: Config, stop: Stop) -> anyhow::Result<()> {
     background.end(left.max(LAST_STEPS)).await;
     app.store.close().await;
     outcome
+}
+
+/// The listener for metrics. The default address may belong to another broker already; one that the operator chose must be free.
+async fn bind_metrics(config: &Config, inherited: Option<std::net::TcpListener>) -> anyhow::Result<Option<Server>> {
+    let limits = Limits::new(METRICS_CONNECTIONS, Duration::ZERO);
+    if let Some(listener) = inherited {
+        return Ok(Some(Server::of(listener, limits)?.named(LISTENING_FOR_METRICS)));
+    }
+    let Some(address) = config.metrics.listen else {
+        return Ok(None);
+    };
+    match Server::bind(address, limits).await {
+        Ok(server) => Ok(Some(server.named(LISTENING_FOR_METRICS))),
+        Err(error) if config.metrics.is_default => {
+            tracing::warn!(error = %format!("{error:#}"), "metrics are not served: set metrics-listen to a free address, or to off");
+            Ok(None)
+        }
+        Err(error) => Err(error.context("metrics-listen")),
+    }
 }
 
 /// Tasks beside the requests, and the sign for them to end.
@@ -118,6 +170,7 @@ impl Background {
 async fn build(
     config: &Config,
     background: &Background,
+    metrics: Metrics,
     observer: Arc<dyn Observer>,
 ) -> anyhow::Result<(Arc<App>, Spawner)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -129,10 +182,12 @@ async fn build(
         Keys::Ephemeral => Store::open_lacking_keys(&config.store.path, Arc::clone(&keys)).await?,
     };
     store.note_ring(clock.now()).await?;
+    // Before anything of it is remembered: what ends from here on is heard of.
+    let heard = store.last_revocation().await?;
     let issuer = config.http.public_url.origin();
     let audit_file = config.log.audit_file.clone();
-    let audit =
-        Audit::start(store.clone(), audit_file, Arc::clone(&clock), &background.tasks, background.cancel.clone());
+    let (tasks, cancel) = (&background.tasks, background.cancel.clone());
+    let audit = Audit::start(store.clone(), audit_file, Arc::clone(&clock), metrics.clone(), tasks, cancel);
 
     let now: Now = {
         let clock = Arc::clone(&clock);
@@ -143,12 +198,13 @@ async fn build(
     // The bridge is made after the credentials and told of their deaths: the cell closes the circle.
     let bridge_cell: Arc<Mutex<Option<Bridge>>> = Arc::default();
     let owner = instance::name(state_dir(config), random.as_ref())?;
-    let events = credential_events(Arc::clone(&bridge_cell));
+    let events = credential_events(Arc::clone(&bridge_cell), metrics.clone());
     let credentials =
         Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner, events);
 
     let grants = LiveGrants::new(config.rates.grant);
-    let gateway = gateway(config, &outbound, &credentials, &grants, &audit).await?;
+    let gateway =
+        gateway(config, &outbound, &credentials, &grants, GatewayEvents(audit.clone(), metrics.clone())).await?;
     let issue = GatewayAccessIssuer {
         forgejo_url: gateway.public_url().into(),
         gateway: gateway.clone(),
@@ -170,19 +226,9 @@ async fn build(
     *bridge_cell.lock() = Some(bridge.clone());
 
     let policy = policy(config);
-    let clients = Clients::new(ClientsParts {
-        store: store.clone(),
-        clock: Arc::clone(&clock),
-        audit: audit.clone(),
-        configured: config
-            .clients
-            .configured
-            .iter()
-            .map(|client| configured_client(client, config.rates.client))
-            .collect(),
-        documents: documents(config, &policy, &clock)?,
-        issuer: issuer.to_owned(),
-    });
+    let parts = (store.clone(), Arc::clone(&clock), audit.clone());
+    let clients = Arc::new(clients(config, &policy, parts)?);
+    let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned());
     let entry = Entry::new(EntryParts {
         lists: EntryLists::load(&store, &config.entry.allowed).await?,
         recheck: config.entry.recheck,
@@ -198,15 +244,15 @@ async fn build(
     let examination = Examination::new(Arc::clone(&keys), Arc::clone(&clock), random.as_ref(), issuer, proxies)?;
     let app = Arc::new(App {
         examination: Arc::new(examination),
-        site: Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config), clients.kinds()),
-        policy,
+        site: Arc::new(site(config, &clients)),
+        policy: Arc::new(policy),
         clients,
         limits: rate_limits(&config.rates),
         cookies: Cookies::of_issuer(issuer),
         bearers: Bearers::new(store.clone(), grants.clone(), Arc::clone(&clock), issuer),
         store,
         keys,
-        repository_names: Shelf::new(REPOSITORY_NAMES, Arc::clone(&clock)),
+        repository_names: Arc::new(Shelf::new(REPOSITORY_NAMES, Arc::clone(&clock))),
         clock,
         random,
         repositories: Repositories::new(upstream.clone(), Arc::new(credentials.clone())),
@@ -215,12 +261,15 @@ async fn build(
         bridge,
         grants,
         audit,
-        entry,
-        changing: tokio::sync::Mutex::default(),
-        account_changes: tokio::sync::Mutex::default(),
-        uses: Mutex::default(),
+        metrics,
+        readiness: Arc::new(readiness),
+        entry: Arc::new(entry),
+        changing: Arc::default(),
+        account_changes: Arc::default(),
+        uses: Arc::default(),
     });
     look_after(&app, &gateway, retention(config), background);
+    background.tasks.spawn(follow::run(Arc::clone(&app), heard, background.cancel.clone()));
     Ok((app, spawner))
 }
 
@@ -239,6 +288,31 @@ fn look_after(app: &Arc<App>, gateway: &Gateway, retention: Retention, backgroun
     background.tasks.spawn(upkeep::run(Arc::clone(app), retention, cancel.clone()));
 }
 
+/// The clients that are served under this configuration.
+pub(super) fn clients(
+    config: &Config,
+    policy: &Policy,
+    (store, clock, audit): (Store, Arc<dyn Clock>, Audit),
+) -> anyhow::Result<Clients> {
+    Ok(Clients::new(ClientsParts {
+        documents: documents(config, policy, &clock)?,
+        store,
+        clock,
+        audit,
+        configured: config
+            .clients
+            .configured
+            .iter()
+            .map(|client| configured_client(client, config.rates.client))
+            .collect(),
+        issuer: config.http.public_url.origin().to_owned(),
+    }))
+}
+
+pub(super) fn site(config: &Config, clients: &Clients) -> Site {
+    Site::new(&config.http.public_url, &config.forgejo.url, &forgejo_host(config), clients.kinds())
+}
+
 /// Nothing where documents are switched off.
 fn documents(config: &Config, policy: &Policy, clock: &Arc<dyn Clock>) -> anyhow::Result<Option<Documents>> {
     if !config.clients.metadata_documents {
@@ -252,7 +326,7 @@ fn documents(config: &Config, policy: &Policy, clock: &Arc<dyn Clock>) -> anyhow
     Ok(Some(Documents::new(Box::new(fetcher), policy.redirect_uris.clone(), hosts, clock)))
 }
 
-fn rate_limits(rates: &RateConfig) -> RateLimits {
+pub(super) fn rate_limits(rates: &RateConfig) -> RateLimits {
     let shared: Arc<[IpNet]> = rates.shared_egress.clone().into();
     let limit = |rate: Option<Rate>| {
         rate.and_then(|rate| AddressLimit::new(rate, Arc::clone(&shared), &MonotonicClock)).map(Arc::new)
@@ -262,6 +336,21 @@ fn rate_limits(rates: &RateConfig) -> RateLimits {
         authorize: limit(rates.authorize),
         token: limit(rates.token),
         strangers: limit(rates.unauthenticated),
+    }
+}
+
+/// The limits of `wanted`; one that is as before is kept, with what was counted in it.
+pub(super) fn rate_limits_after(old: &RateConfig, limits: &RateLimits, wanted: &RateConfig) -> RateLimits {
+    let fresh = rate_limits(wanted);
+    if old.shared_egress != wanted.shared_egress {
+        return fresh;
+    }
+    let keep = |same: bool, old: &Option<Arc<AddressLimit>>, fresh| if same { old.clone() } else { fresh };
+    RateLimits {
+        register: keep(old.register == wanted.register, &limits.register, fresh.register),
+        authorize: keep(old.authorize == wanted.authorize, &limits.authorize, fresh.authorize),
+        token: keep(old.token == wanted.token, &limits.token, fresh.token),
+        strangers: keep(old.unauthenticated == wanted.unauthenticated, &limits.strangers, fresh.strangers),
     }
 }
 
@@ -313,14 +402,14 @@ async fn gateway(
     outbound: &Outbound,
     credentials: &Credentials,
     grants: &LiveGrants,
-    audit: &Audit,
+    events: GatewayEvents,
 ) -> anyhow::Result<Gateway> {
     Gateway::bind(
         gateway_config(config)?,
         outbound.client().clone(),
         Arc::new(credentials.clone()),
         Arc::new(grants.clone()),
-        Arc::new(GatewayEvents(audit.clone())),
+        Arc::new(events),
     )
     .await
     .context("the gateway for workers cannot listen on 127.0.0.1")
@@ -343,17 +432,21 @@ pub(crate) fn gateway_config(config: &Config) -> anyhow::Result<GatewayConfig> {
     })
 }
 
-fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>) -> CredentialEvents {
-    Arc::new(move |event| match event {
-        CredentialEvent::Died { user, reason } => {
-            tracing::warn!(user.id = %user, credential.reason = reason, "a user has to log in at Forgejo again");
-            let bridge = bridge.lock().clone();
-            if let Some(bridge) = bridge {
-                bridge.log_in_again(&user);
+fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>, metrics: Metrics) -> CredentialEvents {
+    Arc::new(move |event| {
+        metrics.credential(&event);
+        match event {
+            CredentialEvent::Died { user, reason } => {
+                tracing::warn!(user.id = %user, credential.reason = reason, "a user has to log in at Forgejo again");
+                let bridge = bridge.lock().clone();
+                if let Some(bridge) = bridge {
+                    bridge.log_in_again(&user);
+                }
             }
-        }
-        CredentialEvent::Revived { user } => {
-            tracing::info!(user.id = %user, "a user's login at Forgejo is alive again");
+            CredentialEvent::Revived { user } => {
+                tracing::info!(user.id = %user, "a user's login at Forgejo is alive again");
+            }
+            CredentialEvent::Refreshed(_) => {}
         }
     })
 }
@@ -408,7 +501,7 @@ pub(crate) fn bridge_config(config: &Config) -> BridgeConfig {
     }
 }
 
-fn policy(config: &Config) -> Policy {
+pub(super) fn policy(config: &Config) -> Policy {
     let lifetimes = &config.lifetimes;
     Policy {
         redirect_uris: AllowList::new(config.http.redirect_uri_allow_list.clone()),

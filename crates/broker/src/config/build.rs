@@ -31,7 +31,7 @@ use super::tools::tools;
 use super::worker::worker;
 use super::{
     AllowedHost, BaseUrl, Config, ForgejoConfig, GatewayConfig, HttpConfig, Keys, LifetimeConfig, LogConfig, LogFormat,
-    PublicUrl, SecretUrl, SessionConfig, StoreConfig, WorkerConfig,
+    MetricsConfig, PublicUrl, SecretUrl, SessionConfig, StoreConfig, TracesConfig, WorkerConfig,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -51,6 +51,8 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
     let lifetimes = lifetimes(reader);
     let rates = rates(reader);
     let sessions = sessions(reader, worker.as_ref());
+    let metrics = metrics(reader);
+    let traces = traces(reader);
     let log = log(reader);
     let shutdown_grace = reader.required(&s::SHUTDOWN_GRACE, within(Duration::ZERO..=10 * MINUTE));
     let config = Config {
@@ -65,6 +67,8 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
         lifetimes: lifetimes?,
         rates: rates?,
         sessions: sessions?,
+        metrics: metrics?,
+        traces: traces?,
         log: log?,
         shutdown_grace: shutdown_grace?,
         warnings: Vec::new(),
@@ -237,7 +241,7 @@ fn key_ring(reader: &mut Reader<'_>, keys: &[String]) -> Option<SecretString> {
     }
 }
 
-fn store_path(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<PathBuf> {
+pub(super) fn store_path(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<PathBuf> {
     let from_url = reader
         .optional(&s::DATABASE_URL, |text| {
             let path = text.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
@@ -330,6 +334,41 @@ fn sessions(reader: &mut Reader<'_>, worker: Option<&WorkerConfig>) -> Option<Se
         absolute_lifetime: absolute_lifetime?,
         call_deadline: call_deadline?,
     })
+}
+
+fn metrics(reader: &mut Reader<'_>) -> Option<MetricsConfig> {
+    let address = reader.required(&s::METRICS_LISTEN, |text| match text {
+        "off" => Ok(None),
+        address => listen(address).map(Some),
+    })?;
+    if address.is_some_and(|address| !address.ip().is_loopback()) {
+        reader.warnings.push(
+            "metrics-listen is not a loopback address: whoever reaches it can read how the broker is used".to_owned(),
+        );
+    }
+    Some(MetricsConfig { listen: address, is_default: !reader.is_set(&s::METRICS_LISTEN) })
+}
+
+fn traces(reader: &mut Reader<'_>) -> Option<TracesConfig> {
+    let endpoint = reader.optional(&s::TRACES_ENDPOINT, |text| {
+        let remedy = "write the collector's address for OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces";
+        match url::Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() => {
+                // The path that OTLP gives to traces.
+                Ok(if url.path() == "/" {
+                    url.join("/v1/traces").map_or(text.to_owned(), String::from)
+                } else {
+                    url.into()
+                })
+            }
+            _ => Err(Fault::new("not an http or https address without a user", remedy)),
+        }
+    });
+    let ratio = reader.required(&s::TRACES_RATIO, |text| match text.parse::<f64>() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err(Fault::new(format!("`{text}` is not a share"), "write a number from 0 to 1, such as 0.1")),
+    });
+    Some(TracesConfig { endpoint: endpoint.ok()?, ratio: ratio? })
 }
 
 fn log(reader: &mut Reader<'_>) -> Option<LogConfig> {

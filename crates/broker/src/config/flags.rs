@@ -30,6 +30,13 @@ impl FlagValues {
         self.get(CONFIG)?.last().map(String::as_str)
     }
 
+    /// Names the state file, or the configuration that names it, for commands that take no other flags.
+    pub(crate) fn of_store(config: Option<&str>, path: Option<&str>) -> Self {
+        let given = [(CONFIG, config), (super::settings::STORE_PATH.name, path)];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), vec![value?.to_owned()])));
+        Self { values: given.collect() }
+    }
+
     /// Sets flags as a command line would.
     #[cfg(test)]
     pub(crate) fn of(flags: &[(&str, &str)]) -> Self {

@@ -9,7 +9,7 @@ use super::flags::FlagValues;
 use super::problem::Problems;
 use super::raw::{Environment, RawValues, unknown_variables};
 use super::reader::Reader;
-use super::setting::variable;
+use super::setting::{Setting, variable};
 use super::{BaseUrl, Config, PublicUrl, SecretUrl, build, settings, show};
 
 /// A configuration with the places it came from. Not `Debug`: it holds secrets as they were written.
@@ -23,6 +23,11 @@ pub struct Loaded {
 // === impl Loaded ===
 
 impl Loaded {
+    /// Remembers what `other` says of the settings that a reload changes; of the rest this still says what is in effect.
+    pub(crate) fn take_live_from(&mut self, other: Self) {
+        self.raw.take_from(other.raw, |setting| setting.live);
+    }
+
     /// The effective configuration as a TOML file, secrets masked, each value with the place it came from.
     #[must_use]
     pub fn to_toml(&self) -> String {
@@ -52,6 +57,23 @@ pub fn load(flags: &FlagValues, environment: Environment<'_>, names: impl Iterat
         _ => Err(Problems(problems)),
     };
     Loaded { raw, computed, outcome }
+}
+
+/// Settings of which two configurations say different things, wherever they say it.
+pub(crate) fn changed_settings(old: &Loaded, new: &Loaded) -> Vec<&'static Setting> {
+    let items = |loaded: &Loaded, setting| loaded.raw.get(setting).map(|value| value.items.clone());
+    settings::ALL.iter().copied().filter(|setting| items(old, setting) != items(new, setting)).collect()
+}
+
+/// The file that holds the state, for commands that need nothing else.
+pub fn store_path(flags: &FlagValues, environment: Environment<'_>) -> Result<PathBuf, Problems> {
+    let raw = RawValues::gather(flags, environment, &file(flags, environment));
+    let mut reader = Reader::new(&raw);
+    let path = build::store_path(&mut reader, environment);
+    let about = [settings::STORE_PATH.name, settings::DATABASE_URL.name];
+    path.ok_or_else(|| {
+        Problems(reader.problems.into_iter().filter(|problem| about.contains(&problem.setting.as_str())).collect())
+    })
 }
 
 /// Where the broker listens according to the same sources, for commands that need nothing else.

@@ -89,6 +89,16 @@ impl RawValues {
         gathered
     }
 
+    /// Takes over what `other` has of these settings.
+    pub(crate) fn take_from(&mut self, mut other: Self, of: impl Fn(&Setting) -> bool) {
+        for setting in ALL.iter().filter(|setting| of(setting)) {
+            match other.values.remove(setting.name) {
+                Some(value) => self.values.insert(setting.name, value),
+                None => self.values.remove(setting.name),
+            };
+        }
+    }
+
     fn highest(
         &mut self,
         setting: &'static Setting,

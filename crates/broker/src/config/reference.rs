@@ -13,6 +13,7 @@ variable, a variable over the file. An empty variable counts as unset. `fjmcp-br
 
 - Durations are a number with its unit: `90s`, `15m`, `1h30m`, `30d`. Sizes are bytes, or a number with `KiB`, `MiB` or `GiB`.
 - Lists: a flag is repeated; a variable separates items by commas (by white space where noted) or is a JSON array; the file has a TOML array.
+- A change of a setting marked *live* takes effect at a reload (SIGHUP, `systemctl reload`), which reads the files again; any other needs a restart, and the log of the reload says so.
 - A setting marked *secret* can also be read from a file: `--NAME-file`, `FJMCP_BROKER_NAME_FILE` or the key `NAME-file`. A list's file has one item per line.
 - Under systemd a secret that is set nowhere nearer is read from the credential of its name (`LoadCredential=encryption-keys:/etc/…`).
 
@@ -50,6 +51,9 @@ fn meaning(setting: &Setting) -> String {
         Shape::Words => text.push_str(" *List; white space separates items in the variable.*"),
         Shape::Tables => text.push_str(" *List of tables; a JSON array of objects in the variable.*"),
         Shape::One | Shape::Switch => {}
+    }
+    if setting.live {
+        text.push_str(" *Live.*");
     }
     if setting.secrecy != Secrecy::Open {
         text.push_str(" *Secret.*");

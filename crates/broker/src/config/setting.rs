@@ -17,6 +17,8 @@ pub(crate) struct Setting {
     pub(crate) default: Fallback,
     /// What it does, in one or two sentences.
     pub(crate) doc: &'static str,
+    /// Whether a reload (SIGHUP) makes a change of it take effect; the others need a restart.
+    pub(crate) live: bool,
 }
 
 /// How many values a setting takes, and how a list is written in a variable.
@@ -71,7 +73,7 @@ impl Setting {
         default: Fallback,
         doc: &'static str,
     ) -> Self {
-        Self { name, group: "", shape: Shape::One, secrecy: Secrecy::Open, placeholder, default, doc }
+        Self { name, group: "", shape: Shape::One, secrecy: Secrecy::Open, placeholder, default, doc, live: false }
     }
 
     pub(super) const fn list(
@@ -107,6 +109,10 @@ impl Setting {
 
     pub(super) const fn secrecy(self, secrecy: Secrecy) -> Self {
         Self { secrecy, ..self }
+    }
+
+    pub(super) const fn live(self) -> Self {
+        Self { live: true, ..self }
     }
 
     pub(super) const fn group(self, group: &'static str) -> Self {

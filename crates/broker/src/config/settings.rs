@@ -19,23 +19,23 @@ settings! {
         LISTEN = Setting::one("listen", "ADDRESS:PORT", Value("127.0.0.1:8080"),
             "Where to listen, in plain HTTP; TLS is the reverse proxy's work.");
         ALLOWED_HOSTS = Setting::list("allowed-hosts", "HOST[:PORT]", Computed("host of public-url, and listen if that is loopback"),
-            "Values of the Host header that /mcp accepts; any other is answered 403 (DNS rebinding). Setting it replaces the default.");
+            "Values of the Host header that /mcp accepts; any other is answered 403 (DNS rebinding). Setting it replaces the default.").live();
         ALLOWED_ORIGINS = Setting::list("allowed-origins", "ORIGIN", Unset("only the origin of public-url"),
-            "Origins, besides that of public-url, whose pages may call /mcp from a browser. Clients outside browsers send no Origin and need no entry.");
+            "Origins, besides that of public-url, whose pages may call /mcp from a browser. Clients outside browsers send no Origin and need no entry.").live();
         TRUSTED_PROXIES = Setting::list("trusted-proxies", "NETWORK", Unset("none"),
-            "Addresses or networks (CIDR) of reverse proxies whose X-Forwarded-For and X-Request-Id are believed.");
+            "Addresses or networks (CIDR) of reverse proxies whose X-Forwarded-For and X-Request-Id are believed.").live();
         REDIRECT_URI_ALLOW_LIST = Setting::list("redirect-uri-allow-list", "URI", Unset("none"),
-            "Whole redirect URIs that are accepted at registration although their scheme would not be, such as cursor://anysphere.cursor-mcp/oauth/callback.");
+            "Whole redirect URIs that are accepted at registration although their scheme would not be, such as cursor://anysphere.cursor-mcp/oauth/callback.").live();
     }
     "Clients" {
         CLIENT_METADATA_DOCUMENTS = Setting::one("client-metadata-documents", "true|false", Value("true"),
             "Whether a client may be known by a document at an https address that is its client_id. The metadata says so, and clients that have a \
-             document then do not register: switch it off where the broker cannot reach the internet.");
+             document then do not register: switch it off where the broker cannot reach the internet.").live();
         CLIENT_METADATA_DOCUMENT_HOSTS = Setting::list("client-metadata-document-hosts", "HOST", Unset("all"),
-            "Hosts whose client metadata documents are accepted, such as claude.ai.");
+            "Hosts whose client metadata documents are accepted, such as claude.ai.").live();
         CLIENTS = Setting::tables("clients", "JSON", Unset("none"),
             "Clients known beforehand: `id`, `redirect_uris`, and optionally `name` and `secret` or `secret_file`; without a secret the client is \
-             public. In the file a table [[clients]] for each.");
+             public. In the file a table [[clients]] for each.").live();
     }
     "Forgejo" {
         FORGEJO_URL = Setting::one("forgejo-url", "URL", Required,
@@ -119,21 +119,21 @@ settings! {
             "Database in the form of a URL (sqlite:FILE) instead of store-path.").secrecy(Secrecy::Url);
         ENCRYPTION_KEYS = Setting::list("encryption-keys", "KEY", Computed("required, unless ephemeral-key is set"),
             "Key ring that seals what is spendable in the store: the first key seals, all open. Made by `fjmcp-broker keys generate`.")
-            .secrecy(Secrecy::Secret);
+            .secrecy(Secrecy::Secret).live();
         EPHEMERAL_KEY = Setting::switch("ephemeral-key",
             "Seal with a key that only this run knows, instead of encryption-keys. After a restart nobody can use what was stored: for trials only.");
     }
     "Lifetimes" {
         ACCESS_TOKEN_LIFETIME = Setting::one("access-token-lifetime", "DURATION", Value("1h"),
-            "How long an access token is good (1m to 24h).");
+            "How long an access token is good (1m to 24h).").live();
         REFRESH_TOKEN_IDLE_LIFETIME = Setting::one("refresh-token-idle-lifetime", "DURATION", Value("30d"),
-            "How long a refresh token waits for its use.");
+            "How long a refresh token waits for its use.").live();
         REFRESH_TOKEN_ABSOLUTE_LIFETIME = Setting::one("refresh-token-absolute-lifetime", "DURATION", Value("365d"),
-            "How long a connection lasts, however often it is refreshed.");
+            "How long a connection lasts, however often it is refreshed.").live();
         AUTHORIZATION_CODE_LIFETIME = Setting::one("authorization-code-lifetime", "DURATION", Value("60s"),
-            "How long an authorization code waits for its redemption (at most 10m).");
+            "How long an authorization code waits for its redemption (at most 10m).").live();
         LOGIN_LIFETIME = Setting::one("login-lifetime", "DURATION", Value("10m"),
-            "How long a user may take from our consent page to the end of the login at Forgejo (1m to 1h).");
+            "How long a user may take from our consent page to the end of the login at Forgejo (1m to 1h).").live();
         REFRESH_REPLAY_WINDOW = Setting::one("refresh-replay-window", "DURATION", Value("0s"),
             "How long the predecessor of a refresh token is answered with the same pair again, for clients that lose answers or refresh from several \
              places (at most 120s; 0s: never). Use 120s with claude.ai.");
@@ -142,27 +142,27 @@ settings! {
         RATE_LIMIT_REGISTER = Setting::one("rate-limit-register", "RATE", Value("60/m"),
             "Registrations of clients, by address: a number of requests per second, minute or hour (10/s, 60/m, 1000/h), all of which may come at \
              once; or off. Beyond it the answer is 429 with Retry-After. Behind a reverse proxy set trusted-proxies, or all users share one \
-             address.");
+             address.").live();
         RATE_LIMIT_AUTHORIZE = Setting::one("rate-limit-authorize", "RATE", Value("120/m"),
-            "The same for authorization requests, consent, and the way back from Forgejo.");
+            "The same for authorization requests, consent, and the way back from Forgejo.").live();
         RATE_LIMIT_TOKEN = Setting::one("rate-limit-token", "RATE", Value("600/m"),
-            "The same for token and revocation requests.");
+            "The same for token and revocation requests.").live();
         RATE_LIMIT_CLIENT = Setting::one("rate-limit-client", "RATE", Value("6000/m"),
             "Token and revocation requests of each client from the configuration that has proved itself by its secret, wherever they come from. \
-             Other clients have no limit of their own: anybody can name them, or make new ones.");
+             Other clients have no limit of their own: anybody can name them, or make new ones.").live();
         RATE_LIMIT_UNAUTHENTICATED = Setting::one("rate-limit-unauthenticated", "RATE", Value("600/m"),
-            "The same for requests to /mcp without a valid token, or with one not seen lately.");
+            "The same for requests to /mcp without a valid token, or with one not seen lately.").live();
         RATE_LIMIT_GRANT = Setting::one("rate-limit-grant", "RATE", Value("12000/m"),
-            "Requests to /mcp of one connection, wherever they come from.");
+            "Requests to /mcp of one connection, wherever they come from.").live();
         SHARED_EGRESS = Setting::list("shared-egress", "NETWORK", Value("160.79.104.0/21"),
             "Networks from which many users come, such as those of a hosted client; each has one allowance, a hundred times the usual. The default \
-             is claude.ai's.");
+             is claude.ai's.").live();
     }
     "Sessions and limits" {
         MAX_SESSIONS = Setting::one("max-sessions", "NUMBER", Computed("what memory, tasks and descriptors have room for, at most 500"),
-            "Sessions with a live worker at once; an idle one is hibernated to make room. The log says at the start what the number came of.");
+            "Sessions with a live worker at once; an idle one is hibernated to make room. The log says at the start what the number came of.").live();
         MAX_SESSIONS_PER_USER = Setting::one("max-sessions-per-user", "NUMBER", Computed("a quarter of max-sessions, at most 16"),
-            "The same for one user.");
+            "The same for one user.").live();
         WARM_WORKERS = Setting::one("warm-workers", "NUMBER", Value("2"),
             "Workers started ahead, so that the first call of a session does not wait for a process. They hold no user's access until they are \
              given to one, for good. They count within max-sessions and make room for users. 0: none.");
@@ -176,15 +176,22 @@ settings! {
         CALL_DEADLINE = Setting::one("call-deadline", "DURATION", Value("300s"),
             "How long a worker may take over one request.");
         MAX_BODY_BYTES = Setting::one("max-body-bytes", "SIZE", Value("4MiB"),
-            "Longest body that /mcp accepts (64KiB to 256MiB).");
+            "Longest body that /mcp accepts (64KiB to 256MiB).").live();
         MAX_CONNECTIONS = Setting::one("max-connections", "NUMBER", Value("1024"),
             "Open HTTP connections at once; more wait in the system's queue.");
         MAX_CLIENTS = Setting::one("max-clients", "NUMBER", Value("10000"),
-            "Dynamically registered clients kept at once; those never authorized go first.");
+            "Dynamically registered clients kept at once; those never authorized go first.").live();
     }
     "Operation" {
         SHUTDOWN_GRACE = Setting::one("shutdown-grace", "DURATION", Value("10s"),
             "How long calls and streams may take to end after SIGTERM or SIGINT (at most 10m).");
+        TRACES_ENDPOINT = Setting::one("traces-endpoint", "URL", Unset("no traces"),
+            "Where traces are sent: the address of an OpenTelemetry collector for OTLP over HTTP, such as http://127.0.0.1:4318.");
+        TRACES_RATIO = Setting::one("traces-ratio", "SHARE", Value("1"),
+            "Which share of traces is sent, from 0 to 1; decided by the trace's id, so that services with the same share send the same ones.");
+        METRICS_LISTEN = Setting::one("metrics-listen", "ADDRESS", Value("127.0.0.1:9464"),
+            "Where /metrics is served (docs/metrics.md), without authentication and apart from the public listener: keep it on loopback or in a network \
+             of your own; or off.");
         AUDIT_LOG = Setting::one("audit-log", "FILE", Unset("the ordinary log, target audit"),
             "File to which the audit log is appended, one JSON object a line; created (0600) if it is not there, opened anew for each batch, so it \
              can be moved away at any time. Events are in the store either way.");
@@ -193,6 +200,6 @@ settings! {
         LOG_FORMAT = Setting::one("log-format", "json|text", Value("json"),
             "Form of the log lines on standard error.");
         LOG_LEVEL = Setting::one("log-level", "LEVEL", Value("info"),
-            "error, warn, info, debug or trace; or levels by target, such as info,bridge=debug.");
+            "error, warn, info, debug or trace; or levels by target, such as info,bridge=debug.").live();
     }
 }

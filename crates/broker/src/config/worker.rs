@@ -1,13 +1,15 @@
 //! The worker's settings, checked as the profile that comes of them.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use bridge::cage::Rung;
 use bridge::profile::{Preset, UnknownPreset, WorkerEra, WorkerProfile};
+use bridge::spawn::find_program;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::build::truth;
-use super::problem::Fault;
+use super::problem::{Fault, Problem, Problems};
 use super::reader::Reader;
 use super::settings as s;
 use super::{CageMode, WorkerConfig};
@@ -92,6 +94,22 @@ impl WorkerConfig {
             profile.era = era;
         }
         Ok(profile)
+    }
+}
+
+impl WorkerConfig {
+    /// Looks for the program as a start will; `search` is a `PATH`. Not part of reading the configuration, because other commands do
+    /// without the program.
+    pub fn find_program(&self, search: Option<&OsStr>) -> Result<PathBuf, Problems> {
+        let command = self.to_profile().map(|profile| profile.command).unwrap_or_default();
+        find_program(&command, search).map_err(|reason| {
+            Problems(vec![Problem {
+                setting: s::WORKER_COMMAND.name.to_owned(),
+                source: None,
+                wrong: format!("cannot start the worker program {command}: {reason}"),
+                remedy: "install it, or name it by its full path".to_owned(),
+            }])
+        })
     }
 }
 

@@ -14,12 +14,15 @@ use forgejo::token_source::CredentialError;
 use futures_util::StreamExt as _;
 use oauth::clock::Timestamp;
 use oauth::error::ErrorCode;
+use tracing::Instrument as _;
 
 use crate::app::App;
-use crate::bearer::NotAuthorized;
+use crate::bearer::{Admitted, NotAuthorized};
 use crate::entry::{self, Freshness, NotAdmitted};
 use crate::live_grants::LiveGrant;
 use crate::middleware::{ClientAddress, RequestId, Shape, read_body};
+use crate::rate_limit::TooMany;
+use crate::telemetry::traces;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -62,6 +65,7 @@ struct Caller {
     principal: Principal,
     grant: Arc<LiveGrant>,
     expires_at: Timestamp,
+    family: &'static str,
 }
 
 /// Sends messages to the worker (MCP 2025-11-25, basic/transports, Sending Messages to the Server).
@@ -89,8 +93,12 @@ pub(crate) async fn post(
         mcp_method: all_of(&headers, &METHOD),
         mcp_name: all_of(&headers, &NAME),
         params: params(&headers),
+        label: caller.family,
     };
-    let reply = app.bridge.post(&caller.principal, head, body).await;
+    let reply = match traces::call(&body) {
+        Some((span, body)) => app.bridge.post(&caller.principal, head, body).instrument(span).await,
+        None => app.bridge.post(&caller.principal, head, body).await,
+    };
     respond(&app, reply, &caller)
 }
 
@@ -135,9 +143,13 @@ pub(crate) async fn method_not_allowed() -> Response {
 }
 
 async fn admit(app: &App, headers: &HeaderMap, address: ClientAddress) -> Result<Caller, RouteError> {
-    let charge = || app.limits.strangers.as_ref().map_or(Ok(()), |limit| limit.charge(address.0));
-    let (grant, expires_at) = app.bearers.check(headers, charge).await?;
-    grant.charge().map_err(NotAuthorized::TooMany)?;
+    let hit = |limit: &'static str| move |_: &TooMany| app.metrics.limit_hits.add([limit]);
+    let charge = || {
+        let charged = app.limits.strangers.as_ref().map_or(Ok(()), |limit| limit.charge(address.0));
+        charged.inspect_err(hit("rate-limit-unauthenticated"))
+    };
+    let Admitted { grant, expires_at, family } = app.bearers.check(headers, charge).await?;
+    grant.charge().inspect_err(hit("rate-limit-grant")).map_err(NotAuthorized::TooMany)?;
     let user = &grant.grant.user;
     match app.credentials.is_dead(&user.to_shared()).await {
         Ok(false) => {}
@@ -150,7 +162,7 @@ async fn admit(app: &App, headers: &HeaderMap, address: ClientAddress) -> Result
     app.note_use(&grant);
     let principal =
         Principal { user: user.to_shared(), client: grant.grant.client.to_shared(), grant: grant.grant.id.to_shared() };
-    Ok(Caller { principal, grant, expires_at })
+    Ok(Caller { principal, grant, expires_at, family })
 }
 
 fn respond(app: &Arc<App>, reply: Reply, caller: &Caller) -> Response {
@@ -233,7 +245,24 @@ fn json_rpc(status: StatusCode, code: i32, message: &str) -> Response {
 // === impl RouteError ===
 
 impl RouteError {
+    /// For counting; `None` for what is counted elsewhere.
+    fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotAuthorized(NotAuthorized::Missing) => "missing",
+            Self::NotAuthorized(NotAuthorized::Malformed) => "malformed",
+            Self::NotAuthorized(NotAuthorized::Invalid(why)) => why,
+            Self::NotAuthorized(NotAuthorized::Store(_)) => "store",
+            Self::LogInAgain => "log_in_again",
+            Self::NotAllowed(_) => "not_allowed",
+            Self::Unavailable { .. } => "forgejo",
+            Self::NotAuthorized(NotAuthorized::TooMany(_)) | Self::MediaType => return None,
+        })
+    }
+
     fn into_response_of(self, app: &App) -> Response {
+        if let Some(reason) = self.reason() {
+            app.metrics.bearer_refusals.add([reason]);
+        }
         if let Self::NotAuthorized(NotAuthorized::TooMany(too_many)) = self {
             return too_many.into_response(Shape::JsonRpc, "");
         }

@@ -73,11 +73,16 @@ struct TokenResponse<'a> {
 
 /// Issues tokens for a code or a refresh token.
 pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, RouteError> {
-    let request = TokenRequest::read(url::form_urlencoded::parse(&body), authorization(&headers))?;
+    let outcome = answer_request(&app, &headers, &body).await;
+    outcome.inspect_err(|error| app.metrics.tokens_refused.add([error.reason()]))
+}
+
+async fn answer_request(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Response, RouteError> {
+    let request = TokenRequest::read(url::form_urlencoded::parse(body), authorization(headers))?;
     let id = request.client.id.clone();
-    let outcome = issue(&app, request).await;
+    let outcome = issue(app, request).await;
     if let Err(refusal) = &outcome {
-        refusal.note(&app, id.as_str());
+        refusal.note(app, id.as_str());
     }
     outcome
 }
@@ -263,6 +268,23 @@ fn entry(grant: &Grant) -> Entry<'_> {
 // === impl RouteError ===
 
 impl RouteError {
+    /// For counting.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Client(_) => "client",
+            Self::UnknownCode | Self::Code(_) => "code",
+            Self::UnknownRefreshToken | Self::Refresh(_) => "refresh_token",
+            Self::Replayed => "replayed",
+            Self::CredentialDead => "credential_dead",
+            Self::NotAllowed(_) => "not_allowed",
+            Self::Unavailable { .. } => "forgejo",
+            Self::Target(_) => "target",
+            Self::Store(_) => "store",
+            Self::Randomness(_) => "randomness",
+        }
+    }
+
     /// Writes down why somebody got no tokens. What ended a grant, or was a replay, is written down already.
     fn note(&self, app: &App, client: &str) {
         let text = self.to_string();

@@ -18,6 +18,7 @@ use tracing::{Instrument as _, Span};
 
 use super::client_address::ClientAddress;
 use super::identify::RequestId;
+use crate::telemetry::traces;
 
 /// Logs every request of the router.
 pub(super) fn log<S>(router: Router<S>) -> Router<S>
@@ -36,6 +37,7 @@ async fn run(request: Request, next: Next) -> Response {
     let (parts, inner) = response.into_parts();
     if let Some(entry) = entry.as_mut() {
         entry.status = Some(parts.status);
+        traces::answered(&entry.span, parts.status);
     }
     let expected = inner.size_hint().exact();
     Response::from_parts(parts, Body::new(LoggedBody { inner, entry: entry.take(), expected, sent: 0, bodiless }))
@@ -66,7 +68,8 @@ impl Entry {
             http.route = route,
             client.ip = %client.0,
         );
-        let quiet = route == "/healthz";
+        traces::adopt(&span, request.headers());
+        let quiet = matches!(route, "/healthz" | "/readyz");
         Self { span, began: Instant::now(), quiet, status: None, bytes: 0, complete: false }
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn display_text(text: &str, longest: usize) -> Option<String> {
 }
 
 /// Control and format characters, fillers that look like nothing, private use.
-fn is_deceptive(c: char) -> bool {
+pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}'

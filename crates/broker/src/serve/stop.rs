@@ -29,6 +29,12 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Stops when `token` is cancelled.
+    #[must_use]
+    pub fn at(token: &CancellationToken) -> Self {
+        Self { requested: token.clone(), at_once: CancellationToken::new() }
+    }
+
     /// Asks for a stop, or, if one has been asked for, insists.
     pub fn request(&self) {
         if self.requested.is_cancelled() {

@@ -129,6 +129,35 @@ impl RunningSim {
         })
     }
 
+    /// Forks a repository to a user or organisation; answers the fork's id.
+    pub fn fork_repo(&self, owner: &str, name: &str, to: &str) -> Option<i64> {
+        let now = self.site.now();
+        self.change_repo(owner, name, |state, source| {
+            let (to, id) = (state.owner_id(to)?, state.next_id("repository"));
+            let from = state.repos.get(&source)?;
+            let mut fork = Repo::new(id, to, &from.name, now);
+            (fork.git, fork.private, fork.fork_of) = (from.git.clone(), from.private, Some(source));
+            state.repos.insert(id, fork);
+            Some(id)
+        })
+    }
+
+    /// Opens a pull request from a branch of the repository with this id (a fork) and answers its number.
+    pub fn create_pull_from(
+        &self,
+        owner: &str,
+        name: &str,
+        poster: &str,
+        title: &str,
+        (fork, head, base): (i64, &str, &str),
+    ) -> Option<i64> {
+        let number = self.create_issue(owner, name, poster, title, "")?;
+        self.change_repo(owner, name, |state, id| {
+            state.repos.get_mut(&id)?.issues.get_mut(&number)?.pull = Some(Pull::new(head, base, fork));
+            Some(number)
+        })
+    }
+
     /// Makes a label and puts it on the given issues; answers its id.
     pub fn create_label(&self, owner: &str, name: &str, label: &str, color: &str, issues: &[i64]) -> Option<i64> {
         self.change_repo(owner, name, |state, id| {

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use secrecy::SecretString;
 
 use super::{
-    Inner,
+    CredentialEvent, Inner, RefreshOutcome,
     parked::Put,
     same,
     slot::{Flight, HOLD_OFF_S, HoldOff, Landing, Row, Slot, living},
@@ -94,7 +94,9 @@ impl Inner {
             Claim::Settled(row) => return Ok(row),
             Claim::Leased(row) => row,
         };
-        match self.client.refresh(&row.refresh_token).await {
+        let refreshed = self.client.refresh(&row.refresh_token).await;
+        (self.events)(CredentialEvent::Refreshed(RefreshOutcome::of(&refreshed)));
+        match refreshed {
             Ok(pair) => self.keep(user, &row, pair).await,
             Err(error) => {
                 let landing = self.not_refreshed(user, row, error, purpose).await;
@@ -300,6 +302,19 @@ impl Inner {
 
     pub(super) fn with_slot<T>(&self, user: &Arc<str>, look: impl FnOnce(&mut Slot) -> T) -> T {
         look(self.slots.lock().entry(Arc::clone(user)).or_default())
+    }
+}
+
+// === impl RefreshOutcome ===
+
+impl RefreshOutcome {
+    fn of(refreshed: &Result<IssuedPair, RefreshError>) -> Self {
+        match refreshed {
+            Ok(_) => Self::Renewed,
+            Err(RefreshError::Refused(_)) => Self::Refused,
+            Err(RefreshError::ClientRejected(_)) => Self::ClientRejected,
+            Err(RefreshError::Unreachable(_)) => Self::Unreachable,
+        }
     }
 }
 

@@ -160,7 +160,11 @@ impl Bench {
             Arc::clone(&store) as Arc<dyn CredentialStore>,
             fake.now(),
             owner.to_owned(),
-            Arc::new(move |event| heard.lock().push(event)),
+            Arc::new(move |event| {
+                if !matches!(event, CredentialEvent::Refreshed(_)) {
+                    heard.lock().push(event);
+                }
+            }),
         );
         Self { fake, store, credentials, events }
     }

@@ -237,4 +237,4 @@ impl fmt::Debug for DoorGroups {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::gateway) mod tests;

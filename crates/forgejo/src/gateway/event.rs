@@ -1,6 +1,6 @@
 //! What the gateway tells those who count and audit. No token, no path arguments, no bodies.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
 
@@ -18,6 +18,8 @@ pub enum GatewayEvent {
         class: RequestClass,
         /// What the worker sees.
         status: StatusCode,
+        /// From sending the request to the head of Forgejo's answer, a second try after a 401 included.
+        elapsed: Duration,
     },
     /// A start-up probe was answered by the gateway.
     Probe,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::{
@@ -154,8 +154,10 @@ async fn carry(
     policy::judge(&method, &path, &terms, shared.open_doors)?;
     if let Some(chosen) = &terms.repositories {
         let limited = Limited::new(shared, &who, chosen, &method, &path, query.as_deref());
+        let began = Instant::now();
         let response = repositories::carry(limited, headers, (body, content_type), passage).await?;
-        shared.observer.event(GatewayEvent::Forwarded { user: who.user, class, status: response.status() });
+        let (status, elapsed) = (response.status(), began.elapsed());
+        shared.observer.event(GatewayEvent::Forwarded { user: who.user, class, status, elapsed });
         return Ok(response);
     }
     if let Some(content_type) = content_type {
@@ -163,7 +165,9 @@ async fn carry(
     }
     let bare = headers.clone();
     let forward = Forward { method: method.clone(), url: url.clone(), headers, body };
+    let began = Instant::now();
     let answer = upstream::send(shared, &who.user, forward).await?;
+    let elapsed = began.elapsed();
     if shared.grants.terms(&who.grant).repositories.is_some() {
         return Err(Refusal::LimitsChanged);
     }
@@ -176,7 +180,7 @@ async fn carry(
     if status.is_success() {
         upstream::refresh_version(shared, &who.user);
     }
-    shared.observer.event(GatewayEvent::Forwarded { user: who.user, class, status: response.status() });
+    shared.observer.event(GatewayEvent::Forwarded { user: who.user, class, status: response.status(), elapsed });
     Ok(response)
 }
 

@@ -157,6 +157,21 @@ pub struct RepositoryName {
     pub name: String,
 }
 
+// === impl RepositoryName ===
+
+impl RepositoryName {
+    /// The repository that a path of Forgejo's names, pages for browsers included.
+    pub(super) fn of_page(path: &str) -> Option<Self> {
+        let path = path.trim_start_matches('/');
+        let mut segments =
+            path.strip_prefix("api/v1/repos/").unwrap_or(path).split('/').filter(|part| !part.is_empty());
+        let (owner, name) = (segments.next()?.to_lowercase(), segments.next()?.to_lowercase());
+        let name = name.strip_suffix(".git").map_or(name.clone(), str::to_owned);
+        let is_page = RESERVED_OWNERS.contains(&owner.as_str()) || !is_name(&owner) || !is_name(&name);
+        (!is_page).then_some(Self { owner, name })
+    }
+}
+
 // === impl TargetPath ===
 
 impl TargetPath {

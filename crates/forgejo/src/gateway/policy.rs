@@ -67,4 +67,4 @@ fn is_rendering(path: &TargetPath) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::gateway) mod tests;

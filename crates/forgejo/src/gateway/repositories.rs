@@ -12,11 +12,11 @@ mod answers;
 mod attachments;
 mod chosen;
 mod lists;
-mod members;
-mod names;
-mod references;
+pub(super) mod members;
+pub(super) mod names;
+pub(super) mod references;
 mod says;
-mod sieve;
+pub(super) mod sieve;
 mod table;
 mod template;
 
@@ -255,4 +255,4 @@ impl<'a> Limited<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::gateway) mod tests;

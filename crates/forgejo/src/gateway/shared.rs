@@ -14,6 +14,7 @@ use super::{
     event::{GatewayEvent, GatewayObserver},
     grant::{GatewayAssignment, GrantLookup},
     limits::Limits,
+    path::RepositoryName,
     probes::VersionMemory,
     redirect::{Destination, Origins},
     refusal::Refusal,
@@ -60,6 +61,14 @@ impl Shared {
             Destination::Inwards { path, query: Some(query) } => Some(format!("{}{path}?{query}", self.url)),
             Destination::Storage(_) | Destination::Foreign(_) => None,
         }
+    }
+
+    /// The repository within which an address of the same Forgejo lies.
+    pub(super) fn repository_at(&self, address: &str) -> Option<RepositoryName> {
+        let Destination::Inwards { path, .. } = self.origins.classify(url::Url::parse(address).ok()?) else {
+            return None;
+        };
+        RepositoryName::of_page(&path)
     }
 
     /// Tells the observer of an answer of our own.

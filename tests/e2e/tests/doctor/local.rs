@@ -89,3 +89,19 @@ async fn a_cage_that_was_switched_off_is_told() -> Result<()> {
     examined.warns("cage", &["worker-cage=off", "rung 0", "worker-cage=auto"]);
     Ok(())
 }
+
+#[tokio::test]
+async fn neither_a_proxys_password_nor_a_workers_variable_is_told() -> Result<()> {
+    let house = house(Twist::None, Settings::default()).await?;
+    let proxy = format!("http://proxy-user:proxy-password@127.0.0.1:{}", e2e::broker::free_port()?);
+    let settings = house.stack.settings.clone().with("EGRESS_PROXY", proxy);
+    let settings = settings.with("WORKER_ENV", "EXTRA=worker-secret").with("WORKER_ARGS", "--no-such-flag");
+    for arguments in [&["doctor"][..], &["doctor", "--json"]] {
+        let (code, stdout, stderr) = super::run(arguments, &settings).await?;
+        assert_eq!(code, Some(1), "{stdout}");
+        let all = stdout + &stderr;
+        assert!(!all.contains("proxy-password") && !all.contains("worker-secret"), "{all}");
+        assert!(all.contains("no answer from"), "{all}");
+    }
+    Ok(())
+}

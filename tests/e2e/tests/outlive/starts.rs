@@ -72,7 +72,7 @@ async fn a_broker_whose_worker_program_is_missing_does_not_start() -> Result<()>
     let settings = stack.settings.clone().with("WORKER_COMMAND", "/nonexistent/forgejo-mcp");
     let mut broker = Broker::spawn(&settings)?;
     let status = broker.wait().await?;
-    ensure!(!status.success(), "it started");
+    ensure!(status.code() == Some(2), "{status}: a missing program is a problem of the configuration");
     until_ok("the reason is told", || async {
         ensure!(broker.log().contains("/nonexistent/forgejo-mcp"), "{}", broker.log());
         Ok(())

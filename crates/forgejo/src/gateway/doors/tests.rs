@@ -6,7 +6,7 @@ fn groups(path: &str) -> Vec<DoorGroup> {
 }
 
 #[test]
-fn every_closed_door_belongs_to_its_group() {
+pub(in crate::gateway) fn every_closed_door_belongs_to_its_group() {
     let table: &[(&str, DoorGroup)] = &[
         ("/admin/users", DoorGroup::Admin),
         ("/admin/cron/x", DoorGroup::Admin),

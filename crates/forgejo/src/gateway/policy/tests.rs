@@ -7,7 +7,7 @@ fn decide(method: &Method, path: &str, access: GrantAccess) -> Result<RequestCla
 }
 
 #[test]
-fn a_read_only_grant_gets_get_and_head() {
+pub(in crate::gateway) fn a_read_only_grant_gets_get_and_head() {
     for method in [Method::GET, Method::HEAD] {
         assert_eq!(decide(&method, "/api/v1/repos/a/b/issues", GrantAccess::ReadOnly), Ok(RequestClass::Read));
         assert_eq!(decide(&method, "/a/b/archive/main.zip", GrantAccess::ReadOnly), Ok(RequestClass::Download));
@@ -22,7 +22,7 @@ fn a_read_only_grant_gets_get_and_head() {
 }
 
 #[test]
-fn a_read_only_grant_may_render() {
+pub(in crate::gateway) fn a_read_only_grant_may_render() {
     for path in ["/api/v1/markdown", "/api/v1/markdown/raw", "/api/v1/markup", "/api/v1//markup/"] {
         assert_eq!(decide(&Method::POST, path, GrantAccess::ReadOnly), Ok(RequestClass::Read), "{path}");
     }
@@ -55,7 +55,7 @@ fn doors_are_shut_whatever_the_method_and_the_grant() {
 }
 
 #[test]
-fn the_operator_opens_a_group_and_only_that() {
+pub(in crate::gateway) fn the_operator_opens_a_group_and_only_that() {
     let open: DoorGroups = [DoorGroup::Hooks].into_iter().collect();
     let path = TargetPath::parse("/api/v1/repos/a/b/hooks").unwrap();
     assert_eq!(

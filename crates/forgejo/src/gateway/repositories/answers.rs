@@ -18,11 +18,11 @@ use super::{
     },
     Limited,
     names::{self, Certainty, Meaning},
-    sieve::{self, Sieve},
+    sieve::{self, Known, Sieve},
 };
 
-/// The largest answer that is read whole, in bytes.
-pub(super) const LARGEST: usize = 16 << 20;
+/// The largest answer that is read whole, in bytes. As a tree in memory it takes ten times as much for a moment.
+pub(super) const LARGEST: usize = 8 << 20;
 /// The same where one object is expected.
 pub(super) const SMALL: usize = 1 << 20;
 /// How many repositories are looked up for one answer, because it names them without their ids.
@@ -107,7 +107,8 @@ pub(super) async fn pass(
     let mut value: Value =
         serde_json::from_slice(&bytes).map_err(|_| Refusal::Unreadable("it is not the JSON that was expected"))?;
     let names = chosen_names(limited, [&value]).await?;
-    let mut sieve = Sieve::new(limited.chosen, &names, limited.repository.clone());
+    let repository_at = |address: &str| limited.shared.repository_at(address);
+    let mut sieve = Sieve::new(known(limited, &names, &repository_at));
     let kept =
         if attributed && status.is_success() { sieve.keeps_attributed(&mut value) } else { sieve.keeps(&mut value) };
     if !kept {
@@ -132,6 +133,15 @@ pub(super) fn made(shared: &Shared, method: &Method, value: &Value, total: Optio
     }
     let body = if *method == Method::HEAD { answer::empty() } else { answer::full(written(shared, value)) };
     answer::assemble(StatusCode::OK, head, body)
+}
+
+/// What the sieve has to know of a request.
+pub(super) fn known<'k>(
+    limited: &'k Limited<'_>,
+    names: &'k BTreeSet<RepositoryName>,
+    repository_at: &'k dyn Fn(&str) -> Option<RepositoryName>,
+) -> Known<'k> {
+    Known { chosen: limited.chosen, names, about: limited.repository.as_ref(), repository_at }
 }
 
 /// Remembers the attachments that an answer shows.

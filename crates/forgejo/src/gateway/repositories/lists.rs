@@ -82,6 +82,9 @@ async fn gather(
     let (mut kept, mut last, mut read, mut bytes_left) = (Vec::new(), Vec::new(), 0, answers::LARGEST);
     let mut is_wrapped = false;
     for page in 1..=MOST_PAGES {
+        if page > 1 {
+            limited.shared.limits.count(&limited.who.user)?;
+        }
         let url = forwarded_url(limited.shared, path, Some(&page_query(query, page)))?;
         let forward = Forward { method: Method::GET, url, headers: headers.clone(), body: Outgoing::None };
         let answer = upstream::send(limited.shared, &limited.who.user, forward).await?;
@@ -94,7 +97,6 @@ async fn gather(
         let total = answer.headers().get(answers::TOTAL).and_then(|total| total.to_str().ok()?.parse::<usize>().ok());
         let (value, size) = answers::read_counted(answer, limited.shared, bytes_left).await?;
         passage.permit.spend(size);
-        bytes_left = bytes_left.saturating_sub(size);
         let Some((items, wrapped)) = answers::items(value) else {
             return Err(Refusal::Unreadable("it is not a list"));
         };
@@ -105,7 +107,11 @@ async fn gather(
         }
         read += items.len();
         last = items;
+        let before = kept.len();
         sift(limited, last.clone(), attributed, &mut kept).await?;
+        if kept.len() > before {
+            bytes_left = bytes_left.saturating_sub(size);
+        }
         if total.is_some_and(|total| read >= total) {
             break;
         }
@@ -120,7 +126,8 @@ async fn sift(
     kept: &mut Vec<Value>,
 ) -> Result<(), Refusal> {
     let names = answers::chosen_names(limited, &items).await?;
-    let mut sieve = Sieve::new(limited.chosen, &names, limited.repository.clone());
+    let repository_at = |address: &str| limited.shared.repository_at(address);
+    let mut sieve = Sieve::new(answers::known(limited, &names, &repository_at));
     for mut item in items {
         if if attributed { sieve.keeps_attributed(&mut item) } else { sieve.keeps(&mut item) } {
             kept.push(item);

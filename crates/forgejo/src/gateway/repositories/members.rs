@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::gateway) mod tests {
     use super::*;
 
     fn read(body: &str) -> Members {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_go_would_read_in_another_spelling_or_twice_is_unclear() {
+    pub(in crate::gateway) fn a_member_that_go_would_read_in_another_spelling_or_twice_is_unclear() {
         for body in [
             r#"{"head":"a","head":"b"}"#,
             r#"{"head":"a","HEAD":"b"}"#,

@@ -54,8 +54,9 @@ pub(super) enum Certainty {
 // === impl Names ===
 
 impl Names {
-    fn known(&self, name: &RepositoryName) -> Option<i64> {
-        self.0.get(name).filter(|known| known.at.elapsed() < GOOD_FOR_READING).map(|known| known.id)
+    fn known(&self, name: &RepositoryName, now: Instant) -> Option<i64> {
+        let fresh = |known: &Known| now.duration_since(known.at) < GOOD_FOR_READING;
+        self.0.get(name).filter(fresh).map(|known| known.id)
     }
 }
 
@@ -72,12 +73,12 @@ pub(super) async fn meaning_of(
     name: &RepositoryName,
     certainty: Certainty,
 ) -> Result<Meaning, Refusal> {
+    let at = Instant::now();
     if certainty == Certainty::Lately
-        && let Some(id) = shared.names.known(name)
+        && let Some(id) = shared.names.known(name, at)
     {
         return Ok(Meaning::Repository(id));
     }
-    let at = Instant::now();
     let meaning = ask(shared, who, name).await?;
     match meaning {
         Meaning::Repository(id) => shared.names.0.insert(name.clone(), Known { id, at }),
@@ -117,5 +118,19 @@ async fn ask(shared: &Shared, who: &GatewayAssignment, name: &RepositoryName) ->
         | StatusCode::GONE
         | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => Ok(Meaning::Nothing),
         _ => Err(Refusal::Broken),
+    }
+}
+
+#[cfg(test)]
+pub(in crate::gateway) mod tests {
+    use super::*;
+
+    #[test]
+    pub(in crate::gateway) fn a_name_is_believed_for_less_than_a_minute() {
+        let (names, asked) = (Names::default(), Instant::now());
+        let name = RepositoryName { owner: "alice".into(), name: "hello".into() };
+        names.0.insert(name.clone(), Known { id: 7, at: asked });
+        let after = |seconds| names.known(&name, asked + Duration::from_secs(seconds));
+        assert_eq!((after(0), after(29), after(30), after(60)), (Some(7), Some(7), None, None));
     }
 }

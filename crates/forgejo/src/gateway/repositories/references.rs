@@ -65,7 +65,7 @@ fn without_markup(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::gateway) mod tests {
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn references_to_issues_of_other_repositories_are_found() {
+    pub(in crate::gateway) fn references_to_issues_of_other_repositories_are_found() {
         for text in [
             "alice/priv#1",
             "closes alice/priv#1.",

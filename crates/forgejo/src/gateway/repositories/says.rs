@@ -125,8 +125,9 @@ async fn judge_members(limited: &Limited<'_>, says: Says, members: &Members) -> 
         Says::Render => match members.only_in_any_case("context")?.map(Value::as_str) {
             None | Some(Some("")) => Ok(()),
             Some(Some(context)) => {
-                let mut parts = context.trim_matches('/').rsplit('/');
-                let (name, owner) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                let public = limited.shared.origins.public().as_str();
+                let mut parts = context.strip_prefix(public).unwrap_or(context).trim_start_matches('/').split('/');
+                let (owner, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
                 let name = RepositoryName { owner: owner.to_lowercase(), name: name.to_lowercase() };
                 limited.require(&name, "the context of the text").await
             }

@@ -15,13 +15,24 @@ const NULLABLE: &[(Option<&str>, &str)] = &[(None, "parent"), (Some("head"), "re
 /// Members that are issues of possibly other repositories.
 const OTHER_ISSUES: &[&str] = &["ref_issue", "dependent_issue"];
 
+/// A repository that a value is about.
+pub(super) type About = (i64, RepositoryName);
+
+/// What has to be known to judge an answer.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) chosen: &'a ChosenRepositories,
+    /// Chosen repositories by name, for what has no ids.
+    pub(super) names: &'a BTreeSet<RepositoryName>,
+    /// The repository that was asked about.
+    pub(super) about: Option<&'a About>,
+    /// The repository within which an address of the same Forgejo lies.
+    pub(super) repository_at: &'a dyn Fn(&str) -> Option<RepositoryName>,
+}
+
 /// Looks through one answer.
 pub(super) struct Sieve<'a> {
-    chosen: &'a ChosenRepositories,
-    /// Chosen repositories by name, for what has no ids.
-    names: &'a BTreeSet<RepositoryName>,
-    /// The repository that was asked about.
-    about: Option<(i64, RepositoryName)>,
+    known: Known<'a>,
     /// How much was taken out.
     pub(super) dropped: usize,
     /// The attachments that were let through, with their repositories.
@@ -31,18 +42,13 @@ pub(super) struct Sieve<'a> {
 // === impl Sieve ===
 
 impl<'a> Sieve<'a> {
-    pub(super) fn new(
-        chosen: &'a ChosenRepositories,
-        names: &'a BTreeSet<RepositoryName>,
-        about: Option<(i64, RepositoryName)>,
-    ) -> Self {
-        Self { chosen, names, about, dropped: 0, attachments: Vec::new() }
+    pub(super) fn new(known: Known<'a>) -> Self {
+        Self { known, dropped: 0, attachments: Vec::new() }
     }
 
     /// Whether anything may be left of an answer; what may not stay in it is taken out.
     pub(super) fn keeps(&mut self, answer: &mut Value) -> bool {
-        let about = self.about.as_ref().map(|(id, _)| *id);
-        self.value("", answer, about)
+        self.value("", answer, self.known.about)
     }
 
     /// The same for an item that has to say itself which repository it is about.
@@ -52,7 +58,7 @@ impl<'a> Sieve<'a> {
         kept
     }
 
-    fn value(&mut self, called: &str, value: &mut Value, about: Option<i64>) -> bool {
+    fn value(&mut self, called: &str, value: &mut Value, about: Option<&About>) -> bool {
         match value {
             Value::Array(items) => {
                 let before = items.len();
@@ -65,21 +71,26 @@ impl<'a> Sieve<'a> {
                 self.payload(text, about);
                 true
             }
+            Value::String(text) if called.ends_with("url") || called == "link" => {
+                self.address(text, about);
+                true
+            }
             _ => true,
         }
     }
 
-    fn object(&mut self, called: &str, members: &mut Map<String, Value>, mut about: Option<i64>) -> bool {
+    fn object(&mut self, called: &str, members: &mut Map<String, Value>, outer: Option<&About>) -> bool {
         let of = if is_repository(members) { Some(&*members) } else { members.get("repository").and_then(repository) };
-        if let Some(of) = of {
-            about = id_of(of).filter(|id| self.chosen.contains(*id));
-            if about.is_none() {
-                return false;
-            }
-        } else if OTHER_ISSUES.contains(&called) {
-            return false;
-        }
-        if named(members).is_some_and(|name| !self.names.contains(&name)) || self.is_foreign_commit(members) {
+        let own = match of {
+            Some(of) => match about(of).filter(|(id, _)| self.known.chosen.contains(*id)) {
+                Some(own) => Some(own),
+                None => return false,
+            },
+            None if OTHER_ISSUES.contains(&called) => return false,
+            None => None,
+        };
+        let about = own.as_ref().or(outer);
+        if named(members).is_some_and(|name| !self.known.names.contains(&name)) || self.is_foreign_commit(members) {
             return false;
         }
         let mut emptied = false;
@@ -99,14 +110,22 @@ impl<'a> Sieve<'a> {
             // As for a fork that was deleted.
             members.insert("repo_id".to_owned(), (-1).into());
         }
-        if let (Some(about), Some(uuid)) = (about, attachment(members)) {
-            self.attachments.push((uuid, about));
+        if let (Some((id, _)), Some(uuid)) = (about, attachment(members)) {
+            self.attachments.push((uuid, *id));
         }
         true
     }
 
+    /// An address within another repository than the one that the value is about names it: that of a file in a fork's branch, for one.
+    fn address(&self, text: &mut String, about: Option<&About>) {
+        let Some((_, own)) = about else { return };
+        if (self.known.repository_at)(text).is_some_and(|of| of != *own) {
+            text.clear();
+        }
+    }
+
     /// Actions keep the event that started a run as a text, which is JSON itself.
-    fn payload(&mut self, text: &mut String, about: Option<i64>) {
+    fn payload(&mut self, text: &mut String, about: Option<&About>) {
         let kept = serde_json::from_str::<Value>(text).ok().filter(|payload| !payload.is_string());
         let kept = kept.and_then(|mut payload| self.value("", &mut payload, about).then_some(payload));
         if let Some(payload) = kept {
@@ -123,7 +142,7 @@ impl<'a> Sieve<'a> {
             return false;
         }
         let Some(body) = members.get("body").and_then(Value::as_str) else { return false };
-        let own = self.about.as_ref().map(|(_, name)| name);
+        let own = self.known.about.map(|(_, name)| name);
         let of = body.split_once("/commit/").and_then(|(before, _)| {
             let mut parts = before.rsplit(['/', '"', '\'']);
             let (name, owner) = (parts.next()?.to_lowercase(), parts.next()?.to_lowercase());
@@ -150,8 +169,10 @@ fn is_repository(members: &Map<String, Value>) -> bool {
     members.contains_key("full_name") && members.contains_key("owner")
 }
 
-fn id_of(repository: &Map<String, Value>) -> Option<i64> {
-    repository.get("id").and_then(Value::as_i64)
+fn about(repository: &Map<String, Value>) -> Option<About> {
+    let id = repository.get("id")?.as_i64()?;
+    let (owner, name) = repository.get("full_name")?.as_str()?.split_once('/')?;
+    Some((id, RepositoryName { owner: owner.to_lowercase(), name: name.to_lowercase() }))
 }
 
 /// A stopwatch names its repository without an id.
@@ -166,4 +187,4 @@ fn attachment(members: &Map<String, Value>) -> Option<Uuid> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::gateway) mod tests;

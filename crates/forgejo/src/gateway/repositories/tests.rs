@@ -5,7 +5,7 @@ fn line(method: &str, path: &str) -> Result<Line, Refusal> {
 }
 
 #[test]
-fn a_line_is_found_for_what_forgejo_mcp_asks() {
+pub(in crate::gateway) fn a_line_is_found_for_what_forgejo_mcp_asks() {
     for (method, path) in [
         ("GET", "repos/o/r"),
         ("GET", "repos/o/r/branches"),
@@ -76,7 +76,7 @@ fn a_line_is_found_for_what_forgejo_mcp_asks() {
 }
 
 #[test]
-fn what_the_table_does_not_know_has_no_line() {
+pub(in crate::gateway) fn what_the_table_does_not_know_has_no_line() {
     for (method, path) in [
         ("POST", "/api/v1/repos/o/r/forks"),
         ("POST", "/api/v1/repos/o/r/transfer"),
@@ -102,7 +102,7 @@ fn what_the_table_does_not_know_has_no_line() {
 }
 
 #[test]
-fn an_attachment_is_judged_by_its_uuid_wherever_it_stands() {
+pub(in crate::gateway) fn an_attachment_is_judged_by_its_uuid_wherever_it_stands() {
     const UUID: &str = "0b1e6e8c-3c53-4a2d-9a3e-0123456789ab";
     let uuid = Uuid::read(UUID).unwrap();
     assert_eq!(line("GET", &format!("/attachments/{UUID}")), Ok(Line::Attachment(uuid)));

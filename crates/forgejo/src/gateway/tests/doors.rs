@@ -35,7 +35,7 @@ const CLOSED: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn every_closed_door_is_shut_for_every_method() {
+pub(super) async fn every_closed_door_is_shut_for_every_method() {
     let mut world = World::plain().await;
     for target in CLOSED {
         for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
@@ -51,7 +51,7 @@ async fn every_closed_door_is_shut_for_every_method() {
 }
 
 #[tokio::test]
-async fn an_open_group_is_reachable_and_the_others_stay_shut() {
+pub(super) async fn an_open_group_is_reachable_and_the_others_stay_shut() {
     let forgejo = Server::start(|_| json("[]")).await;
     let world = World::configured(forgejo, |config| {
         config.open_doors = [DoorGroup::Hooks].into_iter().collect::<DoorGroups>();
@@ -62,7 +62,7 @@ async fn an_open_group_is_reachable_and_the_others_stay_shut() {
 }
 
 #[tokio::test]
-async fn a_read_only_grant_reads_and_renders_but_never_writes() {
+pub(super) async fn a_read_only_grant_reads_and_renders_but_never_writes() {
     let mut world = World::plain().await;
     *world.grants.0.lock() = GrantTerms::everywhere(GrantAccess::ReadOnly);
     assert_eq!(world.get("/api/v1/repos/a/b/issues").await.status(), 200);
@@ -88,7 +88,7 @@ async fn a_read_only_grant_reads_and_renders_but_never_writes() {
 }
 
 #[tokio::test]
-async fn a_method_override_does_not_turn_a_read_into_a_write() {
+pub(super) async fn a_method_override_does_not_turn_a_read_into_a_write() {
     let world = World::plain().await;
     *world.grants.0.lock() = GrantTerms::everywhere(GrantAccess::ReadOnly);
     for name in ["x-http-method-override", "x-http-method", "x-method-override"] {

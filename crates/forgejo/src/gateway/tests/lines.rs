@@ -1,10 +1,11 @@
-//! gateway.md §1 and §2 sentence by sentence: each line of the two sections, with cases of its own or with the test that shows it.
+//! gateway.md sentence by sentence: each line of its sections, with cases of its own or with the test that shows it.
 //!
 //! A case is sent as it stands to a gateway in front of a recording Forgejo. Where a line needs more scenery than that (a
 //! stranger's server, a clock, a hundred mebibytes), the row names the test; a test that is renamed or removed breaks the row.
 
 mod answered;
 mod built_anew;
+mod granted;
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -113,11 +114,18 @@ async fn every_line_about_answers_holds() {
     }
 }
 
+#[tokio::test]
+async fn every_line_about_grants_holds() {
+    for line in granted::LINES {
+        line.check().await;
+    }
+}
+
 #[test]
 fn no_line_is_there_twice_or_without_a_section_nor_names_a_test_twice() {
     let mut said = BTreeSet::new();
-    for Line { says, cases } in built_anew::LINES.iter().chain(answered::LINES) {
-        assert!(says.starts_with("§1 ") || says.starts_with("§2 "), "{says}");
+    for Line { says, cases } in built_anew::LINES.iter().chain(answered::LINES).chain(granted::LINES) {
+        assert!(["§1 ", "§2 ", "§3 "].iter().any(|section| says.starts_with(section)), "{says}");
         assert!(said.insert(says), "{says}");
         let mut tests = BTreeSet::new();
         for case in *cases {

@@ -16,21 +16,30 @@ fn issue(id: i64) -> Value {
     json!({"id":100,"number":1,"title":"t","user":{"id":1,"login":"u","full_name":"U"},"repository":short(id)})
 }
 
+fn known<'k>(
+    chosen: &'k ChosenRepositories,
+    names: &'k BTreeSet<RepositoryName>,
+    about: Option<&'k About>,
+) -> Known<'k> {
+    let repository_at = &|address: &str| RepositoryName::of_page(address.strip_prefix("https://git.example")?);
+    Known { chosen, names, about, repository_at }
+}
+
 /// What is left of an answer within repository 7; 7 and 8 are chosen.
 fn left(mut answer: Value) -> Option<Value> {
     let (chosen, names) = ([7, 8].into_iter().collect(), BTreeSet::new());
-    let name = RepositoryName { owner: "o".into(), name: "r7".into() };
-    Sieve::new(&chosen, &names, Some((7, name))).keeps(&mut answer).then_some(answer)
+    let about = (7, RepositoryName { owner: "o".into(), name: "r7".into() });
+    Sieve::new(known(&chosen, &names, Some(&about))).keeps(&mut answer).then_some(answer)
 }
 
 fn attributed(mut item: Value) -> bool {
     let chosen = [7, 8].into_iter().collect();
     let names = [RepositoryName { owner: "o".into(), name: "r7".into() }].into_iter().collect();
-    Sieve::new(&chosen, &names, None).keeps_attributed(&mut item)
+    Sieve::new(known(&chosen, &names, None)).keeps_attributed(&mut item)
 }
 
 #[test]
-fn a_repository_is_judged_by_its_id_wherever_it_stands() {
+pub(in crate::gateway) fn a_repository_is_judged_by_its_id_wherever_it_stands() {
     assert_eq!(left(repo(7)), Some(repo(7)));
     assert_eq!(left(repo(9)), None);
     assert_eq!(left(json!([repo(7), repo(9), repo(8)])), Some(json!([repo(7), repo(8)])));
@@ -41,7 +50,7 @@ fn a_repository_is_judged_by_its_id_wherever_it_stands() {
 }
 
 #[test]
-fn the_parent_of_a_fork_and_the_fork_behind_a_pull_request_are_taken_out() {
+pub(in crate::gateway) fn the_parent_of_a_fork_and_the_fork_behind_a_pull_request_are_taken_out() {
     let mut fork = repo(7);
     fork["parent"] = repo(9);
     assert_eq!(left(fork.clone()).unwrap()["parent"], Value::Null);
@@ -58,7 +67,7 @@ fn the_parent_of_a_fork_and_the_fork_behind_a_pull_request_are_taken_out() {
 }
 
 #[test]
-fn issues_and_events_about_others_go_as_a_whole() {
+pub(in crate::gateway) fn issues_and_events_about_others_go_as_a_whole() {
     assert_eq!(left(json!([issue(7), issue(9)])), Some(json!([issue(7)])));
     let event =
         |issue: Value| json!([{"id":1,"type":"issue_ref","ref_issue":issue},{"id":2,"type":"comment","body":"b"}]);
@@ -72,7 +81,7 @@ fn issues_and_events_about_others_go_as_a_whole() {
 }
 
 #[test]
-fn a_mention_in_a_commit_of_another_repository_goes() {
+pub(in crate::gateway) fn a_mention_in_a_commit_of_another_repository_goes() {
     let event =
         |path: &str| json!([{"type":"commit_ref","body":format!("<a href=\"{path}/commit/abc\">secret message</a>")}]);
     assert_eq!(left(event("/o/r7")), Some(event("/o/r7")));
@@ -89,7 +98,7 @@ fn people_with_full_names_are_no_repositories() {
 }
 
 #[test]
-fn the_event_behind_a_run_is_looked_into() {
+pub(in crate::gateway) fn the_event_behind_a_run_is_looked_into() {
     let run = |payload: Value| json!({"id":1,"event_payload":payload.to_string(),"repository":repo(7)});
     let own = json!({"number":1,"repository":repo(7)});
     assert_eq!(left(run(own.clone())), Some(run(own)));
@@ -102,7 +111,7 @@ fn the_event_behind_a_run_is_looked_into() {
 }
 
 #[test]
-fn an_item_of_a_list_across_repositories_has_to_say_of_which_it_is() {
+pub(in crate::gateway) fn an_item_of_a_list_across_repositories_has_to_say_of_which_it_is() {
     assert!(attributed(repo(7)) && attributed(issue(8)) && attributed(json!({"id":1,"issue":issue(7)})));
     assert!(!attributed(repo(9)) && !attributed(issue(9)) && !attributed(json!({"id":1,"issue":issue(9)})));
     assert!(!attributed(json!({"id":1})) && !attributed(json!("text")) && !attributed(json!({"repository":null})));
@@ -112,12 +121,12 @@ fn an_item_of_a_list_across_repositories_has_to_say_of_which_it_is() {
 }
 
 #[test]
-fn attachments_are_noted_with_the_repository_that_they_were_shown_for() {
+pub(in crate::gateway) fn attachments_are_noted_with_the_repository_that_they_were_shown_for() {
     let asset = json!({"uuid":UUID,"browser_download_url":"https://git.example/attachments/x"});
     let noted = |mut answer: Value, about: Option<i64>| {
         let (chosen, names) = ([7, 8].into_iter().collect(), BTreeSet::new());
         let about = about.map(|id| (id, RepositoryName { owner: "o".into(), name: "r7".into() }));
-        let mut sieve = Sieve::new(&chosen, &names, about);
+        let mut sieve = Sieve::new(known(&chosen, &names, about.as_ref()));
         sieve.keeps(&mut answer);
         sieve.attachments
     };
@@ -131,4 +140,24 @@ fn attachments_are_noted_with_the_repository_that_they_were_shown_for() {
     foreign["assets"] = json!([asset]);
     assert_eq!(noted(json!([foreign]), Some(7)), []);
     assert_eq!(noted(json!({"assets":[asset]}), None), []);
+}
+
+#[test]
+pub(in crate::gateway) fn an_address_within_another_repository_than_the_values_own_is_emptied() {
+    let file = |of: &str| {
+        json!([{"filename":"a","html_url":format!("https://git.example/{of}/src/commit/x/a"),"raw_url":format!("https://git.example/{of}/raw/a"),
+            "contents_url":format!("https://git.example/api/v1/repos/{of}/contents/a?ref=x")}])
+    };
+    assert_eq!(left(file("o/r7")), Some(file("o/r7")));
+    assert_eq!(left(file("O/R7")), Some(file("O/R7")));
+    assert_eq!(left(file("o/r9")).unwrap()[0], json!({"filename":"a","html_url":"","raw_url":"","contents_url":""}));
+    let mut other = issue(8);
+    other["html_url"] = json!("https://git.example/o/r8/issues/1");
+    other["user"]["avatar_url"] = json!("https://git.example/avatars/0123/x");
+    other["user"]["html_url"] = json!("https://git.example/u");
+    other["website_url"] = json!("https://elsewhere.example/o/r9");
+    assert_eq!(left(json!([other.clone()])), Some(json!([other])));
+    let mut repository = repo(7);
+    repository["clone_url"] = json!("https://git.example/o/r7.git");
+    assert_eq!(left(repository.clone()), Some(repository));
 }

@@ -1,0 +1,52 @@
+//! `fjmcp-broker restore`.
+
+use std::path::PathBuf;
+
+use store::administration::Administration;
+use store::copies;
+
+use super::exit::Failure;
+use super::state_file::{StateFile, block_on, now};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    source: PathBuf,
+    /// End every grant that the backup holds, so that nothing that was revoked since then is good again; everybody has to connect anew
+    #[arg(long)]
+    end_all_grants: bool,
+    #[command(flatten)]
+    state: StateFile,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let target = arguments.state.path()?;
+    let (aside, ended) = block_on(async {
+        let aside = copies::restore(&arguments.source, &target, now()).await?;
+        let mut ended = None;
+        if arguments.end_all_grants {
+            copies::migrate(&target).await?;
+            let admin = Administration::open(&target, "restore").await?;
+            let mut count = 0;
+            for user in admin.users().await? {
+                count += admin.revoke_user(&user.id, now()).await?;
+            }
+            admin.close().await;
+            ended = Some(count);
+        }
+        Ok((aside, ended))
+    })?;
+    let aside = aside.map_or_else(String::new, |aside| {
+        format!("What was there before is in {}; remove it when all is well.\n", aside.display())
+    });
+    let ended = ended.map_or_else(
+        || {
+            "What was revoked since the backup is good again: see `admin grants list`, or restore with --end-all-grants."
+                .to_owned()
+        },
+        |ended| format!("Grants ended: {ended}."),
+    );
+    let text = format!("{} is as it was in the backup.\n{aside}{ended}\n", target.display());
+    super::print(&super::listing::visible_lines(&text))
+}

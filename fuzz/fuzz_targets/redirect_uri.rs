@@ -8,7 +8,7 @@ libfuzzer_sys::fuzz_target!(|input: (&str, &str)| {
     let allowed = AllowList::new(vec!["cursor://anysphere.cursor-mcp/oauth/callback".to_owned()]);
     let Ok(uri) = RedirectUri::parse(registered, &allowed) else { return };
     // What is written is what is judged, and it admits itself.
-    assert_eq!(RedirectUri::parse(uri.as_str(), &allowed).as_ref(), Ok(&uri), "{registered:?}");
+    assert!(RedirectUri::parse(uri.as_str(), &allowed).is_ok_and(|again| again == uri), "{registered:?}");
     assert!(uri.admits(uri.as_str()), "{registered:?}");
     let lower = uri.as_str().to_ascii_lowercase();
     assert!(!["javascript:", "data:", "file:", "vbscript:"].iter().any(|scheme| lower.starts_with(scheme)));

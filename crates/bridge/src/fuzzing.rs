@@ -14,7 +14,9 @@ const CAP: usize = 512;
 /// When a message changes its meaning by being given another id.
 pub fn envelope(input: &[u8]) {
     let bytes = Bytes::copy_from_slice(input);
-    for read in [read_post(&bytes, Bounds { depth: 64, batch: 16 }), read_line(&bytes)] {
+    // What is read as a line has no line feed left.
+    let line: Bytes = input.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }).collect();
+    for read in [read_post(&bytes, Bounds { depth: 64, batch: 16 }), read_line(&line)] {
         match read {
             Ok(Incoming::One(message)) => spliced(&message),
             Ok(Incoming::Batch(messages)) => messages.iter().for_each(spliced),

@@ -3,7 +3,7 @@
 //! A seat that needs a worker takes one of them and speaks the first word to it; what is saved is the start of the process, its
 //! cage, and what the program does before it reads. Until then the process holds a capability without a user, with which the
 //! gateway answers start-up probes and nothing else. Once taken it belongs to that seat's user for good; none ever comes back.
-//! See `docs/adr/0008-warm-workers.md`.
+//! See `docs/adr/0011-warm-workers.md`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -63,6 +63,10 @@ impl WarmPool {
 
     pub(crate) fn idle(&self) -> usize {
         self.inner.lock().idle.len()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.inner.lock().closed
     }
 
     /// There may be room for more.
@@ -155,7 +159,7 @@ impl Workshop {
 
     fn wants_warm_workers(&self) -> bool {
         let idle = self.warm.idle();
-        idle < self.config.warm_workers && self.workers() + idle < self.config.max_sessions
+        !self.warm.is_closed() && idle < self.config.warm_workers && self.workers() + idle < self.config.max_sessions
     }
 
     /// Within the cap, workers of users come first.

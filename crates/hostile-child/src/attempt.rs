@@ -65,7 +65,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// Everything that is tried, in this order: a key, and what it is for people.
-pub const ATTEMPTS: [(&str, &str); 36] = [
+pub const ATTEMPTS: [(&str, &str); 35] = [
     ("gateway", "reach the gateway (the control: always possible)"),
     ("read-store", "read the broker's store"),
     ("write-store", "write into it"),
@@ -98,7 +98,6 @@ pub const ATTEMPTS: [(&str, &str); 36] = [
     ("io-uring", "set up an io_uring"),
     ("namespace", "make a user namespace"),
     ("fork", "start a process"),
-    ("fork-bomb", "start processes without end (stops at 300)"),
     ("memory", "take memory without end (stops at 2 GiB)"),
     ("descriptors", "open descriptors without end (stops at 4096)"),
     ("exec", "run a program of the system in its own place"),
@@ -139,7 +138,6 @@ fn function(key: &str) -> Option<Try> {
         "io-uring" => kernel::io_uring,
         "namespace" => kernel::namespace,
         "fork" => kernel::fork,
-        "fork-bomb" => kernel::fork_bomb,
         "memory" => kernel::memory,
         "descriptors" => kernel::descriptors,
         "exec" => kernel::exec,

@@ -42,22 +42,6 @@ pub(crate) fn fork(context: &Context<'_>) -> io::Result<String> {
     Ok("started and ended".to_owned())
 }
 
-pub(crate) fn fork_bomb(context: &Context<'_>) -> io::Result<String> {
-    let mut children = Vec::new();
-    let mut stopped = None;
-    while children.len() < PROCESSES && stopped.is_none() {
-        match start(context.again) {
-            Ok(child) => children.push(child),
-            Err(error) => stopped = Some(error),
-        }
-    }
-    let count = children.len();
-    for child in children {
-        end(child)?;
-    }
-    stopped.map_or_else(|| Ok(format!("{count} processes")), |error| Err(after(count, "processes", &error)))
-}
-
 /// Takes as many threads as it gets, tells how many, and keeps them until it is ended.
 pub(crate) fn hold_threads() -> io::Result<()> {
     let (mut count, mut stopped) = (0, None);
@@ -88,7 +72,7 @@ pub(crate) fn hold_processes(again: &[OsString]) -> io::Result<()> {
     let count = children.len();
     let result =
         stopped.map_or_else(|| Ok(format!("{count} processes")), |error| Err(after(count, "processes", &error)));
-    say("fork-bomb-may-fork", result)?;
+    say("processes", result)?;
     wait()
 }
 

@@ -66,3 +66,15 @@ fn every_test_that_the_security_review_names_exists() {
         }
     }
 }
+
+#[test]
+fn every_test_that_the_cages_page_names_exists() {
+    let known = known();
+    let page = std::fs::read_to_string(project_root().join("docs/security-cage.md")).unwrap();
+    let (_, table) = page.split_once("## What a worker gets that lies").unwrap();
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 8, "the table has {} rows", rows.len());
+    for name in rows.iter().flat_map(|row| named_last(row)) {
+        assert!(known.contains(name), "there is no test {name}");
+    }
+}

@@ -10,10 +10,11 @@ use crate::workers::RUNGS;
 use crate::{page, roles};
 
 /// What a house does besides the attempts of its worker.
-pub(crate) const ENDINGS: [(&str, &str); 6] = [
+pub(crate) const ENDINGS: [(&str, &str); 7] = [
     ("stubborn", "outlive SIGTERM, outside of its process group"),
     ("orphans", "leave processes behind in another session"),
     ("orphans-may-fork", "the same from a program that may fork"),
+    ("fork-bomb", "start processes without end (stops at 300)"),
     ("threads", "start threads without end (stops at 600)"),
     ("fork-bomb-may-fork", "start processes without end from a program that may fork (stops at 300)"),
     ("endless-line", "print a line without end"),

@@ -23,6 +23,12 @@ macro_rules! counters {
                 counters.build_info.set([BUILD.version, BUILD.revision], 1.0);
                 counters
             }
+
+            /// Gives every family a series.
+            #[cfg(test)]
+            pub(super) fn touch_all(&self) {
+                $(self.$field.touch();)*
+            }
         }
     };
 }

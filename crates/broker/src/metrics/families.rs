@@ -48,6 +48,11 @@ impl<const N: usize> Metric<N> {
 // === impl Counts ===
 
 impl<const N: usize> Counts<N> {
+    #[cfg(test)]
+    pub(super) fn touch(&self) {
+        self.add(["x"; N]);
+    }
+
     pub(super) fn register(metric: &Metric<N>, registry: &mut Registry) -> Self {
         let family = Family::default();
         registry.register(stem(metric.name), metric.help, Family::clone(&family));
@@ -63,6 +68,11 @@ impl<const N: usize> Counts<N> {
 // === impl Levels ===
 
 impl<const N: usize> Levels<N> {
+    #[cfg(test)]
+    pub(super) fn touch(&self) {
+        self.set(["x"; N], 0.0);
+    }
+
     pub(super) fn register(metric: &Metric<N>, registry: &mut Registry) -> Self {
         let family = Family::default();
         registry.register(metric.name, metric.help, Family::clone(&family));
@@ -78,6 +88,11 @@ impl<const N: usize> Levels<N> {
 // === impl Times ===
 
 impl<const N: usize> Times<N> {
+    #[cfg(test)]
+    pub(super) fn touch(&self) {
+        self.note(["x"; N], std::time::Duration::ZERO);
+    }
+
     pub(super) fn register(metric: &Metric<N>, registry: &mut Registry) -> Self {
         let family = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
         registry.register(metric.name, metric.help, family.clone());

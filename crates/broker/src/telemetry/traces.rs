@@ -203,11 +203,22 @@ fn method(name: &str) -> &'static str {
     KNOWN.into_iter().find(|known| *known == name).unwrap_or("other")
 }
 
+/// The form of W3C Trace Context §3.2, about which the library is lenient.
+fn is_well_formed(traceparent: &str) -> bool {
+    let hexadecimal = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let parts: Vec<&str> = traceparent.split('-').collect();
+    let lengths = parts.iter().map(|part| part.len());
+    parts.iter().all(|part| hexadecimal(part)) && lengths.eq([2, 32, 16, 2]) && parts[0] != "ff"
+}
+
 // === impl Carrier ===
 
 impl Carrier {
     /// The remote span, if it is well-formed.
     fn context(&self) -> Option<Context> {
+        if !self.0[0].as_deref().is_some_and(is_well_formed) {
+            return None;
+        }
         let context = TraceContextPropagator::new().extract_with_context(&Context::new(), self);
         context.span().span_context().is_valid().then_some(context)
     }

@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The longest time that a client thinks between two calls.
 const PAUSE: Duration = Duration::from_millis(60);
 
+/// How long it waits for a broker that is away.
+const AWAY: Duration = Duration::from_millis(200);
+
 /// What all clients share.
 #[derive(Default)]
 pub(crate) struct Field {
@@ -91,11 +94,12 @@ impl Client {
             let life = field.lives.load(Ordering::SeqCst);
             let outcome = self.call(dice.below(2) == 0).await;
             let broker_died = life % 2 == 1 || field.lives.load(Ordering::SeqCst) != life;
+            let cut = matches!(outcome, Outcome::Cut(_));
             let log_in = self.note(&field, outcome, broker_died);
             if log_in && self.log_in_again().await.is_ok() {
                 field.tally.lock().logins += 1;
             }
-            sleep(dice.up_to(PAUSE)).await;
+            sleep(if cut { AWAY } else { dice.up_to(PAUSE) }).await;
         }
         self
     }

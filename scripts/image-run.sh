@@ -14,6 +14,9 @@ if [ ! -e "$settings" ]; then
     echo "scripts/image-run.sh: there is no $settings; copy deploy/podman/fjmcp-broker.env.example and fill it in, or name another with ENV_FILE=" >&2
     exit 1
 fi
-exec "$engine" run --rm --name fjmcp-broker-run --env-file "$settings" --publish "${PUBLISH:-127.0.0.1:8080}:8080" \
+# The unit's network: that of trusted-proxies in the example, from which a Forgejo on this very machine is reached by the machine's own address.
+network=()
+if [ "$engine" = podman ] && [ "$(id -u)" != 0 ]; then network=(--network pasta:-a,10.89.77.2,-n,24,-g,10.89.77.1); fi
+exec "$engine" run "${network[@]}" --rm --name fjmcp-broker-run --env-file "$settings" --publish "${PUBLISH:-127.0.0.1:8080}:8080" \
     --volume "${VOLUME:-fjmcp-state}:/data" --read-only --tmpfs /tmp:rw,size=16m,noexec,nosuid,nodev \
     --cap-drop ALL --security-opt no-new-privileges --stop-timeout 20 "$@" "${IMAGE:-localhost/fjmcp-broker:latest}"

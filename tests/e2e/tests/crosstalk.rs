@@ -89,8 +89,15 @@ impl Caller {
             let params = json!({
                 "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "one of many", "version": "1"},
             });
-            let answer =
-                self.post(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})).await?;
+            let request = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+            let mut answer = self.post(&request).await?;
+            for _ in 0..5 {
+                // A hundred processes are started on a machine that may be busy: 503 says to try again.
+                if answer.status != 503 {
+                    break;
+                }
+                answer = self.post(&request).await?;
+            }
             ensure!(answer.status == 200, "{}: {} {}", self.login, answer.status, answer.body);
             self.session = answer.header("mcp-session-id");
             ensure!(self.session.is_some(), "no session");

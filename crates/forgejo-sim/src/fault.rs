@@ -17,6 +17,8 @@ pub enum Fault {
     Reset,
     /// The request is carried out, then the connection is reset: a rotation committed, its answer lost.
     DropAnswer,
+    /// The request is carried out and never answered: a rotation committed, its answer still on the way.
+    HoldAnswer,
 }
 
 /// A fault and the requests that it meets.

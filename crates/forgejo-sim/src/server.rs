@@ -96,6 +96,10 @@ async fn serve(site: &Site, request: http::Request<Incoming>) -> Result<Response
             router::answer(site, &request).await;
             return Err(Cut);
         }
+        Some(Fault::HoldAnswer) => {
+            router::answer(site, &request).await;
+            std::future::pending::<()>().await;
+        }
     }
     let response = router::answer(site, &request).await;
     entry.answered(response.status().as_u16());

@@ -14,8 +14,8 @@ use crate::issued;
 use crate::mcp::Mcp;
 use crate::oauth_client::{OAuthClient, Tokens};
 
-/// A key ring for one run. Worth nothing outside of it.
-pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// A key ring for one run. Worth nothing outside of it; without a pattern, so that no program has it by accident.
+pub const KEY: &str = "Xy3EVz7Rlpu-YkReMss_Zu-59lcP00W8jlqX2DH_d1o";
 
 /// A stand-in and a broker.
 pub struct Stack {

@@ -9,6 +9,7 @@ mod chosen;
 mod client_documents;
 mod clients;
 mod crosstalk;
+mod dashboards;
 mod deploy_files;
 mod discovery;
 mod doctor;

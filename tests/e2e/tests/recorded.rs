@@ -33,7 +33,9 @@ const EXPECTED: &[(&str, usize)] = &[("forgejo-mcp ", 80), ("forgejo-mcp-rs", 40
 
 #[tokio::test]
 async fn what_the_tools_ask_for_is_answered_through_the_gateway_as_without_it() -> Result<()> {
-    let (present, absent) = children::table()?;
+    let (mut present, absent) = children::table()?;
+    // Others send the token in other ways, or print what is no protocol.
+    present.retain(|child| EXPECTED.iter().any(|(label, _)| child.label.starts_with(label)));
     let mut faults = Vec::new();
     for child in &present {
         let (tools, requests) = record(child).await.with_context(|| child.label.clone())?;

@@ -27,7 +27,8 @@ struct Service {
 
 impl Service {
     fn start(settings: &Settings, socket: Option<&TcpListener>, notify: Option<&str>) -> Result<Self> {
-        let mut command = Command::new("sh");
+        // Not sh: Debian's knows descriptors of one digit only.
+        let mut command = Command::new("bash");
         let passed = socket.map(|socket| {
             // The child keeps what is not closed at exec.
             fcntl_setfd(socket, FdFlags::empty()).map(|()| socket.as_raw_fd())
@@ -37,7 +38,7 @@ impl Service {
             None => "exec \"$@\"".to_owned(),
         };
         command
-            .args(["-c", &script, "sh"])
+            .args(["-c", &script, "bash"])
             .arg(built("fjmcp-broker")?)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

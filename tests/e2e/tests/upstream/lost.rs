@@ -46,7 +46,7 @@ async fn a_refresh_whose_answer_is_lost_ends_in_a_login_that_revives_everything(
 async fn a_broker_killed_in_the_middle_of_a_refresh_is_mended_by_a_login() -> Result<()> {
     let mut stack = house().await?;
     let (mcp, client, tokens) = stack.session("alice").await?;
-    stack.sim.add_fault(FaultRule::on(TOKEN_ENDPOINT, Fault::Slow(Duration::from_mins(10))).times(1));
+    stack.sim.add_fault(FaultRule::on(TOKEN_ENDPOINT, Fault::HoldAnswer).times(1));
     two_hours_pass(&stack);
     let cut = mcp.clone();
     let cut = tokio::spawn(async move { whoami(&cut).await });

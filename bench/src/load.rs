@@ -80,12 +80,12 @@ fn micros(nanos: u64) -> f64 {
     nanos as f64 / 1000.0
 }
 
-/// Times in nanoseconds, to three digits.
+/// Times up to a minute, in nanoseconds, to three digits.
 ///
 /// # Errors
 /// Never: the number of digits is one that the library takes.
 pub fn histogram() -> Result<Histogram<u64>> {
-    Ok(Histogram::new(3)?)
+    Ok(Histogram::new_with_bounds(1, 60_000_000_000, 3)?)
 }
 
 /// `calls` requests by `callers`, each of which sends its next one when the one before is answered. Callers share the targets.

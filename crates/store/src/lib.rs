@@ -27,6 +27,7 @@ pub mod grants;
 pub mod key_ring;
 pub mod logins;
 mod migrations;
+pub mod replicas;
 pub mod revocations;
 pub mod seal;
 pub mod sealed;

@@ -18,6 +18,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (5, "entry_and_audit", include_str!("../migrations/sqlite/0005_entry_and_audit.sql")),
     (6, "ended_sessions", include_str!("../migrations/sqlite/0006_ended_sessions.sql")),
     (7, "rings", include_str!("../migrations/sqlite/0007_rings.sql")),
+    (10, "replicas", include_str!("../migrations/sqlite/0010_replicas.sql")),
 ];
 
 /// Why a database can't be brought to this program's schema.

@@ -142,6 +142,12 @@ impl Store {
         &self.inner.write
     }
 
+    /// The present time by the database's clock, as SQL: milliseconds since the Unix epoch.
+    #[expect(clippy::unused_self, reason = "the databases write it differently")]
+    pub(crate) fn clock_sql(&self) -> &'static str {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    }
+
     /// The writing connection, for several statements that belong together. Inside, nothing may ask for it a second time.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(self.inner.write.begin_with("BEGIN IMMEDIATE").await?)

@@ -22,8 +22,9 @@ async fn session(store: &Store, user: UserId) {
         subscriptions: vec![],
         created_at: NOW,
         last_seen: NOW,
+        epoch: 1,
     };
-    assert!(store.insert_session(&session).await.unwrap());
+    assert!(store.insert_session(&session, None).await.unwrap());
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Row as _, query};
+use sqlx::AssertSqlSafe;
 
-use crate::database::Row;
+use crate::database::{Row, query};
 use crate::error::StoreError;
 use crate::sessions::SessionRow;
 use crate::store::Store;

@@ -89,7 +89,7 @@ impl Reloader {
         let app = self.version_of(&config, is_changed("encryption-keys"))?;
         let router = router::build(Arc::clone(&app), &config.http)?;
         if is_changed("encryption-keys") {
-            self.app.store.replace_keys(Arc::clone(&app.keys), &config.store.path).await?;
+            self.app.store.replace_keys(Arc::clone(&app.keys)).await?;
             if let Err(error) = self.app.store.note_ring(app.clock.now()).await {
                 tracing::warn!(error = %error, "the new key ring could not be noted in the store");
             }

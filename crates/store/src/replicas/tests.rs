@@ -4,7 +4,7 @@ use oauth::clock::Timestamp;
 use oauth::id::UserId;
 
 use super::*;
-use crate::testing::{logged_in, race, store};
+use crate::testing::{Scratch, logged_in, on_each, race};
 
 const LEASE: Duration = Duration::from_secs(3600);
 const OVER: Duration = Duration::ZERO;
@@ -40,9 +40,9 @@ fn epoch(taken: &Taken) -> Option<i64> {
     }
 }
 
-#[tokio::test]
-async fn a_session_is_its_owners_until_that_ones_lease_is_over() {
-    let (_directory, store) = store().await;
+on_each!(a_session_is_its_owners_until_that_ones_lease_is_over);
+async fn a_session_is_its_owners_until_that_ones_lease_is_over(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let (one, two) = (replica(&store, "one", LEASE).await, replica(&store, "two", LEASE).await);
     assert!(store.insert_session(&session(&user), Some(&one)).await.unwrap());
@@ -56,9 +56,9 @@ async fn a_session_is_its_owners_until_that_ones_lease_is_over() {
     assert_eq!(store.take_session(&[2; 32], &two).await.unwrap(), Taken::Absent);
 }
 
-#[tokio::test]
-async fn a_new_life_of_a_replica_does_not_hold_what_the_earlier_one_held() {
-    let (_directory, store) = store().await;
+on_each!(a_new_life_of_a_replica_does_not_hold_what_the_earlier_one_held);
+async fn a_new_life_of_a_replica_does_not_hold_what_the_earlier_one_held(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let first = replica(&store, "one", LEASE).await;
     assert!(store.insert_session(&session(&user), Some(&first)).await.unwrap());
@@ -69,9 +69,9 @@ async fn a_new_life_of_a_replica_does_not_hold_what_the_earlier_one_held() {
     assert_eq!(epoch(&store.take_session(&ID, &second).await.unwrap()), Some(2));
 }
 
-#[tokio::test]
-async fn a_lease_that_is_over_is_not_renewed_and_its_holder_takes_nothing() {
-    let (_directory, store) = store().await;
+on_each!(a_lease_that_is_over_is_not_renewed_and_its_holder_takes_nothing);
+async fn a_lease_that_is_over_is_not_renewed_and_its_holder_takes_nothing(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let (one, late) = (replica(&store, "one", LEASE).await, replica(&store, "late", OVER).await);
     assert!(store.renew_replica(&one, LEASE, r#"{"u":[1,2,3]}"#).await.unwrap());
@@ -84,9 +84,9 @@ async fn a_lease_that_is_over_is_not_renewed_and_its_holder_takes_nothing() {
     assert_eq!(store.live_replica("late").await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn of_many_that_take_a_session_at_once_one_gets_it_and_the_others_are_sent_to_it() {
-    let (_directory, store) = store().await;
+on_each!(of_many_that_take_a_session_at_once_one_gets_it_and_the_others_are_sent_to_it);
+async fn of_many_that_take_a_session_at_once_one_gets_it_and_the_others_are_sent_to_it(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let dead = replica(&store, "dead", OVER).await;
     assert!(store.insert_session(&session(&user), Some(&dead)).await.unwrap());
@@ -109,9 +109,9 @@ async fn of_many_that_take_a_session_at_once_one_gets_it_and_the_others_are_sent
     }
 }
 
-#[tokio::test]
-async fn no_write_under_an_earlier_epoch_is_taken() {
-    let (_directory, store) = store().await;
+on_each!(no_write_under_an_earlier_epoch_is_taken);
+async fn no_write_under_an_earlier_epoch_is_taken(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let (one, two) = (replica(&store, "one", OVER).await, replica(&store, "two", LEASE).await);
     store.insert_session(&session(&user), Some(&one)).await.unwrap();
@@ -132,9 +132,9 @@ async fn no_write_under_an_earlier_epoch_is_taken() {
     assert_eq!(store.session(&ID).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn what_another_living_replica_holds_is_not_forgotten_for_the_sake_of_a_limit() {
-    let (_directory, store) = store().await;
+on_each!(what_another_living_replica_holds_is_not_forgotten_for_the_sake_of_a_limit);
+async fn what_another_living_replica_holds_is_not_forgotten_for_the_sake_of_a_limit(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let owners = [
         replica(&store, "me", LEASE).await,
@@ -150,9 +150,9 @@ async fn what_another_living_replica_holds_is_not_forgotten_for_the_sake_of_a_li
     assert_eq!(store.session_count().await.unwrap(), 1);
 }
 
-#[tokio::test]
-async fn the_clock_of_the_database_goes() {
-    let (_directory, store) = store().await;
+on_each!(the_clock_of_the_database_goes);
+async fn the_clock_of_the_database_goes(at: Scratch) {
+    let store = at.store().await;
     let first = store.database_clock().await.unwrap();
     assert!(first > 1_700_000_000_000);
     assert!(store.database_clock().await.unwrap() >= first);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ED25519,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, PKCS_ED25519,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -69,7 +69,8 @@ impl Identity {
 
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let roots = Arc::new(roots);
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider)).build()?;
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider)).build()?;
         let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&version::TLS13])?
             .with_client_cert_verifier(verifier)
@@ -158,7 +159,9 @@ mod tests {
         let before = identity("one", &[ONE]);
         let between = identity("two", &[ONE, TWO]);
         let after = identity("three", &[TWO, ONE]);
-        for (client, server, name) in [(&before, &between, "two"), (&between, &after, "three"), (&after, &between, "two")] {
+        for (client, server, name) in
+            [(&before, &between, "two"), (&between, &after, "three"), (&after, &between, "two")]
+        {
             assert_eq!(shake(client.client.clone(), server, name), Ok(()));
         }
         // The order of a rotation: first all have the new key, then it becomes the first.

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use bridge::bridge::Bridge;
 use bridge::replica::{Elsewhere, Via};
 use bridge::reply::{Reply, ReplyBody};
@@ -78,7 +78,12 @@ struct Hosts(Mutex<HashMap<String, String>>);
 // === impl Passage ===
 
 impl Passage {
-    pub(crate) fn new(id: Arc<str>, identity: ClientConfig, lease: Duration, metrics: Metrics) -> reqwest::Result<Self> {
+    pub(crate) fn new(
+        id: Arc<str>,
+        identity: ClientConfig,
+        lease: Duration,
+        metrics: Metrics,
+    ) -> reqwest::Result<Self> {
         let hosts = Arc::<Hosts>::default();
         let client = RwLock::new(client(identity, &hosts)?);
         Ok(Self { id, client, hosts, patience: lease + SLACK, metrics })
@@ -141,7 +146,7 @@ impl Passage {
             (wire::TO, &*to.replica),
             (wire::FROM, &*self.id),
             (wire::GRANT, onward.grant),
-            (axum::http::HeaderName::from_static("x-request-id"), onward.request_id),
+            (HeaderName::from_static("x-request-id"), onward.request_id),
         ] {
             let Ok(value) = HeaderValue::try_from(text) else {
                 return Passed::Unreachable("its name can't be written in a header".to_owned());

@@ -32,6 +32,8 @@ pub(crate) struct Tenancy {
     address: Option<String>,
     lease: Duration,
     term: Mutex<Term>,
+    /// Given back for good.
+    retired: CancellationToken,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +62,14 @@ impl Tenancy {
         address: Option<String>,
         lease: Duration,
     ) -> Result<Arc<Self>, StoreError> {
-        let tenancy = Self { store, id, address, lease, term: Mutex::new(Term { life: 0, until: 0 }) };
+        let tenancy = Self {
+            store,
+            id,
+            address,
+            lease,
+            term: Mutex::new(Term { life: 0, until: 0 }),
+            retired: CancellationToken::new(),
+        };
         tenancy.register().await?;
         Ok(Arc::new(tenancy))
     }
@@ -80,21 +89,29 @@ impl Tenancy {
         (uptime() < term.until).then(|| Owner { id: self.id.to_string(), life: term.life })
     }
 
-    /// Renews the lease until `cancel`, and ends all sessions when that fails for too long.
+    /// Renews the lease until `cancel` or until it is given back, and ends all sessions when that fails for too long.
     pub(crate) async fn keep(self: Arc<Self>, bridge: Bridge, metrics: Metrics, cancel: CancellationToken) {
+        let keep = self.renew_on_and_on(&bridge, &metrics);
+        Box::pin(cancel.run_until_cancelled(self.retired.run_until_cancelled(keep))).await;
+    }
+
+    async fn renew_on_and_on(&self, bridge: &Bridge, metrics: &Metrics) {
         let mut silent = false;
-        while cancel.run_until_cancelled(sleep(self.lease / PARTS)).await.is_some() {
+        loop {
+            sleep(self.lease / PARTS).await;
             let Some(owner) = self.owner() else {
-                self.lose(&bridge, &metrics, "it could not be renewed in time");
-                if cancel.run_until_cancelled(self.begin_again()).await.is_none() {
-                    return;
-                }
+                self.lose(bridge, metrics, "it could not be renewed in time");
+                self.begin_again().await;
                 continue;
             };
             match self.renew(&owner, &usage::to_json(&bridge.usage())).await {
                 Renewal::Renewed => silent = false,
                 Renewal::Refused => {
-                    self.lose(&bridge, &metrics, "the database says that it is over, or somebody else has this instance's name");
+                    self.lose(
+                        bridge,
+                        metrics,
+                        "the database says that it is over, or somebody else has this instance's name",
+                    );
                 }
                 // It is looked at again at once: the rest of the lease is for further attempts.
                 Renewal::Failed(error) if !silent => {
@@ -103,12 +120,13 @@ impl Tenancy {
                 }
                 Renewal::Failed(_) | Renewal::Late => {}
             }
-            self.hear_of_others(&bridge, &metrics).await;
+            self.hear_of_others(bridge, metrics).await;
         }
     }
 
     /// Gives the lease back: whatever this replica holds is anybody's at once.
     pub(crate) async fn retire(&self) {
+        self.retired.cancel();
         let owner = Owner { id: self.id.to_string(), life: self.term.lock().life };
         self.term.lock().until = 0;
         if let Err(error) = self.store.retire_replica(&owner).await {

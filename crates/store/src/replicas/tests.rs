@@ -6,7 +6,7 @@ use oauth::id::UserId;
 use super::*;
 use crate::testing::{Scratch, logged_in, on_each, race};
 
-const LEASE: Duration = Duration::from_secs(3600);
+const LEASE: Duration = Duration::from_hours(1);
 const OVER: Duration = Duration::ZERO;
 const ID: [u8; 32] = [1; 32];
 
@@ -79,7 +79,7 @@ async fn a_lease_that_is_over_is_not_renewed_and_its_holder_takes_nothing(at: Sc
     assert!(store.insert_session(&session(&user), None).await.unwrap());
     assert_eq!(store.take_session(&ID, &late).await.unwrap(), Taken::NoLease);
     let live = LiveReplica { owner: one, address: Some("one:1".to_owned()), usage: r#"{"u":[1,2,3]}"#.to_owned() };
-    assert_eq!(store.live_replicas().await.unwrap(), [live.clone()]);
+    assert_eq!(store.live_replicas().await.unwrap(), std::slice::from_ref(&live));
     assert_eq!(store.live_replica("one").await.unwrap(), Some(live));
     assert_eq!(store.live_replica("late").await.unwrap(), None);
 }

@@ -91,6 +91,17 @@ impl Broker {
         Ok(broker)
     }
 
+    /// The same for one that is reached at another address than its public URL.
+    ///
+    /// # Errors
+    /// When it exits first; its stderr is in the error.
+    pub async fn start_at(settings: &Settings, url: &str) -> Result<Self> {
+        let mut broker = Self::spawn(settings)?;
+        url.clone_into(&mut broker.url);
+        broker.wait_until_healthy().await?;
+        Ok(broker)
+    }
+
     /// Starts the built broker with nothing in its environment but `settings`.
     ///
     /// # Errors

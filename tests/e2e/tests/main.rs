@@ -28,6 +28,7 @@ mod outlive;
 mod proxies;
 mod rates;
 mod recorded;
+mod replicas;
 mod running;
 mod secrets;
 mod tokens;

@@ -91,11 +91,11 @@ impl Broker {
         Ok(broker)
     }
 
-    /// The same for one that is reached at another address than its public URL.
+    /// Starts one of several brokers of one public URL, and waits until it answers at its own.
     ///
     /// # Errors
     /// When it exits first; its stderr is in the error.
-    pub async fn start_at(settings: &Settings, url: &str) -> Result<Self> {
+    pub async fn start_at(url: &str, settings: &Settings) -> Result<Self> {
         let mut broker = Self::spawn(settings)?;
         url.clone_into(&mut broker.url);
         broker.wait_until_healthy().await?;

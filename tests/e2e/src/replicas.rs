@@ -125,7 +125,7 @@ impl Replicas {
     async fn launch(&mut self, index: usize) -> Result<()> {
         let settings = &self.settings[index];
         let listen = settings.get("LISTEN").context("no address")?;
-        let mut broker = Broker::start_at(settings, &format!("http://{listen}")).await?;
+        let mut broker = Broker::start_at(&format!("http://{listen}"), settings).await?;
         let secrets = self.sim.secrets();
         broker.watch_for(Arc::new(move || {
             let named = |secret: IssuedSecret| (format!("{:?} of Forgejo", secret.kind), secret.value);

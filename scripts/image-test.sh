@@ -6,7 +6,8 @@
 # As root, on Debian 12 or newer with this project's build tools; installs mmdebstrap and systemd-container. About 3 GB below WORK.
 #
 # WORK     where to work (a new folder below /var/tmp). What is already there of an earlier run is used, and stays.
-# BROKER   a built fjmcp-broker, linked statically, to put into the image: the broker's stage is not run then, which saves most of the time
+# BROKER   a built fjmcp-broker, linked statically, to put into the image: the broker's stage is not run then
+# PROFILE  `release` builds the broker as it is shipped; the default leaves out what only makes it faster, which saves most of the time
 # FJMCP    a forgejo-mcp, linked statically, to put into the image (FORGEJO_MCP_BINARY, else the tests' own fixture child)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -126,7 +127,7 @@ if [ ! -e "$work/box/home/keeper" ]; then
     touch "$work/box/var/lib/systemd/linger/keeper"
 fi
 home=$work/box/home/keeper
-mkdir -p "$home/.config/containers" "$home/crates/registry"
+mkdir -p "$home/.config/containers" "$home/crates/registry" "$home/objects"
 # This machine's own limits, not the deployment's: no pids controller, and hard limits that cannot be raised.
 printf '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=20000:20000"]\npids_limit = 0\n' >"$home/.config/containers/containers.conf"
 
@@ -148,7 +149,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 tar -cf - --igno
 cargo fetch --locked --quiet
 # Packed, because some crates unpack to files that only their owner can read.
 for part in cache index; do cp -r "${CARGO_HOME:-$HOME/.cargo}/registry/$part" "$home/crates/registry/"; done
-chroot "$work/box" chown -R keeper: /home/keeper/crates /home/keeper/.config
+chroot "$work/box" chown -R keeper: /home/keeper/crates /home/keeper/objects /home/keeper/.config
 child=${FJMCP:-${FORGEJO_MCP_BINARY:-}}
 child=${child%%:*}
 if [ -z "$child" ]; then
@@ -199,11 +200,17 @@ if [ -n "${BROKER:-}" ]; then
     revision='revision'
 fi
 
+# Objects of an earlier run in the same WORK are used again.
+inputs="-v /mnt/rust:/opt/rust:ro -v /home/keeper/crates/registry:/usr/local/cargo/registry:rw -v /home/keeper/objects:/target:rw"
+profile=''
+if [ "${PROFILE:-quick}" != release ]; then
+    for setting in LTO=off CODEGEN_UNITS=16 OPT_LEVEL=1 DEBUG=false; do profile+=" --build-arg CARGO_PROFILE_RELEASE_$setting"; done
+fi
+
 # build VERSION
 build() {
     user "cd src && IMAGE=${image:-localhost/fjmcp-broker} VERSION=$1 REVISION=abcdef012345 SOURCE_DATE_EPOCH=1767225600 scripts/image.sh --pull=never --network=none $contexts \
-        -v /mnt/rust:/opt/rust:ro -v /home/keeper/crates/registry:/usr/local/cargo/registry:rw --build-arg CARGO_NET_OFFLINE=true \
-        --build-arg CARGO_TARGET=$target --build-arg RUSTFLAGS='$flags' --layers" >"$work/build.log" 2>&1 || {
+        $inputs $profile --build-arg CARGO_NET_OFFLINE=true --build-arg CARGO_TARGET=$target --build-arg RUSTFLAGS='$flags' --layers" >"$work/build.log" 2>&1 || {
         tail -n 30 "$work/build.log" >&2
         die "the image did not build"
     }

@@ -19,7 +19,7 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     let sockets = Sockets::inherited()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    let (level, traces) = telemetry::install(&config.log, &config.traces, runtime.handle(), jiff::Timestamp::now)?;
+    let (log, traces) = telemetry::install(&config.log, &config.traces, runtime.handle(), jiff::Timestamp::now)?;
     let flags = flags.clone();
     let outcome = runtime.block_on(async {
         // First of all, so that a signal during the start is not lost, and SIGHUP does not end it.
@@ -30,7 +30,7 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
         }
         open_files::raise_limit();
         let read_again = Arc::new(move || super::config::from_process(&flags));
-        let steering = Steering::new(config, loaded, read_again, level, hangup);
+        let steering = Steering::new(config, loaded, read_again, log, hangup);
         // A second signal ends whatever is going on, the start and the last clean-up included.
         tokio::select! {
             biased;

@@ -105,7 +105,7 @@ fn admit(shared: &Shared, holder: &Holder, who: Option<GatewayAssignment>, parts
     shared.limits.count(&who.user)?;
     let path = path?;
     let terms = shared.grants.terms(&who.grant);
-    let class = policy::judge(&parts.method, &path, &terms, shared.open_doors)?;
+    let class = policy::judge(&parts.method, &path, &terms, shared.open_doors())?;
     let query = query::rebuild(parts.uri.query());
     Ok(Admitted::Forward(Box::new(Judged { who, path, query, class })))
 }
@@ -151,7 +151,7 @@ async fn carry(
     };
     // The body may have been long in coming.
     let terms = shared.grants.terms(&who.grant);
-    policy::judge(&method, &path, &terms, shared.open_doors)?;
+    policy::judge(&method, &path, &terms, shared.open_doors())?;
     if let Some(chosen) = &terms.repositories {
         let limited = Limited::new(shared, &who, chosen, &method, &path, query.as_deref());
         let began = Instant::now();
@@ -203,7 +203,7 @@ pub(super) async fn redirected(
         Destination::Inwards { path, query } => {
             let path = TargetPath::parse(&path).map_err(|_| Refusal::PageRedirect)?;
             let terms = shared.grants.terms(&who.grant);
-            policy::judge(&method, &path, &terms, shared.open_doors)?;
+            policy::judge(&method, &path, &terms, shared.open_doors())?;
             if let Some(chosen) = &terms.repositories {
                 let limited = Limited::new(shared, who, chosen, &method, &path, None);
                 repositories::admit_target(limited).await?;

@@ -111,7 +111,7 @@ mkdir -p "$work/share"
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' | grep -v security | head -n 1)
 bootstrap() { mmdebstrap -q --variant=apt --include="$1" trixie "$2" "deb $mirror trixie main"; }
 if [ ! -e "$work/box/usr/bin/podman" ]; then
-    bootstrap ca-certificates,systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,podman,crun,netavark,aardvark-dns,passt,uidmap,catatonit,sqlite3,podman-compose,nftables,curl "$work/box"
+    bootstrap ca-certificates,systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,podman,crun,netavark,aardvark-dns,passt,uidmap,catatonit,podman-compose,nftables,curl "$work/box"
 fi
 if [ ! -s "$work/share/tools.tar" ]; then bootstrap ca-certificates,gcc,libc6-dev,musl-tools,make,golang-go,caddy,curl "$work/share/tools.tar"; fi
 if [ ! -e "$work/box/home/keeper" ]; then
@@ -302,7 +302,7 @@ client again
 say "upgrade by auto-update, and roll back"
 running() { user 'podman inspect fjmcp-broker --format "{{index .Config.Labels \"org.opencontainers.image.version\"}}"'; }
 [ "$(running)" = 1 ] || die "version $(running) runs, not 1"
-user 'podman tag localhost/fjmcp-broker:2 localhost/fjmcp-broker:latest; podman auto-update'
+user 'podman tag localhost/fjmcp-broker:2 localhost/fjmcp-broker:latest; podman auto-update --dry-run; podman auto-update'
 healthy
 [ "$(running)" = 2 ] || die "version $(running) runs, not 2"
 client again
@@ -313,14 +313,18 @@ client again
 
 say "backup and restore"
 # shellcheck disable=SC2016 # for the machine's shell
-user 'state=$(podman volume inspect fjmcp-state --format "{{.Mountpoint}}"); rm -f broker-backup.db
-    (umask 077; sqlite3 "$state/broker.db" "VACUUM INTO '"'"'$HOME/broker-backup.db'"'"'")
-    sqlite3 broker-backup.db "PRAGMA integrity_check"
+user 'rm -rf fjmcp-backups; mkdir -p ~/fjmcp-backups; file=broker-$(date +%F).db
+    run="podman run --rm --network=none --userns=keep-id:uid=65532,gid=65532 -v fjmcp-state:/data -v $HOME/fjmcp-backups:/backups"
+    $run localhost/fjmcp-broker:latest backup /backups/$file
+    [ "$(stat -c %a-%U fjmcp-backups/$file)" = 600-keeper ]
+    if $run localhost/fjmcp-broker:latest restore /backups/$file 2>restore.txt; then echo "it restored under a running broker"; exit 1; fi
+    grep "stop it first" restore.txt
     systemctl --user stop fjmcp-broker
-    rm -f "$state/broker.db-wal" "$state/broker.db-shm"; install -m 600 broker-backup.db "$state/broker.db"
+    $run:ro localhost/fjmcp-broker:latest restore /backups/$file
     systemctl --user start fjmcp-broker'
 healthy
 client again
+user 'podman exec fjmcp-broker fjmcp-broker keys list; podman exec fjmcp-broker fjmcp-broker admin stats'
 
 say "a volume that moves"
 user 'systemctl --user stop fjmcp-broker

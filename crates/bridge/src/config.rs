@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::replica::Replica;
 use crate::tools::Tools;
 
 /// Plain data; [`crate::bridge::Bridge::start`] consumes it.
@@ -83,6 +84,8 @@ pub struct BridgeConfig {
     pub tools: Tools,
     /// What has been put in the place of some of these values since the start.
     pub adjusted: Adjusted,
+    /// Which of several brokers on one store this is. By default it is alone.
+    pub replica: Replica,
 }
 
 /// What can be changed while the bridge runs ([`crate::bridge::Bridge::adjust`]); the meanings are those of [`BridgeConfig`].
@@ -187,6 +190,7 @@ impl Default for BridgeConfig {
             broker_version: env!("CARGO_PKG_VERSION").to_owned(),
             tools: Tools::default(),
             adjusted: Adjusted::default(),
+            replica: Replica::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod access;
 pub mod bridge;
 pub mod config;
 pub mod observer;
+pub mod replica;
 pub mod reply;
 pub mod session_store;
 pub mod starter;

@@ -10,6 +10,7 @@ use bridge::cage;
 use bridge::config::{Adjustment, BridgeConfig};
 use bridge::observer::Observer;
 use bridge::orphans::{OrphanReaper, become_subreaper};
+use bridge::replica::Replica;
 use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
@@ -50,6 +51,7 @@ use crate::metrics::{self, BridgeEvents, Metrics, Scrape};
 use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::readiness::Readiness;
+use crate::replica::RingSeal;
 use crate::router;
 use crate::serve::{Limits, Server, SharedRouter, Sockets, Stop, notify};
 use crate::shelf::Shelf;
@@ -200,7 +202,7 @@ async fn build(
     let owner = instance::name(state_dir(config), random.as_ref())?;
     let events = credential_events(Arc::clone(&bridge_cell), metrics.clone());
     let credentials =
-        Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner, events);
+        Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner.clone(), events);
 
     let grants = LiveGrants::new(config.rates.grant);
     let gateway =
@@ -215,9 +217,11 @@ async fn build(
     let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
     let spawner = Spawner::start(profile, cages)?;
     say_limits(&config.sessions);
+    let replica =
+        Replica { id: owner.into(), run: clock.now().0, seal: Arc::new(RingSeal(store.clone())), ..Replica::default() };
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(
-        BridgeConfig { tools, ..bridge_config(config) },
+        BridgeConfig { tools, replica, ..bridge_config(config) },
         spawner.clone(),
         Arc::new(issue),
         Arc::new(sessions),

@@ -99,7 +99,7 @@ impl Reloader {
         let gateway = build::gateway_config(&config)?;
         let profile = config.worker.to_profile()?;
         if is_changed("encryption-keys") {
-            self.app.store.replace_keys(Arc::clone(&app.keys), &config.store.path).await?;
+            self.app.store.replace_keys(Arc::clone(&app.keys)).await?;
             if let Err(error) = self.app.store.note_ring(app.clock.now()).await {
                 tracing::warn!(error = %error, "the new key ring could not be noted in the store");
             }

@@ -3,6 +3,7 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
+use store::Database;
 use store::administration::Administration;
 
 use super::exit::Failure;
@@ -62,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let json = arguments.json;
     let actor = format!("operator (uid {})", rustix::process::getuid().as_raw());
     let output = block_on(async {
-        let admin = Administration::open(&path, &actor).await?;
+        let admin = Administration::open(&Database::Sqlite(path), &actor).await?;
         let output = match &arguments.about {
             About::Users { command } => users::run(&admin, command).await,
             About::Clients { command } => clients::run(&admin, command).await,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use store::administration::Administration;
-use store::copies;
+use store::{Database, copies};
 
 use super::exit::Failure;
 use super::state_file::{StateFile, block_on, now};
@@ -26,8 +26,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let aside = copies::restore(&arguments.source, &target, now()).await?;
         let mut ended = None;
         if arguments.end_all_grants {
-            copies::migrate(&target).await?;
-            let admin = Administration::open(&target, "restore").await?;
+            let database = Database::Sqlite(target.clone());
+            copies::migrate(&database).await?;
+            let admin = Administration::open(&database, "restore").await?;
             let mut count = 0;
             for user in admin.users().await? {
                 count += admin.revoke_user(&user.id, now()).await?;

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use store::OpenError;
 use store::examine::examine as look;
+use store::{Database, OpenError};
 
 use super::finding::Finding;
 use super::patient::Patient;
@@ -26,7 +26,7 @@ pub(super) async fn examine(patient: &Patient) -> Finding {
     if matches!(patient.config.store.keys, Keys::Ephemeral) {
         return Finding::skip(CHECK, format!("{shown} cannot be judged with ephemeral-key"));
     }
-    let examined = match look(path, &patient.keys).await {
+    let examined = match look(&Database::Sqlite(path.clone()), &patient.keys).await {
         Ok(examined) => examined,
         Err(error) => {
             let remedy = match &error {
@@ -36,7 +36,7 @@ pub(super) async fn examine(patient: &Patient) -> Finding {
                 OpenError::Schema { .. } => {
                     "start the version that wrote it, or restore a backup from before the upgrade"
                 }
-                OpenError::File { .. } | OpenError::Database { .. } => {
+                OpenError::File { .. } | OpenError::Database { .. } | OpenError::Server { .. } => {
                     "see whether store-path names the right file and whether this user may read and write it and its folder; restore a backup if it is damaged"
                 }
             };

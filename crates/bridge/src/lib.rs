@@ -40,6 +40,8 @@ mod sse;
 
 #[cfg(fuzzing)]
 pub mod fuzzing;
+#[cfg(feature = "pieces")]
+pub mod pieces;
 
 // Workers.
 mod breaker;

@@ -51,7 +51,7 @@ mod upstream;
 pub use capability::Capability;
 pub use config::{GatewayConfig, GatewayLimits, GatewayTimeouts};
 pub use doors::{DoorGroup, DoorGroups, UnknownDoorGroup};
-pub use event::{GatewayEvent, GatewayObserver};
+pub use event::{GatewayEvent, GatewayObserver, Trace};
 pub use grant::{GatewayAssignment, GrantAccess, GrantLookup, GrantTerms};
 pub use limits::LimitKind;
 pub use multipart::{Boundary, MultipartError, Scanner};

@@ -13,8 +13,7 @@ use crate::{app, telemetry};
 
 pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     let loaded = super::config::from_process(flags);
-    let config = loaded.outcome.clone()?;
-    config.worker.find_program(std::env::var_os("PATH").as_deref())?;
+    let config = loaded.startable(std::env::var_os("PATH").as_deref())?;
     // While there is one thread only.
     let sockets = Sockets::inherited()?;
     let runtime =

@@ -194,7 +194,11 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         gateway: wanted.gateway,
         tools: wanted.tools,
         entry: wanted.entry,
-        store: StoreConfig { path: old.store.path.clone(), ..wanted.store },
+        store: StoreConfig {
+            database: old.store.database.clone(),
+            state_dir: old.store.state_dir.clone(),
+            ..wanted.store
+        },
         lifetimes: wanted.lifetimes,
         sessions: wanted.sessions,
         metrics: old.metrics,

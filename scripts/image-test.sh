@@ -147,6 +147,10 @@ rm -rf "$work/share/src" "$work/share/child"
 mkdir -p "$work/share/src" "$work/share/child/out/licences"
 git ls-files -z --cached --others --exclude-standard | xargs -0 tar -cf - --ignore-failed-read | tar -C "$work/share/src" -xf -
 cargo fetch --locked --quiet
+# buildah gives every file the same old time, by which cargo does not see that sources have changed since an earlier run.
+for crate in crates/*/; do
+    find "$home/objects" -path "*/.fingerprint/$(basename "$crate")-*" -prune -exec rm -rf {} +
+done
 # Packed, because some crates unpack to files that only their owner can read.
 for part in cache index; do cp -r "${CARGO_HOME:-$HOME/.cargo}/registry/$part" "$home/crates/registry/"; done
 chroot "$work/box" chown -R keeper: /home/keeper/crates /home/keeper/objects /home/keeper/.config
@@ -191,13 +195,13 @@ for version in 2.18.0 2.34.1; do
 done
 
 contexts='--build-context fjmcp=/mnt/share/child'
-revision='revision abcdef012345, built 2026-01-01'
+revision='revision: abcdef012345'
 if [ -n "${BROKER:-}" ]; then
     mkdir -p "$work/share/broker/out/data" "$work/share/broker/out/licences"
     install -m 755 "$BROKER" "$work/share/broker/out/fjmcp-broker"
     echo "a stand-in" >"$work/share/broker/out/licences/INVENTORY"
     contexts+=' --build-context broker=/mnt/share/broker'
-    revision='revision'
+    revision='revision: '
 fi
 
 # Objects of an earlier run in the same WORK are used again.
@@ -228,7 +232,7 @@ user 'podman tag localhost/fjmcp-broker:1 localhost/fjmcp-broker:latest
     grep -E "^---x--x--x +0/0 .* usr/local/bin/forgejo-mcp$" files.txt
     grep -qE "usr/share/licenses/fjmcp-broker/INVENTORY$" files.txt
     grep -E "^d.* 65532/65532 .* data/$" files.txt' | tee "$work/image.txt"
-grep -q "$revision" "$work/image.txt" || die "the program is not stamped"
+grep -q "^$revision" "$work/image.txt" && grep -q '^built: 20' "$work/image.txt" || die "the program is not stamped"
 
 say "Forgejo's stand-in, and the settings"
 address=$(ip -4 route get 198.51.100.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' | head -n 1)

@@ -23,5 +23,6 @@ pub mod replicas;
 pub mod stack;
 pub mod stdio;
 pub mod through_worker;
+pub mod wire;
 pub mod witness;
 pub mod words;

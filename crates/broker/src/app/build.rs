@@ -6,10 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use bridge::bridge::Bridge;
 use bridge::cage;
-use bridge::config::BridgeConfig;
+use bridge::config::{Adjustment, BridgeConfig};
 use bridge::observer::Observer;
 use bridge::orphans::{OrphanReaper, become_subreaper};
-use bridge::replica::Replica;
 use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
@@ -18,7 +17,7 @@ use forgejo::repositories::Repositories;
 use forgejo::token_source::Now;
 use governor::clock::MonotonicClock;
 use ipnet::IpNet;
-use oauth::clock::{Clock, SystemClock};
+use oauth::clock::{Clock, SystemClock, Timestamp};
 use oauth::random::{OsRandom, Random};
 use oauth::redirect_uri::AllowList;
 use oauth::token::Lifetimes;
@@ -32,7 +31,8 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::reload::{Reloader, Steering};
-use super::{App, Policy, RateLimits, Site, follow, upkeep};
+use super::replicas::Arranged;
+use super::{App, Policy, RateLimits, Site, follow, replicas, upkeep};
 use crate::audit::Audit;
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
@@ -40,7 +40,7 @@ use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
 use crate::config::{Bound, CageMode, Config, ConfiguredClient, Keys, RateConfig, SessionConfig};
 use crate::documents::Documents;
-use crate::entry::{Entry, EntryLists, EntryParts};
+use crate::entry::{Entry, EntryLists, EntryParts, Terms};
 use crate::examination::Examination;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
@@ -50,13 +50,11 @@ use crate::metrics::{self, BridgeEvents, Metrics, Scrape};
 use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::readiness::Readiness;
-use crate::replica::RingSeal;
 use crate::router;
 use crate::serve::{Limits, Server, SharedRouter, Sockets, Stop, notify};
 use crate::shelf::Shelf;
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
-use crate::storage::sessions::StoredSessions;
 use crate::tools;
 use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
@@ -91,6 +89,9 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
     let measured = bind_metrics(&config, sockets.metrics).await?;
     let (app, spawner) = build(&config, &background, metrics, observer).await?;
     let router = SharedRouter::from(router::build(Arc::clone(&app), &config.http)?);
+    let for_replicas = SharedRouter::from(router::build_for_replicas(Arc::clone(&app), &config.http)?);
+    let beside = (&background.tasks, &background.cancel);
+    replicas::serve(&config, app.neighbours.as_ref(), for_replicas.clone(), beside).await?;
     if let Some(measured) = measured {
         let scrape = Scrape {
             metrics: app.metrics.clone(),
@@ -107,13 +108,13 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
         });
     }
 
-    let reloader = Reloader::new(steering, Arc::clone(&app), router.clone());
+    let reloader = Reloader::new(steering, Arc::clone(&app), router.clone(), for_replicas);
     background.tasks.spawn(reloader.run(background.cancel.clone()));
     background.tasks.spawn(notify::watchdog(background.cancel.clone()));
     notify::ready(&format!("serving {}", config.http.public_url.origin()));
 
     let grace = config.shutdown_grace;
-    let (bridge, workers) = (app.bridge.clone(), spawner.clone());
+    let (bridge, workers, tenancy) = (app.bridge.clone(), spawner.clone(), app.tenancy.clone());
     let deadline = Arc::new(OnceLock::new());
     let begun = Arc::clone(&deadline);
     let outcome = server
@@ -121,6 +122,7 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
             begun.get_or_init(|| Instant::now() + grace);
             notify::stopping();
             bridge.drain(grace.saturating_sub(LAST_STEPS)).await;
+            Box::pin(replicas::retire(tenancy)).await;
             workers.shutdown(LAST_STEPS / 2).await;
         })
         .await;
@@ -205,7 +207,7 @@ async fn build(
 
     let grants = LiveGrants::new(config.rates.grant);
     let gateway =
-        gateway(config, &outbound, &credentials, &grants, GatewayEvents(audit.clone(), metrics.clone())).await?;
+        bind_gateway(config, &outbound, &credentials, &grants, GatewayEvents(audit.clone(), metrics.clone())).await?;
     let issue = GatewayAccessIssuer {
         forgejo_url: gateway.public_url().into(),
         gateway: gateway.clone(),
@@ -216,9 +218,8 @@ async fn build(
     let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
     let spawner = Spawner::start(profile, cages)?;
     say_limits(&config.sessions);
-    let replica =
-        Replica { id: owner.into(), run: clock.now().0, seal: Arc::new(RingSeal(store.clone())), ..Replica::default() };
-    let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
+    let Arranged { replica, sessions, tenancy, neighbours } =
+        replicas::arrange(config, owner, (&store, &keys), &clock, &metrics).await?;
     let bridge = Bridge::start(
         BridgeConfig { tools, replica, ..bridge_config(config) },
         spawner.clone(),
@@ -231,10 +232,11 @@ async fn build(
     let policy = policy(config);
     let parts = (store.clone(), Arc::clone(&clock), audit.clone());
     let clients = Arc::new(clients(config, &policy, parts)?);
-    let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned());
+    let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned(), tenancy.clone());
+    let (lists, unlisted) = EntryLists::load(&store, &config.entry.allowed).await?;
+    EntryLists::free(&store, &unlisted).await?;
     let entry = Entry::new(EntryParts {
-        lists: EntryLists::load(&store, &config.entry.allowed).await?,
-        recheck: config.entry.recheck,
+        terms: Terms { lists, recheck: config.entry.recheck, since: Timestamp(0) },
         upstream: upstream.clone(),
         credentials: credentials.clone(),
         store: store.clone(),
@@ -267,19 +269,24 @@ async fn build(
         metrics,
         readiness: Arc::new(readiness),
         entry: Arc::new(entry),
+        tenancy,
+        neighbours,
+        gateway,
+        retention: Arc::new(Mutex::new(retention(config))),
         changing: Arc::default(),
         account_changes: Arc::default(),
         uses: Arc::default(),
     });
-    look_after(&app, &gateway, retention(config), background);
+    look_after(&app, background);
+    replicas::keep_lease(&app, &background.tasks, background.cancel.clone());
     background.tasks.spawn(follow::run(Arc::clone(&app), heard, background.cancel.clone()));
     Ok((app, spawner))
 }
 
 /// What runs beside the requests.
-fn look_after(app: &Arc<App>, gateway: &Gateway, retention: Retention, background: &Background) {
+fn look_after(app: &Arc<App>, background: &Background) {
     let cancel = &background.cancel;
-    background.tasks.spawn(gateway.serve(cancel.clone()));
+    background.tasks.spawn(app.gateway.serve(cancel.clone()));
     background.tasks.spawn({
         let (credentials, cancel) = (app.credentials.clone(), cancel.clone());
         async move { credentials.run(cancel).await }
@@ -288,7 +295,7 @@ fn look_after(app: &Arc<App>, gateway: &Gateway, retention: Retention, backgroun
         let (app, cancel) = (Arc::clone(app), cancel.clone());
         async move { app.entry.run(cancel).await }
     });
-    background.tasks.spawn(upkeep::run(Arc::clone(app), retention, cancel.clone()));
+    background.tasks.spawn(upkeep::run(Arc::clone(app), cancel.clone()));
 }
 
 /// The clients that are served under this configuration.
@@ -400,7 +407,7 @@ pub(crate) fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow
     settings.build(outbound.clone(), now).context("Forgejo")
 }
 
-async fn gateway(
+async fn bind_gateway(
     config: &Config,
     outbound: &Outbound,
     credentials: &Credentials,
@@ -484,6 +491,11 @@ fn say_limits(sessions: &SessionConfig) {
     );
 }
 
+/// What of the bridge's limits can change while it runs.
+pub(super) fn adjustment(config: &Config) -> Adjustment {
+    bridge_config(config).now()
+}
+
 /// The bridge's limits.
 pub(crate) fn bridge_config(config: &Config) -> BridgeConfig {
     BridgeConfig {
@@ -515,7 +527,7 @@ pub(super) fn policy(config: &Config) -> Policy {
     }
 }
 
-fn retention(config: &Config) -> Retention {
+pub(super) fn retention(config: &Config) -> Retention {
     Retention {
         successor: config.lifetimes.refresh_replay_window,
         spent_code: DAY,

@@ -32,11 +32,13 @@ use crate::metrics::Metrics;
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
 use crate::readiness::Readiness;
+use crate::replica::Neighbours;
 use crate::shelf::Shelf;
 
 pub(crate) mod build;
 mod follow;
 mod reload;
+mod replicas;
 mod upkeep;
 
 pub(crate) use build::key_ring;
@@ -69,6 +71,8 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) entry: Arc<Entry>,
+    /// The other replicas; `None` for a broker that is alone.
+    pub(crate) neighbours: Option<Arc<Neighbours>>,
     /// Answers `fjmcp-broker doctor`.
     pub(crate) examination: Arc<Examination>,
     /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.

@@ -36,6 +36,8 @@ pub(super) struct Reloader {
     steering: Steering,
     app: Arc<App>,
     router: SharedRouter,
+    /// What other replicas are served by.
+    for_replicas: SharedRouter,
 }
 
 // === impl Steering ===
@@ -51,8 +53,8 @@ impl Steering {
 // === impl Reloader ===
 
 impl Reloader {
-    pub(super) fn new(steering: Steering, app: Arc<App>, router: SharedRouter) -> Self {
-        Self { steering, app, router }
+    pub(super) fn new(steering: Steering, app: Arc<App>, router: SharedRouter, for_replicas: SharedRouter) -> Self {
+        Self { steering, app, router, for_replicas }
     }
 
     /// Reloads at each SIGHUP until `cancel`.
@@ -88,14 +90,19 @@ impl Reloader {
         let config = effective(&self.steering.config, wanted, &is_changed);
         let app = self.version_of(&config, is_changed("encryption-keys"))?;
         let router = router::build(Arc::clone(&app), &config.http)?;
+        let for_replicas = router::build_for_replicas(Arc::clone(&app), &config.http)?;
         if is_changed("encryption-keys") {
             self.app.store.replace_keys(Arc::clone(&app.keys)).await?;
+            if let Some(neighbours) = &app.neighbours {
+                neighbours.take_keys(&app.keys)?;
+            }
             if let Err(error) = self.app.store.note_ring(app.clock.now()).await {
                 tracing::warn!(error = %error, "the new key ring could not be noted in the store");
             }
         }
 
         // From here on nothing fails.
+        self.for_replicas.replace(for_replicas);
         self.steering.level.set(&config.log.level);
         app.grants.set_rate(config.rates.grant);
         app.bridge.set_caps(config.sessions.max_sessions, config.sessions.max_sessions_per_user);
@@ -168,6 +175,7 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         gateway: old.gateway.clone(),
         tools: old.tools.clone(),
         entry: old.entry.clone(),
+        replica: old.replica.clone(),
         store: StoreConfig {
             database: old.store.database.clone(),
             state_dir: old.store.state_dir.clone(),

@@ -77,6 +77,7 @@ impl Farm {
         let state = tempfile::tempdir().context("no folder for state")?;
         let mut common = Settings::default()
             .with("PUBLIC_URL", &url)
+            .with("ALLOWED_HOSTS", format!("127.0.0.1:{port}"))
             .with("TRUSTED_PROXIES", "127.0.0.1/32")
             .with("FORGEJO_URL", sim.url())
             .with("FORGEJO_OAUTH_CLIENT_ID", &application.client_id)
@@ -89,7 +90,10 @@ impl Farm {
         if !child.args.is_empty() {
             common.set("WORKER_ARGS", child.args.join(" "));
         }
-        common.extend(more.clone());
+        if let Some(more) = more.get("ALLOWED_HOSTS") {
+            common.set("ALLOWED_HOSTS", format!("127.0.0.1:{port},{more}"));
+        }
+        common.extend(more.clone().without("ALLOWED_HOSTS"));
         let (mut settings, mut links, mut upstreams) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..REPLICAS {
             let (listen, internal) = (free_port()?, free_port()?);
@@ -97,10 +101,12 @@ impl Farm {
             let hop = Link::start(internal).await?;
             let folder = state.path().join(format!("replica-{index}"));
             std::fs::create_dir(&folder)?;
+            // Each is asked under its own address, too.
+            let hosts = format!("{},127.0.0.1:{listen}", common.get("ALLOWED_HOSTS").unwrap_or_default());
             let own = common
                 .clone()
                 .with("LISTEN", format!("127.0.0.1:{listen}"))
-                .with("ALLOWED_HOSTS", allowed_hosts(&common, listen))
+                .with("ALLOWED_HOSTS", hosts)
                 .with("STATE_DIR", folder.display().to_string())
                 .with("DATABASE_URL", place.url_at(database.port()))
                 .with("REPLICA_LISTEN", format!("127.0.0.1:{internal}"))
@@ -218,10 +224,4 @@ impl Farm {
         }
         Ok(())
     }
-}
-
-/// A broker is asked under its own address, too.
-fn allowed_hosts(common: &Settings, port: u16) -> String {
-    let own = format!("127.0.0.1:{port}");
-    common.get("ALLOWED_HOSTS").map_or_else(|| own.clone(), |more| format!("{more},{own}"))
 }

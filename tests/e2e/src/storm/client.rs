@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::Result;
 use crate::browser::{Browser, Person};
 use crate::mcp::{Answer, Mcp, request};
 use crate::modern::{self, Modern};
 use crate::oauth_client::{OAuthClient, Tokens};
+use anyhow::Result;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -91,13 +91,7 @@ impl Client {
     }
 
     /// Of 2026-07-28.
-    pub fn stateless(
-        name: String,
-        login: &str,
-        others: Vec<String>,
-        oauth: OAuthClient,
-        modern: Modern,
-    ) -> Self {
+    pub fn stateless(name: String, login: &str, others: Vec<String>, oauth: OAuthClient, modern: Modern) -> Self {
         let speech = Speech::Stateless(Box::new(modern));
         Self { login: login.to_owned(), others, oauth, speech, calls: 0, name, tokens: None }
     }
@@ -114,8 +108,7 @@ impl Client {
         while !field.over.load(Ordering::Relaxed) {
             let life = field.lives.load(Ordering::SeqCst);
             let renews = self.tokens.is_some() && dice.below(RENEWAL) == 0;
-            let outcome =
-                if renews { self.renew(&field).await } else { self.call(dice.below(2) == 0).await };
+            let outcome = if renews { self.renew(&field).await } else { self.call(dice.below(2) == 0).await };
             let broker_died = life % 2 == 1 || field.lives.load(Ordering::SeqCst) != life;
             let cut = matches!(outcome, Outcome::Cut(_));
             let log_in = self.note(&field, outcome, broker_died);
@@ -186,7 +179,9 @@ impl Client {
         else {
             return Outcome::Cut(format!("{status}, a stream without an answer: {:?}", answer.body));
         };
-        if message["id"] != *id {
+        // Whom it cannot let in yet, it does not read.
+        let unread = message["id"].is_null() && message["error"].is_object() && matches!(status, 429 | 503);
+        if message["id"] != *id && !unread {
             return Outcome::Wrong(format!("the answer to another call: {message} instead of {id}"));
         }
         let text = message["result"]["content"][0]["text"].as_str().unwrap_or_default();

@@ -72,7 +72,8 @@ async fn a_replica_that_was_frozen_past_its_lease_ends_its_workers_and_serves_no
     let new = new?;
     ensure!(new != old);
     // Whatever arrives there now is answered by the one worker that there is, as soon as it has a lease again.
-    let answered = until_ok("the frozen replica answers", || async { Ok(WorkerProcess::of(&owner).await?.pid) }).await?;
+    let answered =
+        until_ok("the frozen replica answers", || async { Ok(WorkerProcess::of(&owner).await?.pid) }).await?;
     ensure!(answered == new, "two workers answer for one session");
     eventually("the old worker ended", || !e2e::processes::exists(old)).await?;
     replicas.brokers[0].wait_for_line("has lost its lease").await?;

@@ -89,8 +89,7 @@ async fn hop(farm: &Farm) -> Result<()> {
     }
     let direct = medians[0].min(medians[2]);
     say(&format!("hop: adds {:.2} ms to the median", medians[1].saturating_sub(direct).as_secs_f64() * 1_000.0));
-    let memory: Vec<u64> =
-        farm.brokers.iter().map(|broker| resident_bytes(broker.pid)).collect::<Result<Vec<_>>>()?;
+    let memory: Vec<u64> = farm.brokers.iter().map(|broker| resident_bytes(broker.pid)).collect::<Result<Vec<_>>>()?;
     say(&format!("memory of each replica: {:?} MiB", memory.iter().map(|bytes| bytes >> 20).collect::<Vec<_>>()));
     Ok(())
 }

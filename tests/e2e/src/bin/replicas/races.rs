@@ -96,6 +96,8 @@ async fn expiry(farm: &Farm) -> Result<()> {
     }
     let refreshes = farm.sim.refreshes() - before;
     ensure!(refreshes == 1, "{refreshes} refreshes at Forgejo");
-    say(&format!("races: {SESSIONS} sessions of one user at {owners} replicas when Forgejo's token expired: {refreshes} refresh"));
+    say(&format!(
+        "races: {SESSIONS} sessions of one user at {owners} replicas when Forgejo's token expired: {refreshes} refresh"
+    ));
     Ok(())
 }

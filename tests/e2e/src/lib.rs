@@ -25,5 +25,6 @@ pub mod stack;
 pub mod stdio;
 pub mod storm;
 pub mod through_worker;
+pub mod wire;
 pub mod witness;
 pub mod words;

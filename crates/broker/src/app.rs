@@ -32,7 +32,7 @@ use crate::metrics::Metrics;
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
 use crate::readiness::Readiness;
-use crate::replica::Neighbours;
+use crate::replica::{Neighbours, Tenancy};
 use crate::shelf::Shelf;
 
 pub(crate) mod build;
@@ -71,7 +71,9 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) entry: Arc<Entry>,
-    /// The other replicas; `None` for a broker that is alone.
+    /// This replica's lease; `None` where there can be no others.
+    pub(crate) tenancy: Option<Arc<Tenancy>>,
+    /// The way to other replicas, if there is one.
     pub(crate) neighbours: Option<Arc<Neighbours>>,
     /// Answers `fjmcp-broker doctor`.
     pub(crate) examination: Arc<Examination>,

@@ -75,7 +75,7 @@ pub struct Config {
     pub clients: ClientsConfig,
     /// Where state is kept.
     pub store: StoreConfig,
-    /// Other brokers on the same store; `None` for one that is alone.
+    /// Other brokers on the same store; `None` for one that is alone, because its store is a file.
     pub replica: Option<ReplicaConfig>,
     /// How long what we issue is good.
     pub lifetimes: LifetimeConfig,
@@ -251,12 +251,19 @@ pub enum Keys {
 /// Other brokers on the same store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaConfig {
-    /// Where we listen for them.
+    /// How long a lease lasts without being renewed.
+    pub lease: Duration,
+    /// The way between them; without it each serves only what it holds itself.
+    pub link: Option<ReplicaLink>,
+}
+
+/// The way between brokers on the same store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaLink {
+    /// Where we listen for others.
     pub listen: SocketAddr,
     /// Where they reach that, host and port.
     pub advertise: String,
-    /// How long a lease lasts without being renewed.
-    pub lease: Duration,
 }
 
 /// How long what we issue is good.

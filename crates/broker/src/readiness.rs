@@ -7,12 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::replica::Lease;
+use bridge::replica::Lease as _;
 use forgejo::oauth_client::{OAuthClient, VersionError};
 use rustix::fs::{Access, access};
 use store::Store;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
+
+use crate::replica::Tenancy;
 
 /// How long a look is good for.
 const GOOD_FOR: Duration = Duration::from_secs(3);
@@ -25,7 +27,7 @@ pub(crate) struct Readiness {
     forgejo: OAuthClient,
     worker_program: PathBuf,
     /// Where there are other replicas.
-    lease: Option<Arc<dyn Lease>>,
+    lease: Option<Arc<Tenancy>>,
     /// Held while somebody looks: the others wait for what he sees.
     last: Mutex<Option<(Instant, Report)>>,
 }
@@ -47,7 +49,7 @@ impl Readiness {
         store: Store,
         forgejo: OAuthClient,
         worker_program: PathBuf,
-        lease: Option<Arc<dyn Lease>>,
+        lease: Option<Arc<Tenancy>>,
     ) -> Self {
         Self { store, forgejo, worker_program, lease, last: Mutex::new(None) }
     }

@@ -12,8 +12,10 @@ use axum::response::{IntoResponse as _, Response};
 use forgejo_sim::{IssuedSecret, NewApp, RunningSim, Seed, SimConfig, Simulator};
 use futures_util::TryStreamExt as _;
 use reqwest::{StatusCode, header};
+use scratch_postgres::Place;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::broker::{Broker, Settings, free_port, http_client};
@@ -23,7 +25,7 @@ use crate::issued;
 use crate::mcp::Mcp;
 use crate::modern::Modern;
 use crate::oauth_client::{OAuthClient, Tokens};
-use crate::stack::KEY;
+use crate::stack::{KEY, postgres};
 
 /// The lease of these replicas, short so that a test need not wait for long.
 pub const LEASE_SECONDS: u64 = 3;
@@ -40,8 +42,19 @@ pub struct Replicas {
     pub internal: Vec<String>,
     /// The public origin: the balancer's.
     pub url: String,
-    _balancer: Balancer,
-    _folder: TempDir,
+    /// Their ways to the database.
+    pub links: Vec<Link>,
+    /// The database that they share.
+    pub database: Place,
+    balancer: Option<Balancer>,
+    folder: TempDir,
+}
+
+/// A way to a port of this machine that can be cut.
+pub struct Link {
+    port: u16,
+    open: watch::Sender<bool>,
+    task: JoinHandle<()>,
 }
 
 /// Sends each request to the next broker, and to the one after it if that is not there.
@@ -70,14 +83,17 @@ impl Replicas {
             brokers: Vec::new(),
             settings: Vec::new(),
             internal: Vec::new(),
-            _balancer: Balancer(tokio::spawn(async {})),
-            _folder: folder,
+            links: Vec::new(),
+            database: postgres()?.database()?,
+            balancer: None,
+            folder,
             url: url.clone(),
             sim,
         };
         let mut upstreams = Vec::new();
         for index in 0..number {
             let (listen, internal) = (free_port()?, free_port()?);
+            replicas.links.push(Link::to(postgres()?.port()).await?);
             let mut settings = Settings::default()
                 .with("PUBLIC_URL", &url)
                 .with("LISTEN", format!("127.0.0.1:{listen}"))
@@ -85,7 +101,8 @@ impl Replicas {
                 .with("FORGEJO_OAUTH_CLIENT_ID", &application.client_id)
                 .with("FORGEJO_OAUTH_CLIENT_SECRET", &application.client_secret)
                 .with("ENCRYPTION_KEYS", KEY)
-                .with("STORE_PATH", replicas.store(index)?.display().to_string())
+                .with("DATABASE_URL", replicas.database.url_at(replicas.links[index].port))
+                .with("STATE_DIR", replicas.state(index)?.display().to_string())
                 .with("REPLICA_LISTEN", format!("127.0.0.1:{internal}"))
                 .with("REPLICA_LEASE", format!("{LEASE_SECONDS}s"))
                 .with("WORKER_PROFILE", &child.profile)
@@ -104,22 +121,16 @@ impl Replicas {
             replicas.settings.push(settings);
             replicas.launch(index).await?;
         }
-        replicas._balancer = Balancer::start(port, upstreams).await?;
+        replicas.balancer = Some(Balancer::start(port, upstreams).await?);
         issued::note("the encryption key", KEY);
         Ok(replicas)
     }
 
-    /// Where one keeps its state: a folder of its own, the database the same.
-    fn store(&self, index: usize) -> Result<PathBuf> {
-        let folder = self._folder.path().join(format!("replica-{index}"));
+    /// Where one keeps what is its alone.
+    fn state(&self, index: usize) -> Result<PathBuf> {
+        let folder = self.folder.path().join(format!("replica-{index}"));
         std::fs::create_dir_all(&folder)?;
-        let shared = self._folder.path().join("shared.db");
-        std::fs::OpenOptions::new().create(true).append(true).open(&shared)?;
-        let path = folder.join("broker.db");
-        if !path.exists() {
-            std::os::unix::fs::symlink(&shared, &path)?;
-        }
-        Ok(path)
+        Ok(folder)
     }
 
     async fn launch(&mut self, index: usize) -> Result<()> {
@@ -187,6 +198,51 @@ impl Replicas {
     #[must_use]
     pub fn workers(&self) -> Vec<usize> {
         self.brokers.iter().map(|broker| broker.workers().len()).collect()
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    async fn to(port: u16) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("the link cannot listen")?;
+        let own = listener.local_addr()?.port();
+        let (open, is_open) = watch::channel(true);
+        let task = tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let mut is_open = is_open.clone();
+                tokio::spawn(async move {
+                    // Nothing is refused: whoever connects waits, as behind a firewall that drops.
+                    if is_open.wait_for(|open| *open).await.is_err() {
+                        return;
+                    }
+                    let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = is_open.wait_for(|open| !*open) => {}
+                    }
+                    // What is under way stays unanswered.
+                    let _ = is_open.wait_for(|open| *open).await;
+                });
+            }
+        });
+        Ok(Self { port: own, open, task })
+    }
+
+    /// Nothing passes any more, in neither direction, until it is mended; then what was under way is cut.
+    pub fn cut(&self) {
+        self.open.send_replace(false);
+    }
+
+    /// It passes again.
+    pub fn mend(&self) {
+        self.open.send_replace(true);
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

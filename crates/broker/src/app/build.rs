@@ -114,7 +114,7 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
     notify::ready(&format!("serving {}", config.http.public_url.origin()));
 
     let grace = config.shutdown_grace;
-    let (bridge, workers, neighbours) = (app.bridge.clone(), spawner.clone(), app.neighbours.clone());
+    let (bridge, workers, tenancy) = (app.bridge.clone(), spawner.clone(), app.tenancy.clone());
     let deadline = Arc::new(OnceLock::new());
     let begun = Arc::clone(&deadline);
     let outcome = server
@@ -122,7 +122,7 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
             begun.get_or_init(|| Instant::now() + grace);
             notify::stopping();
             bridge.drain(grace.saturating_sub(LAST_STEPS)).await;
-            Box::pin(replicas::retire(neighbours)).await;
+            Box::pin(replicas::retire(tenancy)).await;
             workers.shutdown(LAST_STEPS / 2).await;
         })
         .await;
@@ -218,7 +218,7 @@ async fn build(
     let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
     let spawner = Spawner::start(profile, cages)?;
     say_limits(&config.sessions);
-    let Arranged { replica, sessions, lease, neighbours } =
+    let Arranged { replica, sessions, tenancy, neighbours } =
         replicas::arrange(config, owner, (&store, &keys), &clock, &metrics).await?;
     let bridge = Bridge::start(
         BridgeConfig { tools, replica, ..bridge_config(config) },
@@ -232,7 +232,7 @@ async fn build(
     let policy = policy(config);
     let parts = (store.clone(), Arc::clone(&clock), audit.clone());
     let clients = Arc::new(clients(config, &policy, parts)?);
-    let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned(), lease);
+    let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned(), tenancy.clone());
     let entry = Entry::new(EntryParts {
         lists: EntryLists::load(&store, &config.entry.allowed).await?,
         recheck: config.entry.recheck,
@@ -268,6 +268,7 @@ async fn build(
         metrics,
         readiness: Arc::new(readiness),
         entry: Arc::new(entry),
+        tenancy,
         neighbours,
         changing: Arc::default(),
         account_changes: Arc::default(),

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use store::Database;
+
 use super::build::{listen, within};
 use super::problem::Fault;
 use super::reader::Reader;
 use super::settings as s;
-use super::{Keys, ReplicaConfig, StoreConfig};
+use super::{Keys, ReplicaConfig, ReplicaLink, StoreConfig};
 
 /// A problem was told.
 pub(super) struct Faulty;
@@ -16,14 +18,21 @@ pub(super) fn replica(reader: &mut Reader<'_>, store: Option<&StoreConfig>) -> R
     let advertise = reader.optional(&s::REPLICA_ADVERTISE, host_and_port);
     let lease = reader.required(&s::REPLICA_LEASE, within(Duration::from_secs(2)..=Duration::from_mins(2)));
     let (Ok(listen), Ok(advertise), Some(lease)) = (listen, advertise, lease) else { return Err(Faulty) };
+    let Some(store) = store else { return Err(Faulty) };
+    let shared = matches!(store.database, Database::Postgres(_));
     let Some(listen) = listen else {
         if advertise.is_some() {
             reader.fault(&s::REPLICA_ADVERTISE, Fault::new("replica-listen is not set", "set it, or leave this out"));
             return Err(Faulty);
         }
-        return Ok(None);
+        return Ok(shared.then_some(ReplicaConfig { lease, link: None }));
     };
-    if store.is_some_and(|store| matches!(store.keys, Keys::Ephemeral)) {
+    if !shared {
+        let remedy = "set database-url to one, or leave this out";
+        reader.fault(&s::REPLICA_LISTEN, Fault::new("several brokers can share only a PostgreSQL database", remedy));
+        return Err(Faulty);
+    }
+    if matches!(store.keys, Keys::Ephemeral) {
         let wrong = "ephemeral-key is set, and replicas know each other by keys that they share";
         reader.fault(&s::REPLICA_LISTEN, Fault::new(wrong, "give all replicas the same encryption-keys"));
         return Err(Faulty);
@@ -41,7 +50,7 @@ pub(super) fn replica(reader: &mut Reader<'_>, store: Option<&StoreConfig>) -> R
             listen.to_string()
         }
     };
-    Ok(Some(ReplicaConfig { listen, advertise, lease }))
+    Ok(Some(ReplicaConfig { lease, link: Some(ReplicaLink { listen, advertise }) }))
 }
 
 /// An address, or a host name, with a port that is not 0.

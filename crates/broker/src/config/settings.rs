@@ -148,12 +148,15 @@ settings! {
             "Seal with a key that only this run knows, instead of encryption-keys. After a restart nobody can use what was stored: for trials only.");
     }
     "Replicas" {
-        REPLICA_LISTEN = Setting::one("replica-listen", "ADDRESS:PORT", Unset("a broker that is alone"),
-            "Where to listen for other brokers on the same database, with TLS and certificates that come of encryption-keys. Nothing but other              replicas has to reach it. With it the broker holds its sessions under a lease, and passes requests on to those that hold others.");
+        REPLICA_LISTEN = Setting::one("replica-listen", "ADDRESS:PORT", Unset("no other brokers"),
+            "Where to listen for other brokers on the same PostgreSQL database, with TLS and certificates that come of encryption-keys. Nothing but \
+             they has to reach it. Over it a request for a session goes on to the broker that holds it; without it each serves only its own.");
         REPLICA_ADVERTISE = Setting::one("replica-advertise", "HOST:PORT", Computed("replica-listen, if that is one address"),
             "Where other replicas reach replica-listen. Each replica has an address of its own.");
         REPLICA_LEASE = Setting::one("replica-lease", "DURATION", Value("10s"),
-            "How long the database holds a replica's sessions for it when it does not renew its lease, which it does five times as often (2s to 2m).              So long the sessions of a replica that was killed wait for another one; a replica that cannot reach the database stops serving              sessions after four fifths of it. The same for all replicas.");
+            "With PostgreSQL: how long the database holds a broker's sessions for it when it does not renew its lease, which it does five times as \
+             often (2s to 2m). So long the sessions of a broker that was killed wait for another one; a broker that cannot reach the database \
+             stops serving sessions after four fifths of it. The same for all brokers.");
     }
     "Lifetimes" {
         ACCESS_TOKEN_LIFETIME = Setting::one("access-token-lifetime", "DURATION", Value("1h"),

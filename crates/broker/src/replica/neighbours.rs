@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 
 /// The other replicas, as seen from this one.
 pub(crate) struct Neighbours {
-    tenancy: Arc<Tenancy>,
+    id: Arc<str>,
     passage: Passage,
     /// How this one shows itself to them. Replaced with the key ring.
     server: Arc<RwLock<Arc<ServerConfig>>>,
@@ -36,19 +36,15 @@ pub(crate) enum NoNeighbours {
 // === impl Neighbours ===
 
 impl Neighbours {
-    pub(crate) fn new(tenancy: Arc<Tenancy>, keys: &KeyRing, metrics: Metrics) -> Result<Self, NoNeighbours> {
+    pub(crate) fn new(tenancy: &Tenancy, keys: &KeyRing, metrics: Metrics) -> Result<Self, NoNeighbours> {
         let identity = Identity::of(tenancy.id(), keys)?;
         let passage = Passage::new(Arc::clone(tenancy.id()), identity.client, tenancy.lease(), metrics)?;
-        Ok(Self { tenancy, passage, server: Arc::new(RwLock::new(identity.server)) })
+        Ok(Self { id: Arc::clone(tenancy.id()), passage, server: Arc::new(RwLock::new(identity.server)) })
     }
 
     /// The name of this replica.
     pub(crate) fn id(&self) -> &Arc<str> {
-        self.tenancy.id()
-    }
-
-    pub(crate) fn tenancy(&self) -> &Arc<Tenancy> {
-        &self.tenancy
+        &self.id
     }
 
     /// For the listener: what it shows and asks for at each connection.
@@ -58,7 +54,7 @@ impl Neighbours {
 
     /// Takes another key ring, for connections from here on.
     pub(crate) fn take_keys(&self, keys: &KeyRing) -> Result<(), NoNeighbours> {
-        let identity = Identity::of(self.tenancy.id(), keys)?;
+        let identity = Identity::of(&self.id, keys)?;
         self.passage.identify(identity.client)?;
         *self.server.write() = identity.server;
         Ok(())

@@ -98,7 +98,7 @@ impl Tenancy {
     async fn renew_on_and_on(&self, bridge: &Bridge, metrics: &Metrics) {
         let mut silent = false;
         loop {
-            sleep(self.lease / PARTS).await;
+            sleep(self.left().min(self.lease / PARTS)).await;
             let Some(owner) = self.owner() else {
                 self.lose(bridge, metrics, "it could not be renewed in time");
                 self.begin_again().await;
@@ -136,10 +136,8 @@ impl Tenancy {
 
     async fn renew(&self, owner: &Owner, usage: &str) -> Renewal {
         let before = uptime();
-        let left = self.term.lock().until - before;
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         // An answer that comes later is worth nothing: somebody may have seen the lease end meanwhile.
-        match timeout(left, self.store.renew_replica(owner, self.lease, usage)).await {
+        match timeout(self.left(), self.store.renew_replica(owner, self.lease, usage)).await {
             Ok(Ok(true)) => {
                 let mut term = self.term.lock();
                 if uptime() >= term.until {
@@ -190,6 +188,12 @@ impl Tenancy {
         Ok(())
     }
 
+    /// How long it may still serve. Nothing that waits for the database waits for longer: the end must not be late.
+    fn left(&self) -> Duration {
+        let left = self.term.lock().until - uptime();
+        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    }
+
     fn end_of_lease(&self, since: i64) -> i64 {
         let serves = self.lease * (PARTS - 1) / PARTS;
         since + i64::try_from(serves.as_millis()).unwrap_or(0)
@@ -198,7 +202,7 @@ impl Tenancy {
     /// What the others have open counts against the limits of users.
     async fn hear_of_others(&self, bridge: &Bridge, metrics: &Metrics) {
         // If the database does not answer, the last figures stand.
-        let Ok(Ok(live)) = timeout(self.lease, self.store.live_replicas()).await else { return };
+        let Ok(Ok(live)) = timeout(self.left(), self.store.live_replicas()).await else { return };
         #[expect(clippy::cast_precision_loss, reason = "there are not that many")]
         metrics.replicas.set([], live.len() as f64);
         let others = live.iter().filter(|replica| *replica.owner.id != *self.id);

@@ -18,6 +18,12 @@ async fn the_sessions_of_a_killed_replica_go_on_at_another_and_their_clients_not
     let (_, tokens) = replicas.log_in("alice").await?;
     let owner = replicas.session(0, &tokens).await?;
     owner.request("logging/setLevel", &json!({"level": "debug"})).await?;
+    until_ok("the level is written", || async {
+        let written = replicas.database.run("SELECT log_level FROM sessions")?;
+        ensure!(written == "debug", "{written}");
+        Ok(())
+    })
+    .await?;
     let client = replicas.at(1, &owner)?;
     WorkerProcess::of(&client).await?;
     let stream = Events::of(client.open_stream().await?)?;
@@ -93,5 +99,38 @@ async fn a_restarted_replica_serves_its_own_sessions_without_waiting_for_its_ear
     replicas.restart(0).await?;
     ensure!(session.call_text("get_my_user_info", &json!({})).await?.contains("alice"));
     ensure!(worker.elapsed() < Duration::from_secs(60));
+    Ok(())
+}
+
+/// Fencing: one that can't reach the database stops before another may begin, and goes on when it can.
+#[tokio::test]
+async fn a_replica_that_is_cut_off_from_the_database_stops_serving_sessions_before_another_takes_them() -> Result<()> {
+    let replicas = house(2).await?;
+    let (_, tokens) = replicas.log_in("alice").await?;
+    let owner = replicas.session(0, &tokens).await?;
+    let old = WorkerProcess::of(&owner).await?.pid;
+    let mut stream = Events::of(owner.open_stream().await?)?;
+    replicas.links[0].cut();
+    let client = replicas.at(1, &owner)?;
+    // Until the lease is over the owner answers, over the hop as well.
+    let new = until_ok("another replica serves the session", || async {
+        let pid = WorkerProcess::of(&client).await?.pid;
+        ensure!(pid != old, "the owner still serves it");
+        Ok(pid)
+    })
+    .await?;
+    let cut = replicas.brokers[0].log();
+    ensure!(cut.contains("has lost its lease"), "the other one began before this one had stopped");
+    ensure!(stream.rest().await.is_ok(), "the stream was cut, not ended");
+    let refused = owner.send("ping", &json!({})).await?;
+    ensure!(refused.status == 503 && refused.header("retry-after").is_some(), "{} {}", refused.status, refused.body);
+    eventually("the old worker ended", || !e2e::processes::exists(old)).await?;
+    let ready = reqwest::get(format!("{}/readyz", replicas.brokers[0].url)).await?;
+    ensure!(ready.status() == 503, "{}", ready.status());
+    replicas.links[0].mend();
+    let answered = until_ok("it has a lease again", || async { Ok(WorkerProcess::of(&owner).await?.pid) }).await?;
+    ensure!(answered == new, "two workers answer for one session");
+    let fresh = replicas.session(0, &tokens).await?;
+    ensure!(fresh.call_text("get_my_user_info", &json!({})).await?.contains("alice"));
     Ok(())
 }

@@ -47,6 +47,8 @@ struct Deeds {
     database_links: u64,
     hops: u64,
     expiries: u64,
+    /// How long it took from the end of a fault until all replicas were ready, at most.
+    longest_recovery: Duration,
 }
 
 /// What has to be made good again.
@@ -106,8 +108,14 @@ pub(crate) async fn run(mut farm: Farm, arguments: &Arguments) -> Result<()> {
         tally.wrong.len(),
     ));
     say(&format!(
-        "killed: {} replicas, {} workers; PostgreSQL restarted {} times; cut or stalled: {} links to it, {} between replicas",
-        deeds.replicas, deeds.workers, deeds.databases, deeds.database_links, deeds.hops
+        "killed: {} replicas, {} workers; PostgreSQL restarted {} times; cut or stalled: {} links to it, {} between replicas; \
+         all ready again after {:.1} s at most",
+        deeds.replicas,
+        deeds.workers,
+        deeds.databases,
+        deeds.database_links,
+        deeds.hops,
+        deeds.longest_recovery.as_secs_f64()
     ));
     say(&format!(
         "Forgejo's tokens expired {} times, {} logins again, {reused} refreshes at Forgejo refused; {} refreshes here",
@@ -206,7 +214,9 @@ async fn rage(farm: &mut Farm, field: &Field, dice: &mut Dice, lasts: Duration) 
         if !faults.iter().all(|fault| matches!(fault, Fault::Passing)) {
             sleep(dice.up_to(LONGEST_FAULT)).await;
         }
+        let healed = Instant::now();
         heal(farm, &faults).await?;
+        deeds.longest_recovery = deeds.longest_recovery.max(healed.elapsed());
         field.lives.fetch_add(1, Ordering::SeqCst);
     }
     Ok((deeds, left))

@@ -37,7 +37,9 @@ pub(crate) async fn run(mut farm: Farm) -> Result<()> {
     tokio::time::sleep(QUIET).await;
     let after = counted(&farm)?;
     let seconds = (after.at - before.at).as_secs_f64();
-    tell("a replica that does nothing, each second", before, after, seconds * REPLICAS as f64);
+    let idle = Counted::each_second(before, after, seconds);
+    tell("a replica that does nothing, each second", before, after, None, seconds * REPLICAS as f64);
+    let tell = |what: &str, before, after, times| tell(what, before, after, Some(idle), times);
 
     let before = counted(&farm)?;
     let mut logins = Vec::new();
@@ -127,12 +129,34 @@ fn counted(farm: &Farm) -> Result<Counted> {
     Ok(Counted { at: Instant::now(), statements, writes, transactions, worked })
 }
 
-fn tell(what: &str, before: Counted, after: Counted, times: f64) {
+// === impl Counted ===
+
+impl Counted {
+    fn each_second(before: Self, after: Self, seconds: f64) -> [f64; 4] {
+        before.until(after).map(|number| number / seconds)
+    }
+
+    fn until(self, after: Self) -> [f64; 4] {
+        [
+            after.statements - self.statements,
+            after.writes - self.writes,
+            after.transactions - self.transactions,
+            after.worked - self.worked,
+        ]
+    }
+}
+
+/// For each of `times`, without what is asked by idle replicas meanwhile.
+fn tell(what: &str, before: Counted, after: Counted, idle: Option<[f64; 4]>, times: f64) {
+    let seconds = (after.at - before.at).as_secs_f64();
+    let idle = idle.unwrap_or_default();
+    let mut each = before.until(after);
+    for (number, idle) in each.iter_mut().zip(idle) {
+        *number = (*number - idle * seconds) / times;
+    }
+    let [statements, writes, transactions, worked] = each;
     say(&format!(
-        "statements: {what}: {:.2}, of which {:.2} write; {:.2} transactions; {:.2} ms of PostgreSQL's time",
-        (after.statements - before.statements) / times,
-        (after.writes - before.writes) / times,
-        (after.transactions - before.transactions) / times,
-        (after.worked - before.worked) / times,
+        "statements: {what}: {statements:.2}, of which {writes:.2} write; {transactions:.2} transactions; \
+         {worked:.2} ms of PostgreSQL's time"
     ));
 }

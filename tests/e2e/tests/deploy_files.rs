@@ -150,8 +150,8 @@ fn caddy_and_nginx_take_the_files_for_several_replicas() -> Result<()> {
     let site = format!("{before}{upstream}{after}")
         .replace("listen 443 ssl http2;", "listen 127.0.0.1:1;")
         .replace("/var/log/nginx/", &format!("{}/", folder.path().display()));
-    let site: String =
-        site.lines().filter(|line| !line.contains("ssl_certificate")).map(|line| format!("{line}\n")).collect();
+    let site: Vec<&str> = site.lines().filter(|line| !line.contains("ssl_certificate")).collect();
+    let site = site.join("\n");
     std::fs::write(
         folder.path().join("nginx.conf"),
         format!("pid {}; error_log stderr;\nevents {{}}\nhttp {{\n{site}\n}}\n", at("nginx.pid")),

@@ -63,7 +63,7 @@ impl Nginx {
 /// A request that may have arrived is not sent again: nginx' own rule for what is not idempotent. One process, so that the turns are strict.
 fn configuration(folder: &Path, port: u16, upstreams: &[u16]) -> String {
     let at = |name: &str| folder.join(name).display().to_string();
-    let servers: String = upstreams.iter().map(|port| format!("server 127.0.0.1:{port} max_fails=0;\n")).collect();
+    let servers: Vec<_> = upstreams.iter().map(|port| format!("server 127.0.0.1:{port} max_fails=0;\n")).collect();
     let temporary =
         ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {};\n", at(name)));
     format!(
@@ -79,5 +79,6 @@ fn configuration(folder: &Path, port: u16, upstreams: &[u16]) -> String {
         pid = at("nginx.pid"),
         log = at("access.log"),
         temporary = temporary.concat(),
+        servers = servers.concat(),
     )
 }

@@ -85,12 +85,14 @@ enum Outcome {
 
 impl Client {
     /// With a session of its own.
+    #[must_use]
     pub fn with_session(name: String, login: &str, others: Vec<String>, oauth: OAuthClient, mcp: Mcp) -> Self {
         let speech = Speech::Session(Box::new(mcp));
         Self { login: login.to_owned(), others, oauth, speech, calls: 0, name, tokens: None }
     }
 
     /// Of 2026-07-28.
+    #[must_use]
     pub fn stateless(name: String, login: &str, others: Vec<String>, oauth: OAuthClient, modern: Modern) -> Self {
         let speech = Speech::Stateless(Box::new(modern));
         Self { login: login.to_owned(), others, oauth, speech, calls: 0, name, tokens: None }

@@ -15,7 +15,9 @@ use tokio::time::sleep;
 use crate::{say, without_rates};
 
 /// Calls of each kind.
-const CALLS: usize = 1_000;
+const CALLS: u16 = 1_000;
+/// Calls before them, which are not counted.
+const FIRST: u16 = 50;
 const REVOCATIONS: usize = 20;
 const TAKEOVERS: usize = 3;
 /// How often a revoked token is tried.
@@ -56,11 +58,11 @@ fn processor_time(pid: u32) -> Result<Duration> {
 
 /// Calls one after the other, the first of which are not counted.
 async fn calls(mcp: &Mcp) -> Result<Vec<Duration>> {
-    let mut times = Vec::with_capacity(CALLS);
-    for number in 0..CALLS + 50 {
+    let mut times = Vec::with_capacity(usize::from(CALLS));
+    for number in 0..CALLS + FIRST {
         let begun = Instant::now();
         mcp.call("echo", &json!({"mark": "x"})).await?;
-        if number >= 50 {
+        if number >= FIRST {
             times.push(begun.elapsed());
         }
     }
@@ -76,9 +78,9 @@ async fn hop(farm: &Farm) -> Result<()> {
     for (name, client) in [("at the owner", &owner), ("over a hop", &elsewhere), ("at the owner, again", &owner)] {
         let before = [processor_time(farm.brokers[0].pid)?, processor_time(farm.brokers[1].pid)?];
         let mut times = calls(client).await?;
-        let used = processor_time(farm.brokers[0].pid)? - before[0];
-        let passed = processor_time(farm.brokers[1].pid)? - before[1];
-        let each = |time: Duration| time.as_secs_f64() * 1e6 / (CALLS + 50) as f64;
+        let used = processor_time(farm.brokers[0].pid)?.saturating_sub(before[0]);
+        let passed = processor_time(farm.brokers[1].pid)?.saturating_sub(before[1]);
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(CALLS + FIRST);
         say(&format!(
             "hop: {CALLS} calls {name}: {}; processor time for each: owner {:.0} µs, the other {:.0} µs",
             told(&mut times),

@@ -85,14 +85,14 @@ pub(crate) async fn run(mut farm: Farm, arguments: &Arguments) -> Result<()> {
         }
     }
     let zombies: usize = farm.brokers.iter().map(|broker| zombies_of(broker.pid).len()).sum();
-    let last: Vec<u32> = farm.workers();
+    let workers: Vec<u32> = farm.workers();
     let minted = minted_twice(&farm)?;
     let kept = farm.count("SELECT count(*) FROM sessions")?;
-    let reused = farm.sim.count_requests(|request| request.is_refresh() && request.status == Some(400));
+    let repeated = farm.sim.count_requests(|request| request.is_refresh() && request.status == Some(400));
     let spread = farm.nginx.spread();
     let brokers: Vec<u32> = farm.brokers.iter().map(|broker| broker.pid).collect();
     farm.terminate().await?;
-    eventually("no process is left", || left.iter().chain(&last).all(|pid| !exists(*pid))).await?;
+    eventually("no process is left", || left.iter().chain(&workers).all(|pid| !exists(*pid))).await?;
     ensure!(brokers.iter().all(|pid| children_of(*pid).is_empty()), "a broker has left children");
 
     let tally = std::mem::take(&mut *field.tally.lock());
@@ -118,7 +118,7 @@ pub(crate) async fn run(mut farm: Farm, arguments: &Arguments) -> Result<()> {
         deeds.longest_recovery.as_secs_f64()
     ));
     say(&format!(
-        "Forgejo's tokens expired {} times, {} logins again, {reused} refreshes at Forgejo refused; {} refreshes here",
+        "Forgejo's tokens expired {} times, {} logins again, {repeated} refreshes at Forgejo refused; {} refreshes here",
         deeds.expiries, tally.logins, tally.renewed
     ));
     for (error, number) in &tally.errors {

@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::{say, without_rates};
 
 /// How often each thing is done.
-const TIMES: usize = 20;
-const CALLS: usize = 300;
+const TIMES: u16 = 20;
+const CALLS: u16 = 300;
 /// How long nothing is done.
 const QUIET: Duration = Duration::from_secs(30);
 
@@ -38,28 +38,34 @@ pub(crate) async fn run(mut farm: Farm) -> Result<()> {
     let after = counted(&farm)?;
     let seconds = (after.at - before.at).as_secs_f64();
     let idle = Counted::each_second(before, after, seconds);
-    tell("a replica that does nothing, each second", before, after, None, seconds * REPLICAS as f64);
+    tell(
+        "a replica that does nothing, each second",
+        before,
+        after,
+        None,
+        seconds * f64::from(u16::try_from(REPLICAS)?),
+    );
     let tell = |what: &str, before, after, times| tell(what, before, after, Some(idle), times);
 
     let before = counted(&farm)?;
     let mut logins = Vec::new();
-    for number in 0..TIMES {
-        logins.push(farm.log_in(["alice", "bob"][number % 2]).await?);
+    for login in ["alice", "bob"].into_iter().cycle().take(usize::from(TIMES)) {
+        logins.push(farm.log_in(login).await?);
     }
-    tell("registration and login of a client", before, counted(&farm)?, TIMES as f64);
+    tell("registration and login of a client", before, counted(&farm)?, f64::from(TIMES));
 
     let before = counted(&farm)?;
     for (client, tokens) in &mut logins {
         *tokens = client.refresh(&tokens.refresh_token).await?;
     }
-    tell("refresh of tokens", before, counted(&farm)?, TIMES as f64);
+    tell("refresh of tokens", before, counted(&farm)?, f64::from(TIMES));
 
     let before = counted(&farm)?;
     let mut sessions = Vec::new();
     for (_, tokens) in &logins {
         sessions.push(farm.session(tokens).await?);
     }
-    tell("session begun, with its first token at a replica", before, counted(&farm)?, TIMES as f64);
+    tell("session begun, with its first token at a replica", before, counted(&farm)?, f64::from(TIMES));
 
     // Every replica has seen every token and session.
     for session in &sessions {
@@ -68,10 +74,10 @@ pub(crate) async fn run(mut farm: Farm) -> Result<()> {
         }
     }
     let before = counted(&farm)?;
-    for number in 0..CALLS {
-        sessions[number % sessions.len()].call("echo", &json!({})).await?;
+    for session in sessions.iter().cycle().take(usize::from(CALLS)) {
+        session.call("echo", &json!({})).await?;
     }
-    tell("call in a session", before, counted(&farm)?, CALLS as f64);
+    tell("call in a session", before, counted(&farm)?, f64::from(CALLS));
 
     let mut modern = Vec::new();
     for (_, tokens) in &logins {
@@ -82,10 +88,10 @@ pub(crate) async fn run(mut farm: Farm) -> Result<()> {
         modern.push(client);
     }
     let before = counted(&farm)?;
-    for number in 0..CALLS {
-        modern[number % modern.len()].call("echo", &json!({})).await?;
+    for client in modern.iter().cycle().take(usize::from(CALLS)) {
+        client.call("echo", &json!({})).await?;
     }
-    tell("call without a session (2026-07-28)", before, counted(&farm)?, CALLS as f64);
+    tell("call without a session (2026-07-28)", before, counted(&farm)?, f64::from(CALLS));
 
     let before = counted(&farm)?;
     farm.sim.advance(Duration::from_hours(2));
@@ -98,7 +104,7 @@ pub(crate) async fn run(mut farm: Farm) -> Result<()> {
     for session in &sessions {
         session.delete().await?;
     }
-    tell("session ended", before, counted(&farm)?, TIMES as f64);
+    tell("session ended", before, counted(&farm)?, f64::from(TIMES));
 
     let connections = farm.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")?;
     say(&format!("connections of {REPLICAS} replicas to the database: {connections} (one of them counts)"));

@@ -27,6 +27,9 @@ const LONGEST_FAULT: Duration = Duration::from_secs(6);
 /// How long all is well in between, at most.
 const LONGEST_CALM: Duration = Duration::from_millis(1_500);
 
+/// What takes longer is told.
+const SLOW_RECOVERY: Duration = Duration::from_secs(15);
+
 pub(crate) fn settings() -> Settings {
     without_rates()
         .with("REPLICA_LEASE", LEASE)
@@ -52,6 +55,7 @@ struct Deeds {
 }
 
 /// What has to be made good again.
+#[derive(Debug)]
 enum Fault {
     Killed(usize),
     DatabaseStopped,
@@ -216,7 +220,11 @@ async fn rage(farm: &mut Farm, field: &Field, dice: &mut Dice, lasts: Duration) 
         }
         let healed = Instant::now();
         heal(farm, &faults).await?;
-        deeds.longest_recovery = deeds.longest_recovery.max(healed.elapsed());
+        let recovery = healed.elapsed();
+        if recovery > SLOW_RECOVERY {
+            say(&format!("  {:.1} s until all were ready again after {faults:?}", recovery.as_secs_f64()));
+        }
+        deeds.longest_recovery = deeds.longest_recovery.max(recovery);
         field.lives.fetch_add(1, Ordering::SeqCst);
     }
     Ok((deeds, left))

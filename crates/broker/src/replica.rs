@@ -8,6 +8,7 @@ mod tenancy;
 mod usage;
 pub(crate) mod wire;
 
+pub(crate) use certificate::{Identity, host_of};
 pub(crate) use neighbours::Neighbours;
 pub(crate) use passage::Onward;
 pub(crate) use seal::RingSeal;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
-use crate::database::{Row, query};
+use crate::database::{Pool, Row, query};
 use crate::error::StoreError;
+use crate::examine::Neighbourhood;
 use crate::sessions::SessionRow;
 use crate::store::Store;
 
@@ -99,7 +100,7 @@ impl Store {
         let now = self.clock_sql();
         let text = format!("SELECT id, life, address, usage FROM replicas WHERE lease_until > {now} ORDER BY id");
         let rows = query(AssertSqlSafe(text)).fetch_all(self.read()).await?;
-        rows.iter().map(LiveReplica::try_from).collect()
+        Ok(rows.iter().map(LiveReplica::read).collect::<Result<_, _>>()?)
     }
 
     /// The replica of this name, if its lease is good.
@@ -107,7 +108,7 @@ impl Store {
         let now = self.clock_sql();
         let text = format!("SELECT id, life, address, usage FROM replicas WHERE id = $1 AND lease_until > {now}");
         let row = query(AssertSqlSafe(text)).bind(id).fetch_optional(self.read()).await?;
-        row.as_ref().map(LiveReplica::try_from).transpose()
+        Ok(row.as_ref().map(LiveReplica::read).transpose()?)
     }
 
     /// Forgets replicas that have not been there for a week; says how many.
@@ -180,6 +181,18 @@ impl Store {
     }
 }
 
+/// All replicas whose leases are good, and the clock that says so.
+pub(crate) async fn look(pool: &Pool) -> Result<Neighbourhood, sqlx::Error> {
+    let now = pool.clock_sql();
+    let live = format!("SELECT id, life, address, usage FROM replicas WHERE lease_until > {now} ORDER BY id");
+    let rows = query(AssertSqlSafe(live)).fetch_all(pool).await?;
+    let row = query(AssertSqlSafe(format!("SELECT {now} AS now"))).fetch_one(pool).await?;
+    Ok(Neighbourhood {
+        live: rows.iter().map(LiveReplica::read).collect::<Result<_, _>>()?,
+        clock: row.try_get("now")?,
+    })
+}
+
 /// Who has a session, rightly or not.
 pub(crate) struct Holder {
     pub(crate) owner: Owner,
@@ -189,10 +202,8 @@ pub(crate) struct Holder {
 
 // === impl LiveReplica ===
 
-impl TryFrom<&Row> for LiveReplica {
-    type Error = StoreError;
-
-    fn try_from(row: &Row) -> Result<Self, StoreError> {
+impl LiveReplica {
+    fn read(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {
             owner: Owner { id: row.try_get("id")?, life: row.try_get("life")? },
             address: row.try_get("address")?,

@@ -194,10 +194,7 @@ impl Store {
 
     /// The present time by the database's clock, as SQL: milliseconds since the Unix epoch.
     pub(crate) fn clock_sql(&self) -> &'static str {
-        match self.read() {
-            Pool::Sqlite(_) => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-            Pool::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-        }
+        self.read().clock_sql()
     }
 
     /// The writing connection, for several statements that belong together. Inside, nothing may ask for it a second time.

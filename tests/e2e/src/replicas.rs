@@ -127,7 +127,10 @@ impl Replicas {
     }
 
     /// Where one keeps what is its alone.
-    fn state(&self, index: usize) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// When the folder can't be made.
+    pub fn state(&self, index: usize) -> Result<PathBuf> {
         let folder = self.folder.path().join(format!("replica-{index}"));
         std::fs::create_dir_all(&folder)?;
         Ok(folder)

@@ -1,5 +1,6 @@
 //! Several brokers on one database: any of them serves anybody, and each session has one owner.
 
+mod attacks;
 mod endings;
 mod hops;
 mod questions;

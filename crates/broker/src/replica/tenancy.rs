@@ -22,6 +22,8 @@ use crate::metrics::Metrics;
 
 /// A lease is renewed so often while it lasts, and the last of these parts is the margin.
 const PARTS: u32 = 5;
+/// Between two looks at a lease that is lost.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Between attempts to begin another life.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -39,8 +41,10 @@ pub(crate) struct Tenancy {
 #[derive(Debug, Clone, Copy)]
 struct Term {
     life: i64,
-    /// When it has to stop serving, in milliseconds of [`uptime`]. In the past when the lease is lost.
+    /// When it has to stop serving, in milliseconds of [`uptime`].
     until: i64,
+    /// Whether it has stopped.
+    lost: bool,
 }
 
 /// What became of an attempt to renew.
@@ -67,7 +71,7 @@ impl Tenancy {
             id,
             address,
             lease,
-            term: Mutex::new(Term { life: 0, until: 0 }),
+            term: Mutex::new(Term { life: 0, until: 0, lost: true }),
             retired: CancellationToken::new(),
         };
         tenancy.register().await?;
@@ -91,7 +95,9 @@ impl Tenancy {
 
     /// Renews the lease until `cancel` or until it is given back, and ends all sessions when that fails for too long.
     pub(crate) async fn keep(self: Arc<Self>, bridge: Bridge, metrics: Metrics, cancel: CancellationToken) {
-        let keep = self.renew_on_and_on(&bridge, &metrics);
+        let keep = async {
+            tokio::join!(self.renew_on_and_on(&bridge, &metrics), self.stop_in_time(&bridge, &metrics));
+        };
         Box::pin(cancel.run_until_cancelled(self.retired.run_until_cancelled(keep))).await;
     }
 
@@ -100,7 +106,6 @@ impl Tenancy {
         loop {
             sleep(self.left().min(self.lease / PARTS)).await;
             let Some(owner) = self.owner() else {
-                self.lose(bridge, metrics, "it could not be renewed in time");
                 self.begin_again().await;
                 continue;
             };
@@ -152,8 +157,25 @@ impl Tenancy {
         }
     }
 
+    /// Whatever else waits for the database: when the lease is over, it is over.
+    async fn stop_in_time(&self, bridge: &Bridge, metrics: &Metrics) {
+        loop {
+            let left = self.left();
+            if left.is_zero() {
+                self.lose(bridge, metrics, "it was not renewed in time");
+            }
+            sleep(left.max(LOOK_AGAIN)).await;
+        }
+    }
+
     fn lose(&self, bridge: &Bridge, metrics: &Metrics, why: &str) {
-        self.term.lock().until = 0;
+        {
+            let mut term = self.term.lock();
+            if std::mem::replace(&mut term.lost, true) {
+                return;
+            }
+            term.until = 0;
+        }
         metrics.leases_lost.add([]);
         tracing::error!(
             replica.id = %self.id,
@@ -184,7 +206,7 @@ impl Tenancy {
     async fn register(&self) -> Result<(), StoreError> {
         let before = uptime();
         let life = self.store.register_replica(&self.id, self.address.as_deref(), self.lease).await?;
-        *self.term.lock() = Term { life, until: self.end_of_lease(before) };
+        *self.term.lock() = Term { life, until: self.end_of_lease(before), lost: false };
         Ok(())
     }
 

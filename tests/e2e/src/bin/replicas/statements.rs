@@ -20,6 +20,9 @@ pub(crate) fn settings() -> Settings {
     without_rates().with("LOG_LEVEL", "warn").with("SESSION_IDLE_TIMEOUT", "15m")
 }
 
+/// What replicas ask without being asked: their leases, revocations, whether the connection is good.
+const OF_IDLE_REPLICAS: &str = "query ~* 'FROM revocations WHERE id >|UPDATE replicas|FROM replicas|^SELECT .1$'";
+
 /// What PostgreSQL has counted.
 #[derive(Clone, Copy)]
 struct Counted {
@@ -33,39 +36,33 @@ struct Counted {
 
 pub(crate) async fn run(mut farm: Farm) -> Result<()> {
     farm.place.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public")?;
-    let before = counted(&farm)?;
+    let before = counted(&farm, "false")?;
     tokio::time::sleep(QUIET).await;
-    let after = counted(&farm)?;
+    let after = counted(&farm, "false")?;
     let seconds = (after.at - before.at).as_secs_f64();
-    let idle = Counted::each_second(before, after, seconds);
-    tell(
-        "a replica that does nothing, each second",
-        before,
-        after,
-        None,
-        seconds * f64::from(u16::try_from(REPLICAS)?),
-    );
-    let tell = |what: &str, before, after, times| tell(what, before, after, Some(idle), times);
+    tell("a replica that does nothing, each second", (before, after), seconds * f64::from(u16::try_from(REPLICAS)?));
+    // From here on without these.
+    let counted = |farm: &Farm| counted(farm, OF_IDLE_REPLICAS);
 
     let before = counted(&farm)?;
     let mut logins = Vec::new();
     for login in ["alice", "bob"].into_iter().cycle().take(usize::from(TIMES)) {
         logins.push(farm.log_in(login).await?);
     }
-    tell("registration and login of a client", before, counted(&farm)?, f64::from(TIMES));
+    tell("registration and login of a client", (before, counted(&farm)?), f64::from(TIMES));
 
     let before = counted(&farm)?;
     for (client, tokens) in &mut logins {
         *tokens = client.refresh(&tokens.refresh_token).await?;
     }
-    tell("refresh of tokens", before, counted(&farm)?, f64::from(TIMES));
+    tell("refresh of tokens", (before, counted(&farm)?), f64::from(TIMES));
 
     let before = counted(&farm)?;
     let mut sessions = Vec::new();
     for (_, tokens) in &logins {
         sessions.push(farm.session(tokens).await?);
     }
-    tell("session begun, with its first token at a replica", before, counted(&farm)?, f64::from(TIMES));
+    tell("session begun, with its first token at a replica", (before, counted(&farm)?), f64::from(TIMES));
 
     // Every replica has seen every token and session.
     for session in &sessions {
@@ -77,7 +74,7 @@ pub(crate) async fn run(mut farm: Farm) -> Result<()> {
     for session in sessions.iter().cycle().take(usize::from(CALLS)) {
         session.call("echo", &json!({})).await?;
     }
-    tell("call in a session", before, counted(&farm)?, f64::from(CALLS));
+    tell("call in a session", (before, counted(&farm)?), f64::from(CALLS));
 
     let mut modern = Vec::new();
     for (_, tokens) in &logins {
@@ -91,25 +88,27 @@ pub(crate) async fn run(mut farm: Farm) -> Result<()> {
     for client in modern.iter().cycle().take(usize::from(CALLS)) {
         client.call("echo", &json!({})).await?;
     }
-    tell("call without a session (2026-07-28)", before, counted(&farm)?, f64::from(CALLS));
+    tell("call without a session (2026-07-28)", (before, counted(&farm)?), f64::from(CALLS));
 
     let before = counted(&farm)?;
     farm.sim.advance(Duration::from_hours(2));
     for session in sessions.iter().take(2) {
         session.call("get_my_user_info", &json!({})).await?;
     }
-    tell("refresh at Forgejo", before, counted(&farm)?, 2.0);
+    tell("refresh at Forgejo", (before, counted(&farm)?), 2.0);
 
     let before = counted(&farm)?;
     for session in &sessions {
         session.delete().await?;
     }
-    tell("session ended", before, counted(&farm)?, f64::from(TIMES));
+    tell("session ended", (before, counted(&farm)?), f64::from(TIMES));
 
     let connections = farm.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")?;
     say(&format!("connections of {REPLICAS} replicas to the database: {connections} (one of them counts)"));
     let bytes = farm.count("SELECT pg_database_size(current_database())")?;
     say(&format!("size of the database: {} KiB", bytes / 1024));
+    let row = farm.count("SELECT pg_total_relation_size('audit_events') / count(*) FROM audit_events")?;
+    say(&format!("a row of the audit log, with its indexes: {row} bytes"));
     let busiest = farm.place.run(
         "SELECT calls, round(mean_exec_time::numeric, 3), left(regexp_replace(query, '\\s+', ' ', 'g'), 110) \
          FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
@@ -119,50 +118,30 @@ pub(crate) async fn run(mut farm: Farm) -> Result<()> {
     farm.terminate().await
 }
 
-fn counted(farm: &Farm) -> Result<Counted> {
-    let said = farm.place.run(
-        "SELECT (SELECT sum(calls) FROM pg_stat_statements s WHERE s.dbid = d.oid AND query !~* '^(begin|commit|rollback|set)'), \
-         coalesce((SELECT sum(calls) FROM pg_stat_statements s WHERE s.dbid = d.oid AND query ~* \
-         '^\\s*(insert|update|delete|with .*(insert|update|delete))'), 0), \
-         (SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s WHERE s.dbid = d.oid AND query ~* '^begin'), \
-         (SELECT sum(total_exec_time + total_plan_time) FROM pg_stat_statements s WHERE s.dbid = d.oid) \
-         FROM pg_database d WHERE d.datname = current_database()",
-    )?;
+/// Except what matches `ignored`.
+fn counted(farm: &Farm, ignored: &str) -> Result<Counted> {
+    let said = farm.place.run(&format!(
+        "SELECT count(*), sum(calls) FILTER (WHERE query !~* '^(begin|commit|rollback|set)'), \
+         coalesce(sum(calls) FILTER (WHERE query ~* '^\\s*(insert|update|delete)'), 0), \
+         coalesce(sum(calls) FILTER (WHERE query ~* '^begin'), 0), sum(total_exec_time + total_plan_time) \
+         FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+         AND userid = (SELECT oid FROM pg_roles WHERE rolname = '{}') AND NOT ({ignored})",
+        farm.place.owner()
+    ))?;
     let numbers: Vec<f64> = said.trim().split('|').filter_map(|field| field.parse().ok()).collect();
-    let [statements, writes, transactions, worked] = numbers[..] else {
-        return None.with_context(|| format!("not four numbers: {said}"));
+    let [_, statements, writes, transactions, worked] = numbers[..] else {
+        return None.with_context(|| format!("not five numbers: {said}"));
     };
     Ok(Counted { at: Instant::now(), statements, writes, transactions, worked })
 }
 
-// === impl Counted ===
-
-impl Counted {
-    fn each_second(before: Self, after: Self, seconds: f64) -> [f64; 4] {
-        before.until(after).map(|number| number / seconds)
-    }
-
-    fn until(self, after: Self) -> [f64; 4] {
-        [
-            after.statements - self.statements,
-            after.writes - self.writes,
-            after.transactions - self.transactions,
-            after.worked - self.worked,
-        ]
-    }
-}
-
-/// For each of `times`, without what is asked by idle replicas meanwhile.
-fn tell(what: &str, before: Counted, after: Counted, idle: Option<[f64; 4]>, times: f64) {
-    let seconds = (after.at - before.at).as_secs_f64();
-    let idle = idle.unwrap_or_default();
-    let mut each = before.until(after);
-    for (number, idle) in each.iter_mut().zip(idle) {
-        *number = (*number - idle * seconds) / times;
-    }
-    let [statements, writes, transactions, worked] = each;
+/// For each of `times`.
+fn tell(what: &str, (before, after): (Counted, Counted), times: f64) {
     say(&format!(
-        "statements: {what}: {statements:.2}, of which {writes:.2} write; {transactions:.2} transactions; \
-         {worked:.2} ms of PostgreSQL's time"
+        "statements: {what}: {:.2}, of which {:.2} write; {:.2} transactions; {:.2} ms of PostgreSQL's time",
+        (after.statements - before.statements) / times,
+        (after.writes - before.writes) / times,
+        (after.transactions - before.transactions) / times,
+        (after.worked - before.worked) / times,
     ));
 }

@@ -22,6 +22,8 @@ use crate::metrics::Metrics;
 
 /// A lease is renewed so often while it lasts, and the last of these parts is the margin.
 const PARTS: u32 = 5;
+/// Why a lease is lost, for the log.
+const NOT_IN_TIME: &str = "it was not renewed in time";
 /// Between two looks at a lease that is lost.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Between attempts to begin another life.
@@ -106,6 +108,8 @@ impl Tenancy {
         loop {
             sleep(self.left().min(self.lease / PARTS)).await;
             let Some(owner) = self.owner() else {
+                // Before another life begins, whichever of the two sees it first.
+                self.lose(bridge, metrics, NOT_IN_TIME);
                 self.begin_again().await;
                 continue;
             };
@@ -162,7 +166,7 @@ impl Tenancy {
         loop {
             let left = self.left();
             if left.is_zero() {
-                self.lose(bridge, metrics, "it was not renewed in time");
+                self.lose(bridge, metrics, NOT_IN_TIME);
             }
             sleep(left.max(LOOK_AGAIN)).await;
         }

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -51,6 +52,19 @@ impl Link {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Whether its packets vanish on the way, in a namespace that `scripts/netns.sh` has made. Unlike with [`Mode::Stalls`] nobody answers at
+    /// all: no connection is accepted, nothing is acknowledged.
+    ///
+    /// # Errors
+    /// When nft does not take it.
+    pub async fn partition(&self, cut: bool) -> Result<()> {
+        let (what, port) = (if cut { "add" } else { "delete" }, self.port().to_string());
+        let ended =
+            Command::new("nft").args([what, "element", "inet", "farm", "cut", "{", &port, "}"]).output().await?;
+        ensure!(ended.status.success(), "nft: {}", String::from_utf8_lossy(&ended.stderr));
+        Ok(())
     }
 
     /// From now on.

@@ -35,6 +35,9 @@ struct Arguments {
     /// Only this part; may be given several times.
     #[arg(long, value_enum)]
     part: Vec<Part>,
+    /// Links do not stall, their packets are dropped: in a namespace that scripts/netns.sh has made.
+    #[arg(long)]
+    partitions: bool,
     /// Passes where nginx is not installed.
     #[arg(long)]
     optional: bool,

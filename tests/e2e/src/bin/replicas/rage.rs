@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::broker::{Settings, children_of, zombies_of};
-use e2e::farm::{Farm, Mode, REPLICAS};
+use e2e::farm::{Farm, Link, Mode, REPLICAS};
 use e2e::modern::Modern;
 use e2e::processes::{exists, kill_9};
 use e2e::stack::eventually;
@@ -54,15 +54,45 @@ struct Deeds {
     longest_recovery: Duration,
 }
 
+/// How a link fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Stalls,
+    Breaks,
+    /// Its packets are dropped.
+    Partitions,
+}
+
 /// What has to be made good again.
 #[derive(Debug)]
 enum Fault {
     Killed(usize),
     DatabaseStopped,
-    DatabaseLink(usize),
-    Hop(usize),
+    DatabaseLink(usize, Cut),
+    Hop(usize, Cut),
     /// Nothing has to.
     Passing,
+}
+
+// === impl Cut ===
+
+impl Cut {
+    async fn begin(self, link: &Link) -> Result<()> {
+        match self {
+            Self::Stalls => link.set(Mode::Stalls),
+            Self::Breaks => link.set(Mode::Breaks),
+            Self::Partitions => link.partition(true).await?,
+        }
+        Ok(())
+    }
+
+    async fn end(self, link: &Link) -> Result<()> {
+        match self {
+            Self::Stalls | Self::Breaks => link.set(Mode::Passes),
+            Self::Partitions => link.partition(false).await?,
+        }
+        Ok(())
+    }
 }
 
 pub(crate) async fn run(mut farm: Farm, arguments: &Arguments) -> Result<()> {
@@ -77,7 +107,7 @@ pub(crate) async fn run(mut farm: Farm, arguments: &Arguments) -> Result<()> {
     }
     let begun = Instant::now();
     let mut dice = Dice::new(arguments.seed);
-    let raged = rage(&mut farm, &field, &mut dice, Duration::from_secs(arguments.seconds)).await;
+    let raged = rage(&mut farm, &field, &mut dice, arguments).await;
     field.over.store(true, Ordering::Relaxed);
     let mut clients = running.join_all().await;
     let (deeds, left) = raged.with_context(|| logs(&farm))?;
@@ -205,15 +235,16 @@ async fn clients(farm: &Farm, arguments: &Arguments) -> Result<Vec<Client>> {
 async fn rage(farm: &mut Farm, field: &Field, dice: &mut Dice, lasts: Duration) -> Result<(Deeds, BTreeSet<u32>)> {
     let mut deeds = Deeds::default();
     let mut left = BTreeSet::new();
-    let end = Instant::now() + lasts;
+    let end = Instant::now() + Duration::from_secs(arguments.seconds);
+    let partitions = arguments.partitions;
     while Instant::now() < end {
         sleep(dice.up_to(LONGEST_CALM)).await;
         field.lives.fetch_add(1, Ordering::SeqCst);
-        let mut faults = vec![fault(farm, dice, &[], &mut deeds, &mut left).await?];
+        let mut faults = vec![fault(farm, dice, (&[], partitions), &mut deeds, &mut left).await?];
         // Misfortunes seldom come singly.
         if dice.below(3) == 0 {
             sleep(dice.up_to(Duration::from_millis(500))).await;
-            faults.push(fault(farm, dice, &faults, &mut deeds, &mut left).await?);
+            faults.push(fault(farm, dice, (&faults, partitions), &mut deeds, &mut left).await?);
         }
         if !faults.iter().all(|fault| matches!(fault, Fault::Passing)) {
             sleep(dice.up_to(LONGEST_FAULT)).await;
@@ -234,14 +265,25 @@ async fn rage(farm: &mut Farm, field: &Field, dice: &mut Dice, lasts: Duration) 
 async fn fault(
     farm: &mut Farm,
     dice: &mut Dice,
-    others: &[Fault],
+    (others, partitions): (&[Fault], bool),
     deeds: &mut Deeds,
     left: &mut BTreeSet<u32>,
 ) -> Result<Fault> {
     let dead = |index| others.iter().any(|fault| matches!(fault, Fault::Killed(other) if *other == index));
+    let cut_already = |index, database| {
+        others.iter().any(|fault| match fault {
+            Fault::DatabaseLink(other, _) => database && *other == index,
+            Fault::Hop(other, _) => !database && *other == index,
+            _ => false,
+        })
+    };
     let stopped = others.iter().any(|fault| matches!(fault, Fault::DatabaseStopped));
     let index = usize::try_from(dice.below(REPLICAS as u64))?;
-    let mode = if dice.below(2) == 0 { Mode::Stalls } else { Mode::Breaks };
+    let cut = match (dice.below(2), partitions) {
+        (0, false) => Cut::Stalls,
+        (0, true) => Cut::Partitions,
+        _ => Cut::Breaks,
+    };
     Ok(match dice.below(12) {
         0..=3 if !dead(index) => {
             let workers = farm.brokers[index].workers();
@@ -256,15 +298,15 @@ async fn fault(
             deeds.databases += 1;
             Fault::DatabaseStopped
         }
-        6 | 7 => {
-            farm.links[index].database.set(mode);
+        6 | 7 if !cut_already(index, true) => {
+            cut.begin(&farm.links[index].database).await?;
             deeds.database_links += 1;
-            Fault::DatabaseLink(index)
+            Fault::DatabaseLink(index, cut)
         }
-        8 | 9 => {
-            farm.links[index].hop.set(mode);
+        8 | 9 if !cut_already(index, false) => {
+            cut.begin(&farm.links[index].hop).await?;
             deeds.hops += 1;
-            Fault::Hop(index)
+            Fault::Hop(index, cut)
         }
         10 => {
             farm.sim.advance(Duration::from_hours(2));
@@ -287,8 +329,8 @@ async fn heal(farm: &mut Farm, faults: &[Fault]) -> Result<()> {
     }
     for fault in faults {
         match fault {
-            Fault::DatabaseLink(index) => farm.links[*index].database.set(Mode::Passes),
-            Fault::Hop(index) => farm.links[*index].hop.set(Mode::Passes),
+            Fault::DatabaseLink(index, cut) => cut.end(&farm.links[*index].database).await?,
+            Fault::Hop(index, cut) => cut.end(&farm.links[*index].hop).await?,
             _ => {}
         }
     }

@@ -49,9 +49,24 @@ leak: ## 5,000 sessions that come and go, and what is left of them (SESSIONS=500
 	$(CARGO) build --quiet --bins
 	LEAK_SESSIONS=$(or $(SESSIONS),5000) $(CARGO) test -p e2e --test e2e leaks -- --nocapture
 
+.PHONY: bench soak performance instructions
+bench: prepare ## what a call costs, beside other bridges, and all our own figures (BENCH_QUICK=1: three minutes; see docs/performance.md)
+	@scripts/rivals.sh
+	@scripts/bench.sh run
+
+soak: prepare ## mixed load for a while, and whether anything grows (SOAK_SECONDS=600)
+	@SOAK_SECONDS=$(or $(SOAK_SECONDS),600) scripts/bench.sh soak
+
+performance: ## write docs/performance.md from the results of bench and soak
+	@scripts/bench.sh report
+
+instructions: prepare ## count the instructions of the hot path under valgrind and hold them against bench/instructions.txt (WRITE=1: write it)
+	@scripts/instructions.sh $(if $(filter 1,$(WRITE)),--write)
+
 lint: prepare ## format, clippy, dependency rules
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path tests/clients/rmcp/Cargo.toml --check
+	$(CARGO) fmt --manifest-path bench/pieces/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@scripts/deny.sh
 
@@ -63,7 +78,7 @@ schemathesis: prepare ## generated requests against the OAuth endpoints
 
 clean: ## remove what was built and installed here
 	$(CARGO) clean
-	rm -rf .children .clients tests/clients/node_modules tests/browser/node_modules tests/browser/screenshots
+	rm -rf .children .clients .bench tests/clients/node_modules tests/browser/node_modules tests/browser/screenshots
 
 .PHONY: image image-run image-test
 image: ## the container image, by podman (ENGINE=docker: by docker)

@@ -23,6 +23,9 @@ need npm npm
 need python3 python3
 if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then missing+=(python3-venv); fi
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+# The tests start servers of their own with these; nothing is asked of one that the package starts.
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+[ -x /usr/sbin/pgbouncer ] || need pgbouncer pgbouncer
 if [ "${PREPARE_PROXIES:-}" = 1 ]; then
   need caddy caddy
   [ -x /usr/sbin/nginx ] || need nginx nginx

@@ -11,6 +11,7 @@ use crate::envelope::{Bounds, Incoming, RawId, read_post};
 use crate::era::{Era, legacy, modern};
 use crate::observer::{Figures, Observer};
 use crate::refusal::{INVALID_REQUEST, Refusal};
+use crate::replica::Via;
 use crate::reply::{GetHead, PostHead, Principal, Reply};
 use crate::session_store::SessionStore;
 use crate::starter::StartWorker;
@@ -71,7 +72,7 @@ impl Bridge {
     }
 
     /// Ends a session: 204; 400 without an id, 404 for an unknown one.
-    pub async fn delete(&self, who: &Principal, session_id: Option<&str>) -> Reply {
+    pub async fn delete(&self, who: &Principal, session_id: Option<&str>, via: Via) -> Reply {
         let Some(id) = session_id else {
             return Refusal::new(
                 400,
@@ -81,10 +82,10 @@ impl Bridge {
             )
             .reply(None);
         };
-        match self.supervisor.delete(who, id).await {
+        match self.supervisor.delete(who, id, via).await {
             Ok(()) => Reply::empty(204),
             Err(refusal) => {
-                self.supervisor.shop().observer.refused(refusal.label);
+                self.supervisor.shop().refused(&refusal);
                 refusal.reply(None)
             }
         }
@@ -116,6 +117,38 @@ impl Bridge {
     /// and end. The sessions stay.
     pub fn log_in_again(&self, user: &str) {
         self.supervisor.log_in_again(user);
+    }
+
+    /// The lease has run out, or is about to: all sessions end here, and with them their workers' capabilities. They stay in the store, where
+    /// another replica, or this one under a new lease, takes them. Nothing that this replica still has to say of them is written.
+    pub fn lose_sessions(&self) {
+        self.supervisor.lose_sessions();
+    }
+
+    /// The answer to a request that another replica had taken when the connection to it broke: whether it was carried out is not known.
+    #[must_use]
+    pub fn lost_on_the_way(&self, body: &[u8]) -> Reply {
+        let id =
+            read_post(&Bytes::copy_from_slice(body), self.bounds).ok().and_then(|incoming| legacy::only_id(&incoming));
+        let refusal = Refusal::in_band(
+            crate::refusal::UNAVAILABLE,
+            "replica_lost",
+            "the part of this server that was at work on the call has gone before it answered; the call may have been carried out",
+        );
+        self.supervisor.shop().refused(&refusal);
+        refusal.reply(id.as_ref().map(RawId::as_bytes))
+    }
+
+    /// The answer while the replica that has to answer can't be reached.
+    #[must_use]
+    pub fn out_of_reach(&self, body: &[u8]) -> Reply {
+        let id =
+            read_post(&Bytes::copy_from_slice(body), self.bounds).ok().and_then(|incoming| legacy::only_id(&incoming));
+        let text =
+            "the part of this server that holds the session can't be reached at the moment; try again in a few seconds";
+        let refusal = Refusal::unavailable("replica_unreachable", 3, text);
+        self.supervisor.shop().refused(&refusal);
+        refusal.reply(id.as_ref().map(RawId::as_bytes))
     }
 
     /// No new work from now on. Returns when all workers have ended, or after `grace`.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::replica::Replica;
 use crate::tools::Tools;
 
 /// Plain data; [`crate::bridge::Bridge::start`] consumes it.
@@ -78,6 +79,8 @@ pub struct BridgeConfig {
     pub broker_version: String,
     /// Which tools there are for whom. By default all for everybody.
     pub tools: Tools,
+    /// Which of several brokers on one store this is. By default it is alone.
+    pub replica: Replica,
 }
 
 /// Bounds of one event stream.
@@ -134,6 +137,7 @@ impl Default for BridgeConfig {
             sweep_interval: Duration::from_secs(5),
             broker_version: env!("CARGO_PKG_VERSION").to_owned(),
             tools: Tools::default(),
+            replica: Replica::default(),
         }
     }
 }

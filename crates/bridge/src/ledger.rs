@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 
 use crate::reply::Principal;
 use crate::session_id::SessionKey;
-use crate::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
+use crate::session_store::{Holding, Kept, Peer, SessionRecord, SessionStore, SessionStoreUnavailable};
 
 /// Between attempts while the store does not answer.
 const RETRY: Duration = Duration::from_secs(5);
@@ -22,6 +22,8 @@ pub(crate) struct Ledger {
     store: Arc<dyn SessionStore>,
     changed: Mutex<HashMap<SessionKey, SessionRecord>>,
     wake: Notify,
+    /// Told of sessions that are not this replica's any more, or gone, with the epoch that they had here.
+    lost: mpsc::UnboundedSender<(SessionKey, i64)>,
     /// Counts the attempts to write what was there, and tells how the last one went.
     attempts: watch::Sender<(u64, Result<(), SessionStoreUnavailable>)>,
 }
@@ -29,13 +31,17 @@ pub(crate) struct Ledger {
 // === impl Ledger ===
 
 impl Ledger {
-    pub(crate) fn new(store: Arc<dyn SessionStore>) -> Arc<Self> {
-        Arc::new(Self {
+    /// With the sessions that turn out to be lost.
+    pub(crate) fn new(store: Arc<dyn SessionStore>) -> (Arc<Self>, mpsc::UnboundedReceiver<(SessionKey, i64)>) {
+        let (lost, told) = mpsc::unbounded_channel();
+        let ledger = Arc::new(Self {
             store,
             changed: Mutex::default(),
             wake: Notify::new(),
+            lost,
             attempts: watch::Sender::new((0, Ok(()))),
-        })
+        });
+        (ledger, told)
     }
 
     /// Milliseconds since the Unix epoch.
@@ -47,12 +53,46 @@ impl Ledger {
         self.store.insert(record).await
     }
 
-    pub(crate) async fn load(&self, key: SessionKey) -> Result<Option<SessionRecord>, SessionStoreUnavailable> {
+    /// See [`SessionStore::take`]. What is not written yet counts.
+    pub(crate) async fn take(&self, key: SessionKey) -> Result<Holding, SessionStoreUnavailable> {
         let waiting = self.changed.lock().get(&key).cloned();
-        if waiting.is_some() {
-            return Ok(waiting);
+        match waiting {
+            Some(record) => Ok(Holding::Mine(record)),
+            None => self.store.take(key).await,
         }
-        self.store.load(key).await
+    }
+
+    /// Writes what is not written yet of a session, and gives it up. If that fails it stays this replica's.
+    pub(crate) async fn release(&self, key: SessionKey, epoch: i64) -> Result<(), SessionStoreUnavailable> {
+        let waiting = self.changed.lock().get(&key).cloned();
+        if let Some(record) = waiting {
+            self.write(record).await?;
+        }
+        self.store.release(key, epoch).await
+    }
+
+    /// See [`SessionStore::peer`].
+    pub(crate) async fn peer(&self, replica: Arc<str>) -> Result<Option<Peer>, SessionStoreUnavailable> {
+        self.store.peer(replica).await
+    }
+
+    /// The sessions are not this replica's any more: nothing of them is written.
+    pub(crate) fn forget_changes(&self) {
+        self.changed.lock().clear();
+    }
+
+    async fn write(&self, record: SessionRecord) -> Result<(), SessionStoreUnavailable> {
+        let kept = self.store.update(record.clone()).await?;
+        {
+            let mut changed = self.changed.lock();
+            if changed.get(&record.id_hash) == Some(&record) {
+                changed.remove(&record.id_hash);
+            }
+        }
+        if !kept {
+            let _ = self.lost.send((record.id_hash, record.epoch));
+        }
+        Ok(())
     }
 
     /// Has a change written soon.
@@ -82,9 +122,9 @@ impl Ledger {
         }
     }
 
-    pub(crate) async fn delete(&self, key: SessionKey) -> Result<(), SessionStoreUnavailable> {
+    pub(crate) async fn delete(&self, key: SessionKey, epoch: Option<i64>) -> Result<(), SessionStoreUnavailable> {
         self.changed.lock().remove(&key);
-        self.store.delete(key).await
+        self.store.delete(key, epoch).await
     }
 
     pub(crate) async fn delete_of_grant(&self, grant: &Arc<str>) -> Result<(), SessionStoreUnavailable> {
@@ -120,14 +160,8 @@ impl Ledger {
         let records: Vec<SessionRecord> = self.changed.lock().values().cloned().collect();
         let mut result = Ok(());
         for record in records {
-            match self.store.update(record.clone()).await {
-                Ok(()) => {
-                    let mut changed = self.changed.lock();
-                    if changed.get(&record.id_hash) == Some(&record) {
-                        changed.remove(&record.id_hash);
-                    }
-                }
-                Err(error) => result = Err(error),
+            if let Err(error) = self.write(record).await {
+                result = Err(error);
             }
         }
         self.attempts.send_modify(|(attempt, last)| {

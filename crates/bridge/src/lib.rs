@@ -8,6 +8,7 @@ pub mod access;
 pub mod bridge;
 pub mod config;
 pub mod observer;
+pub mod replica;
 pub mod reply;
 pub mod session_store;
 pub mod starter;
@@ -39,6 +40,8 @@ mod sse;
 
 #[cfg(fuzzing)]
 pub mod fuzzing;
+#[cfg(feature = "pieces")]
+pub mod pieces;
 
 // Workers.
 mod breaker;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::replica::Elsewhere;
 use crate::reply::{EventStream, Reply, ReplyBody};
 
 /// Parse error.
@@ -47,6 +48,8 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<u32>,
     /// For [`crate::observer::Observer::refused`].
     pub(crate) label: &'static str,
+    /// The replica that has to answer instead.
+    pub(crate) elsewhere: Option<Box<Elsewhere>>,
 }
 
 #[derive(Serialize)]
@@ -80,7 +83,7 @@ fn error_body_with(id: Option<&[u8]>, code: i32, message: &str, data: Option<&st
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: i32, label: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), data: None, retry_after: None, label }
+        Self { status, code, message: message.into(), data: None, retry_after: None, label, elsewhere: None }
     }
 
     /// 400 with an invalid-request error.
@@ -118,6 +121,17 @@ impl Refusal {
         Self::in_band(UNAVAILABLE, "log_in_again", "Forgejo no longer accepts this connection: log in again")
     }
 
+    /// Not ours to answer.
+    pub(crate) fn elsewhere(elsewhere: Elsewhere) -> Self {
+        let moved = Self::unavailable("elsewhere", 1, "another replica of this server has to answer; try again");
+        Self { elsewhere: Some(Box::new(elsewhere)), ..moved }
+    }
+
+    /// 503: the database has not heard of us, so that others may have taken the session.
+    pub(crate) fn lease_lost() -> Self {
+        Self::unavailable("lease_lost", 2, "this server has lost touch with its database; try again in a few seconds")
+    }
+
     /// 503 while the broker shuts down.
     pub(crate) fn draining() -> Self {
         Self::unavailable("draining", 5, "the broker is shutting down; try again in a few seconds")
@@ -133,6 +147,10 @@ impl Refusal {
     }
 
     pub(crate) fn reply(&self, id: Option<&[u8]>) -> Reply {
+        if let Some(elsewhere) = &self.elsewhere {
+            let body = ReplyBody::Elsewhere(Elsewhere::clone(elsewhere));
+            return Reply { status: self.status, session_id: None, retry_after: self.retry_after, body };
+        }
         Reply {
             status: self.status,
             session_id: None,

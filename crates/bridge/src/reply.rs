@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::Stream;
 
+use crate::replica::{Elsewhere, Via};
+
 /// Who makes a request, as the bearer check found it. Ids only: the bridge knows no OAuth.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Principal {
@@ -32,6 +34,8 @@ pub struct PostHead {
     pub params: Vec<(String, String)>,
     /// Goes to [`crate::observer::Observer::request`]; nothing else looks at it.
     pub label: &'static str,
+    /// How it has come here.
+    pub via: Via,
 }
 
 /// The headers of a GET that matter.
@@ -43,6 +47,8 @@ pub struct GetHead {
     pub protocol_version: Option<String>,
     /// `Last-Event-ID`.
     pub last_event_id: Option<String>,
+    /// How it has come here.
+    pub via: Via,
 }
 
 /// Server-sent events, already framed (RFC-less; WHATWG HTML, Server-sent events), keep-alive comments included.
@@ -73,4 +79,6 @@ pub enum ReplyBody {
     /// The caller may only read and called a tool that writes: the endpoint answers 403, with the challenge that tells how to get more. The
     /// document is a JSON-RPC error for whoever reads on.
     MayNotWrite(Bytes),
+    /// Another replica has to answer. To one that passed the request on: this is not who it took it for.
+    Elsewhere(Elsewhere),
 }

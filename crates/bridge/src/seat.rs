@@ -354,6 +354,14 @@ impl Seat {
         }
     }
 
+    /// The same, and the worker's way to Forgejo ends before it does.
+    pub(crate) fn cut(&self, refusal: Refusal) {
+        if let Slot::Running { worker, .. } = &self.inner.lock().slot {
+            worker.access().revoke();
+        }
+        self.close(refusal);
+    }
+
     /// The worker in this seat has ended.
     pub(crate) fn vacated(self: &Arc<Self>, worker: &Arc<Worker>, end: &End, unsent: Vec<Call>) {
         self.clear(worker);

@@ -292,6 +292,17 @@ impl Session {
         }
     }
 
+    /// How often it has been taken over.
+    pub(crate) fn epoch(&self) -> i64 {
+        self.state.lock().record.epoch
+    }
+
+    /// The session is another replica's, or may be: as if it ended, but its worker can do nothing from this moment on.
+    pub(crate) fn lose(&self, refusal: &Refusal) {
+        self.seat.cut(refusal.clone());
+        self.end(refusal.clone());
+    }
+
     /// The session is over: calls get the refusal, streams end.
     pub(crate) fn end(&self, refusal: Refusal) {
         self.give_up_rounds(|call| call.refuse(&refusal));

@@ -2,6 +2,7 @@
 
 mod driving;
 mod ending;
+mod holding;
 mod sweep;
 
 use std::collections::HashMap;
@@ -15,16 +16,18 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::holding::Holdings;
 use crate::envelope::Message;
 use crate::era::native::Native;
 use crate::ledger::Ledger;
 use crate::observer::Figures;
 use crate::refusal::Refusal;
+use crate::replica::{Held, Via};
 use crate::reply::{Principal, Reply};
 use crate::seat::StartFailure;
 use crate::session::{Admission, Seed, Session};
 use crate::session_id::{self, SessionKey};
-use crate::session_store::{SessionRecord, SessionStore};
+use crate::session_store::{Holding, SessionRecord, SessionStore};
 use crate::shared::Shared;
 use crate::workshop::Workshop;
 
@@ -41,6 +44,7 @@ pub(crate) struct Supervisor {
     /// Grants that have ended of late: whoever was let in just before must not begin anything after.
     ended_grants: Mutex<HashMap<Arc<str>, Instant>>,
     draining: AtomicBool,
+    holdings: Holdings,
     /// Ends the background tasks.
     background: CancellationToken,
     _end_background: DropGuard,
@@ -52,8 +56,9 @@ impl Supervisor {
     /// Begins the background tasks, so it has to be called within a runtime.
     pub(crate) fn start(shop: Arc<Workshop>, store: Arc<dyn SessionStore>) -> Arc<Self> {
         let background = CancellationToken::new();
+        let (ledger, lost) = Ledger::new(store);
         let supervisor = Arc::new(Self {
-            ledger: Ledger::new(store),
+            ledger,
             shop,
             random: SystemRandom::new(),
             sessions: Mutex::default(),
@@ -61,10 +66,12 @@ impl Supervisor {
             native: Mutex::default(),
             ended_grants: Mutex::default(),
             draining: AtomicBool::new(false),
+            holdings: Holdings::default(),
             _end_background: background.clone().drop_guard(),
             background,
         });
         supervisor.begin_sweeping();
+        supervisor.begin_dropping(lost);
         supervisor
     }
 
@@ -84,17 +91,25 @@ impl Supervisor {
     }
 
     /// The session with this id, from memory or from the store. Unknown, ended and foreign ones are the same (T53, T54).
-    pub(crate) async fn find(&self, who: &Principal, id: &str) -> Result<Arc<Session>, Refusal> {
+    pub(crate) async fn find(&self, who: &Principal, id: &str, via: Via) -> Result<Arc<Session>, Refusal> {
+        if !self.shop.config.replica.lease.is_held() {
+            return Err(Refusal::lease_lost());
+        }
         let key = session_id::key(id);
         let known = self.sessions.lock().get(&key).cloned();
         let session = if let Some(session) = known {
             session
         } else {
-            let session = self.revive(key).await?;
+            let session = self.revive(key, via).await?;
             // Whoever ended the grant meanwhile did not see this session.
             self.admit(who)?;
             session
         };
+        if let Via::Replica(held) = via
+            && held != (Held::Session { epoch: session.epoch() })
+        {
+            return Err(self.not_as_held(session.epoch()));
+        }
         match session.admit(who) {
             Admission::Owner => {}
             Admission::Moved(record) => {
@@ -111,20 +126,43 @@ impl Supervisor {
         Ok(session)
     }
 
-    async fn revive(&self, key: SessionKey) -> Result<Arc<Session>, Refusal> {
-        let record = self.ledger.load(key).await.map_err(|error| {
+    async fn revive(&self, key: SessionKey, via: Via) -> Result<Arc<Session>, Refusal> {
+        self.holdings.left(key).await?;
+        if via == Via::Client
+            && let Some(elsewhere) = self.holdings.elsewhere(&key)
+        {
+            return Err(Refusal::elsewhere(elsewhere));
+        }
+        let term = self.holdings.term();
+        let holding = self.ledger.take(key).await.map_err(|error| {
             tracing::warn!(error = %error, "a session could not be loaded");
             Refusal::unavailable("store_unavailable", 2, "the session store does not answer; try again")
         })?;
-        let record = record.ok_or_else(Refusal::no_such_session)?;
+        let record = match holding {
+            Holding::Mine(record) => record,
+            Holding::Elsewhere(elsewhere) => {
+                self.holdings.is_elsewhere(key, &elsewhere);
+                return Err(Refusal::elsewhere(elsewhere));
+            }
+            Holding::Absent => return Err(Refusal::no_such_session()),
+        };
         let session = Session::new(&self.shop, &self.ledger, Seed { record, again: true, nonce: self.nonce()? });
+        let mut sessions = self.sessions.lock();
+        // A lease that was lost meanwhile may be another's by now, and whoever lost it did not see this session.
+        if self.holdings.term() != term {
+            return Err(Refusal::lease_lost());
+        }
         // Of two that were made at the same time the first one stays.
-        Ok(self.sessions.lock().entry(key).or_insert(session).clone())
+        Ok(sessions.entry(key).or_insert(session).clone())
     }
 
     /// `initialize`: a new session with a worker of its own.
     pub(crate) async fn create(&self, who: &Principal, message: &Message) -> Result<Reply, Refusal> {
         let client_id = message.id().ok_or_else(|| Refusal::invalid("initialize is a request"))?;
+        let term = self.holdings.term();
+        if !self.shop.config.replica.lease.is_held() {
+            return Err(Refusal::lease_lost());
+        }
         let id = session_id::generate(&self.random).ok_or_else(no_random)?;
         let now = self.ledger.now();
         let record = SessionRecord {
@@ -139,6 +177,7 @@ impl Supervisor {
             subscriptions: Vec::new(),
             created_at: now,
             last_seen: now,
+            epoch: 1,
         };
         let session = Session::new(&self.shop, &self.ledger, Seed { record, again: false, nonce: self.nonce()? });
         let worker = match session.seat().worker().await {
@@ -163,7 +202,15 @@ impl Supervisor {
             tracing::warn!(error = %error, "a new session could not be stored");
             Refusal::unavailable("store_unavailable", 2, "the session store does not answer; try again")
         })?;
-        self.sessions.lock().insert(session.key(), session.clone());
+        {
+            let mut sessions = self.sessions.lock();
+            if self.holdings.term() != term {
+                drop(sessions);
+                session.lose(&Refusal::lease_lost());
+                return Err(Refusal::lease_lost());
+            }
+            sessions.insert(session.key(), session.clone());
+        }
         // The grant may have ended while the worker started; whoever ended it did not see this session yet.
         if let Err(refusal) = self.admit(who) {
             self.forget(&session, refusal.clone()).await;

@@ -77,6 +77,7 @@ impl Workshop {
     ) -> Arc<Self> {
         Arc::new(Self {
             tools: ToolDesk::new(config.tools.clone()),
+            vault: StateVault::new(config.replica.clone()),
             starting: Semaphore::new(config.max_starts),
             max_sessions: AtomicUsize::new(config.max_sessions),
             max_sessions_per_user: AtomicUsize::new(config.max_sessions_per_user),
@@ -88,7 +89,6 @@ impl Workshop {
             breaker: Breaker::default(),
             verdicts: Verdicts::default(),
             programs: Programs::default(),
-            vault: StateVault::new(),
             warm: WarmPool::default(),
             tasks: TaskTracker::new(),
             starts: AtomicU64::new(0),
@@ -177,6 +177,13 @@ impl Workshop {
         self.start_failed();
         let message = "the MCP server behind this broker could not be started; try again later";
         Err(Refusal::unavailable("start_failed", 2, message))
+    }
+
+    /// Counts a request that is not answered, unless another replica answers it.
+    pub(crate) fn refused(&self, refusal: &Refusal) {
+        if refusal.elsewhere.is_none() {
+            self.observer.refused(refusal.label);
+        }
     }
 
     /// Tells workers apart in the log.

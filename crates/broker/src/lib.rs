@@ -30,6 +30,7 @@ pub mod middleware;
 pub mod pages;
 mod rate_limit;
 mod readiness;
+mod replica;
 mod router;
 pub mod serve;
 mod shelf;

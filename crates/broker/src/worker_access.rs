@@ -70,6 +70,10 @@ impl WorkerAccess for GatewayAccess {
             .assign(GatewayAssignment { user: Arc::clone(&principal.user), grant: Arc::clone(&principal.grant) });
     }
 
+    fn revoke(&self) {
+        self.capability.revoke();
+    }
+
     fn ready(&self) {
         self.capability.ready();
     }

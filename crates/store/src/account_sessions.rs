@@ -3,9 +3,8 @@
 use oauth::clock::Timestamp;
 use oauth::id::UserId;
 use oauth::token::TokenHash;
-use sqlx::Row as _;
 
-use crate::database::{Connection, Row, time};
+use crate::database::{Connection, Row, query, time};
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -34,7 +33,7 @@ impl Store {
         if let Some(before) = before {
             end(&mut tx, before).await?;
         }
-        sqlx::query("INSERT INTO account_sessions (id_hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)")
+        query("INSERT INTO account_sessions (id_hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)")
             .bind(id_hash.as_bytes().as_slice())
             .bind(session.user.as_str())
             .bind(session.created_at.0)
@@ -51,7 +50,7 @@ impl Store {
         id_hash: &TokenHash,
         now: Timestamp,
     ) -> Result<Option<AccountSession>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT user_id, created_at, expires_at FROM account_sessions WHERE id_hash = $1 AND expires_at > $2",
         )
         .bind(id_hash.as_bytes().as_slice())
@@ -68,7 +67,7 @@ impl Store {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE account_sessions SET expires_at = $2 WHERE id_hash = $1 AND expires_at > $3")
+        query("UPDATE account_sessions SET expires_at = $2 WHERE id_hash = $1 AND expires_at > $3")
             .bind(id_hash.as_bytes().as_slice())
             .bind(expires_at.0)
             .bind(now.0)
@@ -90,7 +89,7 @@ async fn end(tx: &mut Connection, id_hash: &TokenHash) -> Result<(), StoreError>
     for statement in
         ["DELETE FROM account_sessions WHERE id_hash = $1", "DELETE FROM selections WHERE browser_hash = $1"]
     {
-        sqlx::query(statement).bind(id_hash.as_bytes().as_slice()).execute(&mut *tx).await?;
+        query(statement).bind(id_hash.as_bytes().as_slice()).execute(&mut *tx).await?;
     }
     Ok(())
 }
@@ -98,7 +97,7 @@ async fn end(tx: &mut Connection, id_hash: &TokenHash) -> Result<(), StoreError>
 /// Ends all sessions of a user, and what he was choosing anywhere, within the caller's transaction.
 pub(crate) async fn end_of_user(tx: &mut Connection, user: &UserId) -> Result<(), StoreError> {
     for statement in ["DELETE FROM account_sessions WHERE user_id = $1", "DELETE FROM selections WHERE user_id = $1"] {
-        sqlx::query(statement).bind(user.as_str()).execute(&mut *tx).await?;
+        query(statement).bind(user.as_str()).execute(&mut *tx).await?;
     }
     Ok(())
 }
@@ -120,15 +119,15 @@ impl TryFrom<&Row> for AccountSession {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Login, logged_in, rows, store};
+    use crate::testing::{Login, Scratch, logged_in, on_each, rows};
 
     fn session(user: &UserId) -> AccountSession {
         AccountSession { user: user.clone(), created_at: Timestamp(10), expires_at: Timestamp(100) }
     }
 
-    #[tokio::test]
-    async fn a_session_lasts_until_it_expires_and_longer_if_it_is_extended_in_time() {
-        let (_directory, store) = store().await;
+    on_each!(a_session_lasts_until_it_expires_and_longer_if_it_is_extended_in_time);
+    async fn a_session_lasts_until_it_expires_and_longer_if_it_is_extended_in_time(at: Scratch) {
+        let store = at.store().await;
         let (user, cookie) = (logged_in(&store).await, TokenHash::of("cookie"));
         store.begin_account_session(&cookie, &session(&user), None).await.unwrap();
         assert_eq!(store.account_session(&cookie, Timestamp(99)).await.unwrap(), Some(session(&user)));
@@ -139,9 +138,9 @@ mod tests {
         assert!(store.account_session(&cookie, Timestamp(201)).await.unwrap().is_none(), "what has ended stays so");
     }
 
-    #[tokio::test]
-    async fn a_new_login_of_a_browser_ends_the_session_that_it_had() {
-        let (_directory, store) = store().await;
+    on_each!(a_new_login_of_a_browser_ends_the_session_that_it_had);
+    async fn a_new_login_of_a_browser_ends_the_session_that_it_had(at: Scratch) {
+        let store = at.store().await;
         let user = logged_in(&store).await;
         let (first, second) = (TokenHash::of("first"), TokenHash::of("second"));
         store.begin_account_session(&first, &session(&user), None).await.unwrap();
@@ -151,9 +150,9 @@ mod tests {
         assert!(store.account_session(&second, Timestamp(20)).await.unwrap().is_none());
     }
 
-    #[tokio::test]
-    async fn a_user_who_had_revoked_us_at_forgejo_is_logged_out_everywhere() {
-        let (_directory, store) = store().await;
+    on_each!(a_user_who_had_revoked_us_at_forgejo_is_logged_out_everywhere);
+    async fn a_user_who_had_revoked_us_at_forgejo_is_logged_out_everywhere(at: Scratch) {
+        let store = at.store().await;
         let user = logged_in(&store).await;
         store.begin_account_session(&TokenHash::of("cookie"), &session(&user), None).await.unwrap();
         let login = Login { upstream_grant: Some(8), ..Login::of("g2") };

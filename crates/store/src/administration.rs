@@ -1,6 +1,6 @@
 //! What an operator sees and ends, from a process of its own beside the running broker.
 //!
-//! It opens the file without the key ring, because nothing here is unsealed, and without touching the schema, because the running broker
+//! It opens the database without the key ring, because nothing here is unsealed, and without touching the schema, because the running broker
 //! may be of another version. Whatever ends is written into the revocation sequence in the same transaction, by which the running
 //! broker learns of it within a second; there is no other channel between the two. Every change leaves an audit event.
 
@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oauth::clock::Timestamp;
-use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlitePool};
 
 pub use audit::{AuditFilter, AuditRecord};
 pub use clients::ListedClient;
@@ -26,7 +26,7 @@ pub use stats::Statistics;
 pub use users::ListedUser;
 
 use crate::audit::{AuditEvent, insert};
-use crate::database::{Connection, Pool, Tx};
+use crate::database::{Connection, Database, Pool, Tx};
 use crate::error::StoreError;
 use crate::migrations::{self, SchemaState};
 
@@ -54,11 +54,19 @@ pub enum AdministrationError {
         /// What SQLite said.
         source: sqlx::Error,
     },
+    /// The server does not let us in, or does not answer.
+    #[error("the database {at} can't be used: {source}")]
+    Server {
+        /// Which one; without the password.
+        at: String,
+        /// What was tried.
+        source: sqlx::Error,
+    },
     /// Its schema is not this program's.
-    #[error("{path}: {state}")]
+    #[error("{at}: {state}")]
     Schema {
-        /// Which path.
-        path: PathBuf,
+        /// Which database.
+        at: String,
         /// How far it is.
         state: SchemaState,
     },
@@ -67,14 +75,14 @@ pub enum AdministrationError {
 // === impl Administration ===
 
 impl Administration {
-    /// Opens the database at `path`, which has to be there and of this program's schema. `actor` is named in the audit log.
-    pub async fn open(path: &Path, actor: &str) -> Result<Self, AdministrationError> {
-        let pool = open(path).await?;
-        let state = state(path, &pool).await?;
-        if state.is_current() {
+    /// Opens a database, which has to be there and of a schema that this program can use. `actor` is named in the audit log.
+    pub async fn open(database: &Database, actor: &str) -> Result<Self, AdministrationError> {
+        let pool = open_any(database).await?;
+        let state = state(database, &pool).await?;
+        if state.is_usable() {
             Ok(Self { pool, actor: actor.to_owned() })
         } else {
-            Err(AdministrationError::Schema { path: path.to_owned(), state })
+            Err(AdministrationError::Schema { at: database.to_string(), state })
         }
     }
 
@@ -84,7 +92,7 @@ impl Administration {
     }
 
     async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.pool.begin().await?)
     }
 
     /// Notes in the audit log what was done.
@@ -111,19 +119,29 @@ impl Administration {
     }
 }
 
-/// How far the schema of the database at `path` is. Changes nothing.
-pub async fn schema_state(path: &Path) -> Result<SchemaState, AdministrationError> {
-    let pool = open(path).await?;
-    let state = state(path, &pool).await;
+/// How far the schema of a database is. Changes nothing.
+pub async fn schema_state(database: &Database) -> Result<SchemaState, AdministrationError> {
+    let pool = open_any(database).await?;
+    let state = state(database, &pool).await;
     pool.close().await;
     state
 }
 
-async fn state(path: &Path, pool: &Pool) -> Result<SchemaState, AdministrationError> {
-    migrations::state(pool).await.map_err(|source| AdministrationError::Database { path: path.to_owned(), source })
+async fn state(database: &Database, pool: &Pool) -> Result<SchemaState, AdministrationError> {
+    migrations::state(pool).await.map_err(|source| AdministrationError::of(database, source))
 }
 
-pub(crate) async fn open(path: &Path) -> Result<Pool, AdministrationError> {
+pub(crate) async fn open_any(database: &Database) -> Result<Pool, AdministrationError> {
+    match database {
+        Database::Sqlite(path) => Ok(Pool::Sqlite(open_file(path).await?)),
+        Database::Postgres(server) => {
+            server.knock().await.map_err(|source| AdministrationError::of(database, source))?;
+            Ok(Pool::Postgres(server.pool()))
+        }
+    }
+}
+
+pub(crate) async fn open_file(path: &Path) -> Result<SqlitePool, AdministrationError> {
     if !path.is_file() {
         return Err(AdministrationError::Missing(path.to_owned()));
     }
@@ -137,6 +155,17 @@ pub(crate) async fn open(path: &Path) -> Result<Pool, AdministrationError> {
         .disable_statement_logging();
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options);
     pool.await.map_err(|source| AdministrationError::Database { path: path.to_owned(), source })
+}
+
+// === impl AdministrationError ===
+
+impl AdministrationError {
+    pub(crate) fn of(database: &Database, source: sqlx::Error) -> Self {
+        match database {
+            Database::Sqlite(path) => Self::Database { path: path.clone(), source },
+            Database::Postgres(server) => Self::Server { at: server.to_string(), source },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use oauth::clock::Timestamp;
 use oauth::id::UserId;
-use sqlx::Row as _;
 
-use crate::database::{Connection, Row, time};
+use crate::database::{Connection, Row, query, time};
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -67,7 +66,7 @@ impl Store {
 
     /// The newest events, the newest first.
     pub async fn recent_audit(&self, limit: u32) -> Result<Vec<AuditEvent>, StoreError> {
-        let rows = sqlx::query(concat!("SELECT ", columns!(), " FROM audit_events ORDER BY at DESC, id DESC LIMIT $1"))
+        let rows = query(concat!("SELECT ", columns!(), " FROM audit_events ORDER BY at DESC, id DESC LIMIT $1"))
             .bind(i64::from(limit))
             .fetch_all(self.read())
             .await?;
@@ -82,7 +81,7 @@ impl Store {
         limit: u32,
         before: Option<i64>,
     ) -> Result<Vec<NumberedEvent>, StoreError> {
-        let rows = sqlx::query(concat!(
+        let rows = query(concat!(
             "SELECT id, ",
             columns!(),
             " FROM audit_events WHERE actor = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
@@ -100,7 +99,7 @@ impl Store {
 
 /// Writes one event within the caller's transaction.
 pub(crate) async fn insert(tx: &mut Connection, event: &AuditEvent) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "INSERT INTO audit_events (at, actor, client, event, subject, outcome, request_id, detail, duration_ms) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
@@ -141,7 +140,7 @@ impl TryFrom<&Row> for AuditEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing;
+    use crate::testing::{Scratch, on_each};
 
     fn event(at: i64, event: &'static str) -> AuditEvent {
         AuditEvent {
@@ -157,9 +156,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn events_come_back_newest_first() {
-        let (_directory, store) = testing::store().await;
+    on_each!(events_come_back_newest_first);
+    async fn events_come_back_newest_first(at: Scratch) {
+        let store = at.store().await;
         let events = [event(1, "login.completed"), event(3, "token.rotated"), event(3, "grant.revoked")];
         store.record_audit(&events).await.unwrap();
         store.record_audit(&[]).await.unwrap();
@@ -168,9 +167,9 @@ mod tests {
         assert_eq!(store.recent_audit(9).await.unwrap().last(), Some(&first));
     }
 
-    #[tokio::test]
-    async fn a_user_reads_his_own_events_page_by_page() {
-        let (_directory, store) = testing::store().await;
+    on_each!(a_user_reads_his_own_events_page_by_page);
+    async fn a_user_reads_his_own_events_page_by_page(at: Scratch) {
+        let store = at.store().await;
         let of = |actor: &str, at| AuditEvent { actor: Some(actor.into()), ..event(at, "tool_called") };
         let events: Vec<AuditEvent> = (0..5).flat_map(|at| [of("alice", at), of("bob", at)]).collect();
         store.record_audit(&events).await.unwrap();

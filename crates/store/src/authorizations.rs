@@ -2,9 +2,8 @@
 
 use oauth::clock::Timestamp;
 use oauth::token::TokenHash;
-use sqlx::Row as _;
 
-use crate::database::{Row, hash, time};
+use crate::database::{Row, hash, query, time};
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -54,7 +53,7 @@ pub struct Authorization {
 impl Store {
     /// Writes a login that begins.
     pub async fn begin_authorization(&self, login: &NewAuthorization<'_>) -> Result<(), StoreError> {
-        sqlx::query(
+        query(
             "INSERT INTO authorizations (state_hash, browser_hash, purpose, sealed_request, created_at, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6)",
         )
@@ -80,7 +79,7 @@ impl Store {
     ) -> Result<Option<Authorization>, StoreError> {
         // A transaction of its own, because nobody may hold the login before its removal is on disk.
         let mut tx = self.begin().await?;
-        let row = sqlx::query(
+        let row = query(
             "DELETE FROM authorizations WHERE state_hash = $1 AND browser_hash = $2 AND purpose = $3 \
              RETURNING state_hash, browser_hash, purpose, sealed_request, created_at, expires_at",
         )
@@ -131,7 +130,7 @@ impl Purpose {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{self, race};
+    use crate::testing::{self, Scratch, on_each, race};
 
     fn login(state: &str) -> NewAuthorization<'static> {
         NewAuthorization {
@@ -144,9 +143,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_login_is_taken_as_it_was_begun() {
-        let (_directory, store) = testing::store().await;
+    on_each!(a_login_is_taken_as_it_was_begun);
+    async fn a_login_is_taken_as_it_was_begun(at: Scratch) {
+        let store = at.store().await;
         store.begin_authorization(&login("a")).await.unwrap();
         let taken = store
             .take_authorization(&TokenHash::of("a"), &TokenHash::of("browser"), Purpose::Account, Timestamp(100))
@@ -157,9 +156,9 @@ mod tests {
         assert!(taken.browser_hash == TokenHash::of("browser"));
     }
 
-    #[tokio::test]
-    async fn an_expired_login_is_not_given_out() {
-        let (_directory, store) = testing::store().await;
+    on_each!(an_expired_login_is_not_given_out);
+    async fn an_expired_login_is_not_given_out(at: Scratch) {
+        let store = at.store().await;
         store.begin_authorization(&login("a")).await.unwrap();
         assert!(
             store
@@ -170,9 +169,9 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn another_browser_or_purpose_neither_gets_a_login_nor_spoils_it() {
-        let (_directory, store) = testing::store().await;
+    on_each!(another_browser_or_purpose_neither_gets_a_login_nor_spoils_it);
+    async fn another_browser_or_purpose_neither_gets_a_login_nor_spoils_it(at: Scratch) {
+        let store = at.store().await;
         store.begin_authorization(&login("a")).await.unwrap();
         let (state, browser, other) = (TokenHash::of("a"), TokenHash::of("browser"), TokenHash::of("other"));
         assert!(store.take_authorization(&state, &other, Purpose::Account, Timestamp(2)).await.unwrap().is_none());
@@ -180,16 +179,16 @@ mod tests {
         assert!(store.take_authorization(&state, &browser, Purpose::Account, Timestamp(2)).await.unwrap().is_some());
     }
 
-    #[tokio::test]
-    async fn one_state_begins_one_login_only() {
-        let (_directory, store) = testing::store().await;
+    on_each!(one_state_begins_one_login_only);
+    async fn one_state_begins_one_login_only(at: Scratch) {
+        let store = at.store().await;
         store.begin_authorization(&login("a")).await.unwrap();
         assert!(matches!(store.begin_authorization(&login("a")).await, Err(StoreError::Unavailable(_))));
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn of_64_that_take_a_login_one_gets_it() {
-        let (_directory, store) = testing::store().await;
+    on_each!(of_64_that_take_a_login_one_gets_it);
+    async fn of_64_that_take_a_login_one_gets_it(at: Scratch) {
+        let store = at.store().await;
         store.begin_authorization(&login("a")).await.unwrap();
         let taken = race(64, &store, |store, _| async move {
             let browser = TokenHash::of("browser");

@@ -2,6 +2,7 @@
 
 use oauth::client_assertion::Verified;
 
+use crate::database::query;
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -12,14 +13,13 @@ impl Store {
     ///
     /// Of several concurrent uses exactly one gets true. Rows go with [`Store::sweep`] when the assertion has expired.
     pub async fn spend_assertion(&self, assertion: &Verified) -> Result<bool, StoreError> {
-        let inserted = sqlx::query(
-            "INSERT INTO client_assertions (once, expires_at) VALUES ($1, $2) ON CONFLICT (once) DO NOTHING",
-        )
-        .bind(assertion.once.as_slice())
-        .bind(assertion.until.0)
-        .execute(self.write())
-        .await?
-        .rows_affected();
+        let inserted =
+            query("INSERT INTO client_assertions (once, expires_at) VALUES ($1, $2) ON CONFLICT (once) DO NOTHING")
+                .bind(assertion.once.as_slice())
+                .bind(assertion.until.0)
+                .execute(self.write())
+                .await?
+                .rows_affected();
         Ok(inserted == 1)
     }
 }
@@ -32,22 +32,22 @@ mod tests {
 
     use super::*;
     use crate::sweep::Retention;
-    use crate::testing::{race, store};
+    use crate::testing::{Scratch, on_each, race};
 
     const ASSERTION: Verified = Verified { once: [7; 32], until: Timestamp(1000) };
 
-    #[tokio::test]
-    async fn of_many_uses_of_one_assertion_exactly_one_counts() {
-        let (_directory, store) = store().await;
+    on_each!(of_many_uses_of_one_assertion_exactly_one_counts);
+    async fn of_many_uses_of_one_assertion_exactly_one_counts(at: Scratch) {
+        let store = at.store().await;
         let won = race(8, &store, |store, _| async move { store.spend_assertion(&ASSERTION).await.unwrap() }).await;
         assert_eq!(won.iter().filter(|won| **won).count(), 1);
         let other = Verified { once: [8; 32], ..ASSERTION };
         assert!(store.spend_assertion(&other).await.unwrap());
     }
 
-    #[tokio::test]
-    async fn an_assertion_is_remembered_until_it_has_expired() {
-        let (_directory, store) = store().await;
+    on_each!(an_assertion_is_remembered_until_it_has_expired);
+    async fn an_assertion_is_remembered_until_it_has_expired(at: Scratch) {
+        let store = at.store().await;
         store.spend_assertion(&ASSERTION).await.unwrap();
         let retention = Retention { session: Duration::ZERO, ..Retention::default() };
         store.sweep(ASSERTION.until, &retention).await.unwrap();

@@ -6,9 +6,8 @@
 use oauth::client::{Client, ClientKind, ClientMetadata};
 use oauth::clock::Timestamp;
 use oauth::id::ClientId;
-use sqlx::Row as _;
 
-use crate::database::{Connection, Row, time};
+use crate::database::{Connection, Row, Turn, again, query, query_scalar, time};
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -43,22 +42,33 @@ impl Store {
         now: Timestamp,
         cap: u32,
     ) -> Result<Registered, StoreError> {
+        again!(self.try_to_register(metadata, digest, &fresh_id, now, cap).await)
+    }
+
+    async fn try_to_register(
+        &self,
+        metadata: &ClientMetadata,
+        digest: [u8; 32],
+        fresh_id: &ClientId,
+        now: Timestamp,
+        cap: u32,
+    ) -> Result<Registered, StoreError> {
         let mut tx = self.begin().await?;
-        let renewed = sqlx::query(concat!(
-            "UPDATE clients SET last_used_at = $2 WHERE digest = $1 RETURNING ",
-            client_columns!()
-        ))
-        .bind(digest.as_slice())
-        .bind(now.0)
-        .fetch_optional(&mut *tx)
-        .await?;
+        let renewed =
+            query(concat!("UPDATE clients SET last_used_at = $2 WHERE digest = $1 RETURNING ", client_columns!()))
+                .bind(digest.as_slice())
+                .bind(now.0)
+                .fetch_optional(&mut *tx)
+                .await?;
         if let Some(row) = renewed {
             let client = read_client(&row)?;
             tx.commit().await?;
             return Ok(Registered { client, existing: true });
         }
+        // Who counts first registers first.
+        tx.take_turn(Turn::RegisterClient).await?;
         make_room(&mut tx, cap).await?;
-        let row = sqlx::query(concat!(
+        let row = query(concat!(
             "INSERT INTO clients (id, kind, metadata, digest, created_at, last_used_at, authorized) \
              VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING ",
             client_columns!()
@@ -86,7 +96,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Client, StoreError> {
         let mut tx = self.begin().await?;
-        let row = sqlx::query(concat!(
+        let row = query(concat!(
             "INSERT INTO clients (id, kind, metadata, created_at, last_used_at, authorized) VALUES ($1, $2, $3, $4, $4, $5) \
              ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, metadata = excluded.metadata, digest = NULL, \
              last_used_at = excluded.last_used_at RETURNING ",
@@ -106,7 +116,7 @@ impl Store {
 
     /// A client by its `client_id`.
     pub async fn client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
-        let row = sqlx::query(concat!("SELECT ", client_columns!(), " FROM clients WHERE id = $1"))
+        let row = query(concat!("SELECT ", client_columns!(), " FROM clients WHERE id = $1"))
             .bind(id.as_str())
             .fetch_optional(self.read())
             .await?;
@@ -115,7 +125,7 @@ impl Store {
 
     /// Notes that a client was seen, so that it does not expire.
     pub async fn touch_client(&self, id: &ClientId, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("UPDATE clients SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2")
+        query("UPDATE clients SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2")
             .bind(id.as_str())
             .bind(now.0)
             .execute(self.write())
@@ -145,15 +155,14 @@ impl From<KnownClientKind> for ClientKind {
 }
 
 async fn make_room(tx: &mut Connection, cap: u32) -> Result<(), StoreError> {
-    let dynamic: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM clients WHERE kind = 'dynamic'").fetch_one(&mut *tx).await?;
+    let dynamic: i64 = query_scalar("SELECT count(*) FROM clients WHERE kind = 'dynamic'").fetch_one(&mut *tx).await?;
     let too_many = dynamic - i64::from(cap) + 1;
     if too_many <= 0 {
         return Ok(());
     }
-    let removed = sqlx::query(
+    let removed = query(
         "DELETE FROM clients WHERE id IN (SELECT id FROM clients WHERE kind = 'dynamic' AND NOT authorized \
-         ORDER BY last_used_at, id LIMIT $1)",
+         ORDER BY last_used_at, id LIMIT $1) AND NOT authorized",
     )
     .bind(too_many)
     .execute(tx)

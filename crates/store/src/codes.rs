@@ -4,11 +4,10 @@ use oauth::clock::Timestamp;
 use oauth::code::CodeRecord;
 use oauth::pkce::CodeChallenge;
 use oauth::token::TokenHash;
-use sqlx::Row as _;
 
-use crate::database::{Row, optional_time, time};
+use crate::database::{Row, again, optional_time, query, time};
 use crate::error::StoreError;
-use crate::grants::{grant_columns, read_grant, touch};
+use crate::grants::{grant_columns, hold_grant, read_grant, touch};
 use crate::store::Store;
 use crate::tokens::{NewTokens, insert_tokens};
 
@@ -26,12 +25,14 @@ pub enum Redeemed {
     Lapsed,
 }
 
+const GRANT_OF_CODE: &str = "SELECT id FROM grants WHERE id = (SELECT grant_id FROM codes WHERE hash = $1)";
+
 // === impl Store ===
 
 impl Store {
     /// A code with its grant.
     pub async fn code(&self, hash: &TokenHash) -> Result<Option<CodeRecord>, StoreError> {
-        let row = sqlx::query(concat!(
+        let row = query(concat!(
             "SELECT c.hash, c.code_challenge, c.redirect_uri, c.expires_at, c.used_at, ",
             grant_columns!(),
             " FROM codes c JOIN grants g ON g.id = c.grant_id WHERE c.hash = $1"
@@ -49,8 +50,18 @@ impl Store {
         now: Timestamp,
         tokens: &NewTokens,
     ) -> Result<Redeemed, StoreError> {
+        again!(self.try_to_redeem(hash, now, tokens).await)
+    }
+
+    async fn try_to_redeem(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+        tokens: &NewTokens,
+    ) -> Result<Redeemed, StoreError> {
         let mut tx = self.begin().await?;
-        let won = sqlx::query(
+        hold_grant(&mut tx, GRANT_OF_CODE, hash).await?;
+        let won = query(
             "UPDATE codes SET used_at = $2 WHERE hash = $1 AND used_at IS NULL AND expires_at >= $2 \
              AND EXISTS (SELECT 1 FROM grants g WHERE g.id = codes.grant_id AND g.revoked_at IS NULL) \
              RETURNING grant_id",
@@ -60,7 +71,7 @@ impl Store {
         .fetch_optional(&mut *tx)
         .await?;
         let Some(won) = won else {
-            let row = sqlx::query("SELECT used_at FROM codes WHERE hash = $1")
+            let row = query("SELECT used_at FROM codes WHERE hash = $1")
                 .bind(hash.as_bytes().as_slice())
                 .fetch_optional(&mut *tx)
                 .await?;

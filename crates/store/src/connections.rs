@@ -4,10 +4,9 @@ use oauth::client::ClientKind;
 use oauth::grant::Grant;
 use oauth::id::UserId;
 use oauth::scope::ScopeSet;
-use sqlx::Row as _;
 
 use crate::clients::{kind_of_column, metadata_of_column};
-use crate::database::Row;
+use crate::database::{Row, query};
 use crate::error::StoreError;
 use crate::grants::{grant_columns, read_grant};
 use crate::store::Store;
@@ -32,7 +31,7 @@ pub struct Connection {
 impl Store {
     /// A user's live grants, the newest first.
     pub async fn connections_of(&self, user: &UserId) -> Result<Vec<Connection>, StoreError> {
-        let rows = sqlx::query(concat!(
+        let rows = query(concat!(
             "SELECT ",
             grant_columns!(),
             ", g.asked, c.kind, c.metadata, (SELECT count(*) FROM sessions s WHERE s.grant_id = g.id) AS sessions \
@@ -77,11 +76,11 @@ mod tests {
 
     use super::*;
     use crate::sessions::SessionRow;
-    use crate::testing::{Login, client, logged_in, store};
+    use crate::testing::{Login, Scratch, client, logged_in, on_each};
 
-    #[tokio::test]
-    async fn a_user_sees_his_live_grants_with_client_and_sessions_and_nobody_elses() {
-        let (_directory, store) = store().await;
+    on_each!(a_user_sees_his_live_grants_with_client_and_sessions_and_nobody_elses);
+    async fn a_user_sees_his_live_grants_with_client_and_sessions_and_nobody_elses(at: Scratch) {
+        let store = at.store().await;
         let user = logged_in(&store).await;
         client(&store, "other").await;
         Login { client: "other", now: 5, ..Login::of("g2") }.write(&store).await.unwrap();
@@ -109,11 +108,11 @@ mod tests {
         assert_eq!(store.connections_of(&user).await.unwrap().len(), 1);
     }
 
-    #[tokio::test]
-    async fn a_grant_from_before_the_column_was_there_asked_for_what_it_has() {
-        let (_directory, store) = store().await;
+    on_each!(a_grant_from_before_the_column_was_there_asked_for_what_it_has);
+    async fn a_grant_from_before_the_column_was_there_asked_for_what_it_has(at: Scratch) {
+        let store = at.store().await;
         let user = logged_in(&store).await;
-        sqlx::query("UPDATE grants SET asked = NULL, scope = 'read'").execute(store.write()).await.unwrap();
+        query("UPDATE grants SET asked = NULL, scope = 'read'").execute(store.write()).await.unwrap();
         assert_eq!(store.connections_of(&user).await.unwrap()[0].asked, ScopeSet::READ);
     }
 }

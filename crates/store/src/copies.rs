@@ -9,10 +9,10 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use sqlx::Row as _;
+use sqlx::{Row as _, SqlitePool};
 
 use crate::administration::{self, AdministrationError};
-use crate::database::Pool;
+use crate::database::{Database, Pool};
 use crate::migrations::{self, SchemaError, SchemaState};
 use crate::store::is_busy;
 
@@ -64,10 +64,10 @@ pub enum CopyError {
         state: SchemaState,
     },
     /// The schema can't be brought up to date.
-    #[error("{path}: {source}")]
+    #[error("{at}: {source}")]
     Migration {
-        /// Which file.
-        path: PathBuf,
+        /// Which database.
+        at: String,
         /// What is wrong.
         source: SchemaError,
     },
@@ -75,7 +75,7 @@ pub enum CopyError {
 
 /// Bytes that the backup of the database at `path` will have at most.
 pub async fn size(path: &Path) -> Result<u64, CopyError> {
-    let pool = administration::open(path).await?;
+    let pool = administration::open_file(path).await?;
     let pages: i64 = pragma(&pool, "PRAGMA page_count", path).await?;
     let page: i64 = pragma(&pool, "PRAGMA page_size", path).await?;
     pool.close().await;
@@ -90,7 +90,7 @@ pub fn unfinished(target: &Path) -> PathBuf {
 
 /// Makes a consistent copy (0600) of the database at `source`, running broker or not, and checks it. `target` is there only once it is whole.
 pub async fn back_up(source: &Path, target: &Path) -> Result<(), CopyError> {
-    let pool = administration::open(source).await?;
+    let pool = administration::open_file(source).await?;
     // Holds the name, with the right mode, against whoever would take it meanwhile.
     private(target)?;
     let growing = unfinished(target);
@@ -106,7 +106,7 @@ pub async fn back_up(source: &Path, target: &Path) -> Result<(), CopyError> {
     moved
 }
 
-async fn make_copy(pool: &Pool, source: &Path, growing: &Path) -> Result<(), CopyError> {
+async fn make_copy(pool: &SqlitePool, source: &Path, growing: &Path) -> Result<(), CopyError> {
     private(growing)?;
     let sql = |source| CopyError::Sql { path: growing.to_owned(), source };
     // An empty file is what SQLite accepts as not being there; so the mode is ours.
@@ -115,7 +115,7 @@ async fn make_copy(pool: &Pool, source: &Path, growing: &Path) -> Result<(), Cop
         .execute(pool)
         .await
         .map_err(|error| CopyError::Sql { path: source.to_owned(), source: error })?;
-    let copy = administration::open(growing).await?;
+    let copy = administration::open_file(growing).await?;
     let finding = check(&copy).await.map_err(sql);
     copy.close().await;
     refuse_damaged(growing, finding?)?;
@@ -145,7 +145,7 @@ async fn prepare(source: &Path, incoming: &Path, target: &Path) -> Result<(), Co
     let mut to = private(incoming)?;
     let mut from = File::open(source).map_err(|error| file(source, error))?;
     io::copy(&mut from, &mut to).map_err(|error| file(incoming, error))?;
-    let pool = administration::open(incoming).await?;
+    let pool = administration::open_file(incoming).await?;
     let looked = look(&pool, source).await;
     pool.close().await;
     looked?;
@@ -153,11 +153,11 @@ async fn prepare(source: &Path, incoming: &Path, target: &Path) -> Result<(), Co
     if target.is_file() { settle(target).await } else { Ok(()) }
 }
 
-async fn look(pool: &Pool, source: &Path) -> Result<(), CopyError> {
+async fn look(pool: &SqlitePool, source: &Path) -> Result<(), CopyError> {
     let sql = |error| CopyError::Sql { path: source.to_owned(), source: error };
     refuse_damaged(source, check(pool).await.map_err(sql)?)?;
-    let state = migrations::state(pool).await.map_err(sql)?;
-    if state.found == 0 || !state.unknown.is_empty() {
+    let state = migrations::state(&Pool::Sqlite(pool.clone())).await.map_err(sql)?;
+    if state.found == 0 || state.is_too_new() {
         return Err(CopyError::Schema { path: source.to_owned(), state });
     }
     Ok(())
@@ -165,7 +165,7 @@ async fn look(pool: &Pool, source: &Path) -> Result<(), CopyError> {
 
 /// Folds the write-ahead log of the old database into it, so that it is one file. Fails if anybody else has it open.
 async fn settle(target: &Path) -> Result<(), CopyError> {
-    let pool = match administration::open(target).await {
+    let pool = match administration::open_file(target).await {
         Ok(pool) => pool,
         // What is no database can be put aside as it is.
         Err(AdministrationError::Database { .. }) => return Ok(()),
@@ -201,13 +201,13 @@ fn replace(incoming: &Path, target: &Path, now: oauth::clock::Timestamp) -> Resu
     Ok(was_there.then_some(aside))
 }
 
-/// Brings the schema of the database at `path` up to date.
-pub async fn migrate(path: &Path) -> Result<SchemaState, CopyError> {
-    let pool = administration::open(path).await?;
-    let sql = |source| CopyError::Sql { path: path.to_owned(), source };
+/// Brings the schema of a database up to date.
+pub async fn migrate(database: &Database) -> Result<SchemaState, CopyError> {
+    let pool = administration::open_any(database).await?;
+    let sql = |source| CopyError::Database(AdministrationError::of(database, source));
     let migrated = async {
-        let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(sql)?;
-        migrations::apply(&mut tx).await.map_err(|source| CopyError::Migration { path: path.to_owned(), source })?;
+        let mut tx = pool.begin().await.map_err(sql)?;
+        migrations::apply(&mut tx).await.map_err(|source| CopyError::Migration { at: database.to_string(), source })?;
         tx.commit().await.map_err(sql)?;
         migrations::state(&pool).await.map_err(sql)
     };
@@ -217,7 +217,7 @@ pub async fn migrate(path: &Path) -> Result<SchemaState, CopyError> {
 }
 
 /// What is wrong with the file, by SQLite's own check.
-async fn check(pool: &Pool) -> Result<Option<String>, sqlx::Error> {
+async fn check(pool: &SqlitePool) -> Result<Option<String>, sqlx::Error> {
     let finding: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(pool).await?;
     Ok((finding != "ok").then_some(finding))
 }
@@ -226,7 +226,7 @@ fn refuse_damaged(path: &Path, finding: Option<String>) -> Result<(), CopyError>
     finding.map_or(Ok(()), |finding| Err(CopyError::Damaged { path: path.to_owned(), finding }))
 }
 
-async fn pragma(pool: &Pool, text: &'static str, path: &Path) -> Result<i64, CopyError> {
+async fn pragma(pool: &SqlitePool, text: &'static str, path: &Path) -> Result<i64, CopyError> {
     let sql = |source| CopyError::Sql { path: path.to_owned(), source };
     sqlx::query(text).fetch_one(pool).await.map_err(sql)?.try_get(0).map_err(sql)
 }

@@ -6,10 +6,9 @@ use std::fmt;
 
 use oauth::clock::Timestamp;
 use oauth::id::UserId;
-use sqlx::Row as _;
 use zeroize::Zeroizing;
 
-use crate::database::{Row, optional_time, time};
+use crate::database::{Row, optional_time, query, time};
 use crate::error::StoreError;
 use crate::key_ring::{KeyRing, OpenSealedError};
 use crate::seal::row_aad;
@@ -91,7 +90,7 @@ pub(crate) struct SealedPair {
 impl Store {
     /// A user's credential, dead or alive.
     pub async fn credential(&self, user: &UserId) -> Result<Option<CredentialRow>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT id, version, forgejo_id, login, access_token, refresh_token, expires_at, refreshed_at, \
              upstream_grant, upstream_counter, dead_reason, lease_owner, lease_until FROM users WHERE id = $1",
         )
@@ -110,7 +109,7 @@ impl Store {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
-        let taken = sqlx::query(
+        let taken = query(
             "UPDATE users SET lease_owner = $3, lease_until = $5 WHERE id = $1 AND version = $2 \
              AND (lease_owner IS NULL OR lease_owner = $3 OR lease_until <= $4)",
         )
@@ -126,7 +125,7 @@ impl Store {
 
     /// Gives the lease back without a result. Another owner's lease stays.
     pub async fn release_lease(&self, user: &UserId, owner: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE users SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2")
+        query("UPDATE users SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2")
             .bind(user.as_str())
             .bind(owner)
             .execute(self.write())
@@ -143,7 +142,7 @@ impl Store {
         pair: &NewCredential<'_>,
     ) -> Result<bool, StoreError> {
         let sealed = SealedPair::seal(&self.keys(), user, pair)?;
-        let saved = sqlx::query(
+        let saved = query(
             "UPDATE users SET access_token = $3, refresh_token = $4, expires_at = $5, refreshed_at = $6, \
              upstream_grant = COALESCE($7, upstream_grant), upstream_counter = COALESCE($8, upstream_counter), \
              upstream_scope = COALESCE($9, upstream_scope), \
@@ -166,7 +165,7 @@ impl Store {
 
     /// Marks the credential dead over `version`: the version rises, the lease goes. `false` if the row has moved on.
     pub async fn mark_dead(&self, user: &UserId, version: i64, reason: &str) -> Result<bool, StoreError> {
-        let marked = sqlx::query(
+        let marked = query(
             "UPDATE users SET dead_reason = $3, version = version + 1, lease_owner = NULL, lease_until = NULL \
              WHERE id = $1 AND version = $2",
         )
@@ -180,7 +179,7 @@ impl Store {
 
     /// Users whose credential lives, who have at least one live grant, and who are due; the most urgent first.
     pub async fn due_credentials(&self, due: &Due) -> Result<Vec<UserId>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT u.id FROM users u WHERE u.dead_reason IS NULL \
              AND EXISTS (SELECT 1 FROM grants g WHERE g.user_id = u.id AND g.revoked_at IS NULL) \
              AND (u.refreshed_at < $1 OR (u.expires_at < $2 AND EXISTS (SELECT 1 FROM grants g \

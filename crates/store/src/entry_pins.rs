@@ -4,8 +4,8 @@
 //! same moment one wins.
 
 use oauth::clock::Timestamp;
-use sqlx::Row as _;
 
+use crate::database::query;
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -36,7 +36,7 @@ pub struct EntryPin {
 impl Store {
     /// All bound names.
     pub async fn entry_pins(&self) -> Result<Vec<EntryPin>, StoreError> {
-        let rows = sqlx::query("SELECT kind, name, forgejo_id FROM entry_pins").fetch_all(self.read()).await?;
+        let rows = query("SELECT kind, name, forgejo_id FROM entry_pins").fetch_all(self.read()).await?;
         let read = |row: &crate::database::Row| {
             let name: String = row.try_get("name")?;
             let kind = PinKind::read(row.try_get("kind")?);
@@ -50,7 +50,7 @@ impl Store {
     /// Binds a name unless it is bound already. Gives the id that it is bound to now.
     pub async fn pin_entry(&self, pin: &EntryPin, now: Timestamp) -> Result<i64, StoreError> {
         let mut tx = self.begin().await?;
-        sqlx::query(
+        query(
             "INSERT INTO entry_pins (kind, name, forgejo_id, pinned_at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (kind, name) DO NOTHING",
         )
@@ -60,7 +60,7 @@ impl Store {
         .bind(now.0)
         .execute(&mut *tx)
         .await?;
-        let row = sqlx::query("SELECT forgejo_id FROM entry_pins WHERE kind = $1 AND name = $2")
+        let row = query("SELECT forgejo_id FROM entry_pins WHERE kind = $1 AND name = $2")
             .bind(pin.kind.as_str())
             .bind(&pin.name)
             .fetch_one(&mut *tx)
@@ -71,7 +71,7 @@ impl Store {
 
     /// Frees a name that is not listed any more, so that it is bound anew when it is listed again.
     pub async fn unpin_entry(&self, kind: PinKind, name: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM entry_pins WHERE kind = $1 AND name = $2")
+        query("DELETE FROM entry_pins WHERE kind = $1 AND name = $2")
             .bind(kind.as_str())
             .bind(name)
             .execute(self.write())
@@ -101,15 +101,15 @@ impl PinKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing;
+    use crate::testing::{Scratch, on_each};
 
     fn pin(name: &str, forgejo_id: i64) -> EntryPin {
         EntryPin { kind: PinKind::User, name: name.to_owned(), forgejo_id }
     }
 
-    #[tokio::test]
-    async fn the_first_match_of_a_name_decides_whom_it_means() {
-        let (_directory, store) = testing::store().await;
+    on_each!(the_first_match_of_a_name_decides_whom_it_means);
+    async fn the_first_match_of_a_name_decides_whom_it_means(at: Scratch) {
+        let store = at.store().await;
         assert_eq!(store.pin_entry(&pin("alice", 1), Timestamp(1)).await.unwrap(), 1);
         assert_eq!(store.pin_entry(&pin("alice", 2), Timestamp(2)).await.unwrap(), 1, "somebody took the name later");
         let team = EntryPin { kind: PinKind::Team, ..pin("alice", 9) };
@@ -117,9 +117,9 @@ mod tests {
         assert_eq!(store.entry_pins().await.unwrap().len(), 2);
     }
 
-    #[tokio::test]
-    async fn of_many_first_matches_at_once_exactly_one_decides() {
-        let (_directory, store) = testing::store().await;
+    on_each!(of_many_first_matches_at_once_exactly_one_decides);
+    async fn of_many_first_matches_at_once_exactly_one_decides(at: Scratch) {
+        let store = at.store().await;
         let mut tries = tokio::task::JoinSet::new();
         for id in 1..=8 {
             let store = store.clone();
@@ -129,9 +129,9 @@ mod tests {
         assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     }
 
-    #[tokio::test]
-    async fn a_name_that_left_the_lists_is_bound_anew() {
-        let (_directory, store) = testing::store().await;
+    on_each!(a_name_that_left_the_lists_is_bound_anew);
+    async fn a_name_that_left_the_lists_is_bound_anew(at: Scratch) {
+        let store = at.store().await;
         store.pin_entry(&pin("alice", 1), Timestamp(1)).await.unwrap();
         store.unpin_entry(PinKind::User, "alice").await.unwrap();
         assert_eq!(store.pin_entry(&pin("alice", 2), Timestamp(2)).await.unwrap(), 2);

@@ -51,6 +51,21 @@ pub enum StoreError {
 
 // === impl StoreError ===
 
+impl StoreError {
+    /// Whether a transaction failed because another one was at the same rows in the same moment, so that it may be run again.
+    pub(crate) fn is_a_collision(error: &Self) -> bool {
+        const COLLISIONS: [&str; 3] = [
+            "40001", // serialization_failure
+            "40P01", // deadlock_detected
+            "23505", // unique_violation
+        ];
+        let Self::Unavailable(sqlx::Error::Database(error)) = error else {
+            return false;
+        };
+        error.code().is_some_and(|code| COLLISIONS.contains(&&*code))
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         Self::Unavailable(error)

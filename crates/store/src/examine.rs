@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
+use crate::database::{Database, Pool, query_scalar};
 use crate::key_ring::KeyRing;
 use crate::migrations;
 use crate::store::{OpenError, check_keys};
@@ -21,30 +22,48 @@ pub struct Examined {
     pub damage: Vec<String>,
 }
 
-/// Looks at the database at `path`: whether it is sound, of a schema that this program can use, and sealed under `keys`.
+/// Looks at a database: whether it is sound, of a schema that this program can use, and sealed under `keys`.
 ///
 /// # Errors
-/// As [`crate::Store::open`], which would fail on it too.
-pub async fn examine(path: &Path, keys: &KeyRing) -> Result<Examined, OpenError> {
-    let database = |source| OpenError::Database { path: path.to_owned(), source };
+/// As [`crate::Store::at`], which would fail on it too.
+pub async fn examine(database: &Database, keys: &KeyRing) -> Result<Examined, OpenError> {
+    let failed = |source| OpenError::of(database, source);
+    let (pool, damage) = match database {
+        Database::Sqlite(path) => {
+            let pool = open_file(path).await.map_err(failed)?;
+            let damage = query_scalar("PRAGMA quick_check(5)").fetch_all(&pool).await.map_err(failed)?;
+            (pool, damage.into_iter().filter(|line: &String| line != "ok").collect())
+        }
+        // The server looks after its pages by itself.
+        Database::Postgres(server) => {
+            server.knock().await.map_err(failed)?;
+            (Pool::Postgres(server.pool()), Vec::new())
+        }
+    };
+    let pending_steps =
+        migrations::missing(&pool).await.map_err(|source| OpenError::Schema { at: database.to_string(), source })?;
+    let mut users = 0;
+    if !is_new(&pool).await.map_err(failed)? {
+        users = query_scalar("SELECT count(*) FROM users").fetch_one(&pool).await.map_err(failed)?;
+        check_keys(&pool, keys, database).await?;
+    }
+    pool.close().await;
+    Ok(Examined { pending_steps, users, damage })
+}
+
+async fn open_file(path: &Path) -> Result<Pool, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
         .read_only(true)
         .busy_timeout(Duration::from_secs(5))
         .disable_statement_logging();
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(database)?;
-    let damage: Vec<(String,)> = sqlx::query_as("PRAGMA quick_check(5)").fetch_all(&pool).await.map_err(database)?;
-    let damage: Vec<String> = damage.into_iter().map(|(line,)| line).filter(|line| line != "ok").collect();
-    let mut connection = pool.acquire().await.map_err(database)?;
-    let pending_steps = migrations::missing(&mut connection)
-        .await
-        .map_err(|source| OpenError::Schema { path: path.to_owned(), source })?;
-    drop(connection);
-    let (users,): (i64,) = sqlx::query_as("SELECT count(*) FROM users").fetch_one(&pool).await.map_err(database)?;
-    check_keys(&pool, keys, path).await?;
-    pool.close().await;
-    Ok(Examined { pending_steps, users, damage })
+    Ok(Pool::Sqlite(SqlitePoolOptions::new().max_connections(1).connect_with(options).await?))
+}
+
+/// Whether there is nothing in it yet, not even a schema.
+async fn is_new(pool: &Pool) -> Result<bool, sqlx::Error> {
+    Ok(migrations::state(pool).await?.found == 0)
 }
 
 #[cfg(test)]
@@ -55,6 +74,7 @@ mod tests {
 
     use super::*;
     use crate::Store;
+    use crate::database::query;
     use crate::migrations::SchemaError;
 
     fn keys() -> Arc<KeyRing> {
@@ -69,7 +89,7 @@ mod tests {
         let keys = keys();
         let store = Store::open(&path, Arc::clone(&keys)).await.unwrap();
         let before = std::fs::read(&path).unwrap();
-        let examined = examine(&path, &keys).await.unwrap();
+        let examined = examine(&Database::Sqlite(path.clone()), &keys).await.unwrap();
         assert_eq!(examined, Examined { pending_steps: 0, users: 0, damage: Vec::new() });
         assert_eq!(std::fs::read(&path).unwrap(), before);
         store.probe().await.unwrap();
@@ -81,20 +101,21 @@ mod tests {
         let path = folder.path().join("broker.db");
         let keys = keys();
         let store = Store::open(&path, Arc::clone(&keys)).await.unwrap();
-        sqlx::query("INSERT INTO _sqlx_migrations VALUES (99, 'later', 0, TRUE, x'00', 0)")
+        query("INSERT INTO _sqlx_migrations VALUES (99, 'later', 0, TRUE, x'00', 0)")
             .execute(store.write())
             .await
             .unwrap();
+        query("UPDATE oldest_program SET step = 99").execute(store.write()).await.unwrap();
         store.close().await;
-        let newer = examine(&path, &keys).await;
+        let newer = examine(&Database::Sqlite(path.clone()), &keys).await;
         let is_newer = matches!(newer, Err(OpenError::Schema { source: SchemaError::Newer { found: 99, .. }, .. }));
         assert!(is_newer, "{newer:?}");
 
         let rubbish = folder.path().join("rubbish.db");
         std::fs::write(&rubbish, "not a database at all, but long enough to look like a file with a header").unwrap();
-        let rubbish = examine(&rubbish, &keys).await;
+        let rubbish = examine(&Database::Sqlite(rubbish), &keys).await;
         assert!(matches!(rubbish, Err(OpenError::Database { .. })), "{rubbish:?}");
-        let nowhere = examine(&folder.path().join("nowhere.db"), &keys).await;
+        let nowhere = examine(&Database::Sqlite(folder.path().join("nowhere.db")), &keys).await;
         assert!(matches!(nowhere, Err(OpenError::Database { .. })), "{nowhere:?}");
     }
 }

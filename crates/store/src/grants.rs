@@ -4,9 +4,9 @@ use oauth::clock::Timestamp;
 use oauth::grant::{Grant, GrantLimits};
 use oauth::id::{GrantId, UserId};
 use oauth::scope::ScopeSet;
-use sqlx::Row as _;
+use oauth::token::TokenHash;
 
-use crate::database::{Connection, Row, optional_time, time};
+use crate::database::{Connection, Row, again, optional_time, query, time};
 use crate::error::StoreError;
 use crate::revocations::{RevocationKind, record};
 use crate::store::Store;
@@ -25,7 +25,7 @@ pub(crate) use grant_columns;
 impl Store {
     /// A grant, live or not.
     pub async fn grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
-        let row = sqlx::query(concat!("SELECT ", grant_columns!(), " FROM grants g WHERE g.id = $1"))
+        let row = query(concat!("SELECT ", grant_columns!(), " FROM grants g WHERE g.id = $1"))
             .bind(id.as_str())
             .fetch_optional(self.read())
             .await?;
@@ -34,7 +34,7 @@ impl Store {
 
     /// A user's live grants, the newest first.
     pub async fn grants_of_user(&self, user: &UserId) -> Result<Vec<Grant>, StoreError> {
-        let rows = sqlx::query(concat!(
+        let rows = query(concat!(
             "SELECT ",
             grant_columns!(),
             " FROM grants g WHERE g.user_id = $1 AND g.revoked_at IS NULL ORDER BY g.created_at DESC, g.id"
@@ -49,6 +49,10 @@ impl Store {
     ///
     /// Its refresh tokens stay, as revoked ones, until they expire.
     pub async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
+        again!(self.try_to_revoke_grant(id, now).await)
+    }
+
+    async fn try_to_revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let ended = revoke(&mut tx, id, now).await?;
         tx.commit().await?;
@@ -65,7 +69,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let limits = serde_json::to_string(limits).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let mut tx = self.begin().await?;
-        let changed = sqlx::query("UPDATE grants SET scope = $2, limits = $3 WHERE id = $1 AND revoked_at IS NULL")
+        let changed = query("UPDATE grants SET scope = $2, limits = $3 WHERE id = $1 AND revoked_at IS NULL")
             .bind(id.as_str())
             .bind(scope.to_string())
             .bind(limits)
@@ -84,6 +88,13 @@ impl Store {
         if uses.is_empty() {
             return Ok(());
         }
+        // In one order, so that two that note the same grants do not wait for each other.
+        let mut uses: Vec<_> = uses.iter().collect();
+        uses.sort_unstable_by_key(|(grant, _)| grant.as_str());
+        again!(self.try_to_touch(&uses).await)
+    }
+
+    async fn try_to_touch(&self, uses: &[&(GrantId, Timestamp)]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for (grant, at) in uses {
             touch(&mut tx, grant.as_str(), *at).await?;
@@ -93,9 +104,47 @@ impl Store {
     }
 }
 
+/// Locks the grant of a token or code, by a query for it: first of all rows, as whoever ends the grant does. So nothing comes to life under
+/// a grant while it ends.
+pub(crate) async fn hold_grant(tx: &mut Connection, of: &'static str, hash: &TokenHash) -> Result<(), StoreError> {
+    if tx.is_shared() {
+        query(tx.locking(of)).bind(hash.as_bytes().as_slice()).fetch_optional(tx).await?;
+    }
+    Ok(())
+}
+
 /// Ends a grant within the caller's transaction.
 pub(crate) async fn revoke(tx: &mut Connection, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
-    let ended = sqlx::query("UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL")
+    let ended = end(tx, id, now).await?;
+    if ended {
+        record(tx, RevocationKind::Grant, id.as_str(), now).await?;
+    }
+    Ok(ended)
+}
+
+/// Ends the grants whose ids a query finds, in the order of their ids. What they are told to others by comes last: whoever is at that
+/// keeps everybody else from it, and must not wait for rows any more.
+pub(crate) async fn revoke_all(
+    tx: &mut Connection,
+    of: &'static str,
+    owner: &str,
+    now: Timestamp,
+) -> Result<Vec<GrantId>, StoreError> {
+    let rows = query(tx.locking(of)).bind(owner).fetch_all(&mut *tx).await?;
+    let mut ended = Vec::with_capacity(rows.len());
+    for row in rows {
+        let grant: GrantId = row.try_get::<String, _>("id")?.into();
+        end(tx, &grant, now).await?;
+        ended.push(grant);
+    }
+    for grant in &ended {
+        record(tx, RevocationKind::Grant, grant.as_str(), now).await?;
+    }
+    Ok(ended)
+}
+
+async fn end(tx: &mut Connection, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
+    let ended = query("UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL")
         .bind(id.as_str())
         .bind(now.0)
         .execute(&mut *tx)
@@ -110,20 +159,24 @@ pub(crate) async fn revoke(tx: &mut Connection, id: &GrantId, now: Timestamp) ->
         "DELETE FROM sessions WHERE grant_id = $1",
         "UPDATE refresh_tokens SET sealed_successor = NULL WHERE grant_id = $1 AND sealed_successor IS NOT NULL",
     ] {
-        sqlx::query(statement).bind(id.as_str()).execute(&mut *tx).await?;
+        query(statement).bind(id.as_str()).execute(&mut *tx).await?;
     }
-    record(tx, RevocationKind::Grant, id.as_str(), now).await?;
     Ok(true)
 }
 
 /// Notes a use of a grant and of its client within the caller's transaction.
 pub(crate) async fn touch(tx: &mut Connection, grant: &str, at: Timestamp) -> Result<(), StoreError> {
-    for statement in [
-        "UPDATE grants SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
+    let of_grant = "UPDATE grants SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
+    // Many grants share a client. Whoever finds its row locked need not wait for it: somebody notes a use of it at this very moment.
+    let of_client = if tx.is_shared() {
+        "UPDATE clients SET last_used_at = $2 WHERE id = (SELECT c.id FROM clients c JOIN grants g ON g.client_id = c.id \
+         WHERE g.id = $1 AND c.last_used_at < $2 FOR NO KEY UPDATE OF c SKIP LOCKED)"
+    } else {
         "UPDATE clients SET last_used_at = $2 \
-         WHERE id = (SELECT client_id FROM grants WHERE id = $1) AND last_used_at < $2",
-    ] {
-        sqlx::query(statement).bind(grant).bind(at.0).execute(&mut *tx).await?;
+         WHERE id = (SELECT client_id FROM grants WHERE id = $1) AND last_used_at < $2"
+    };
+    for statement in [of_grant, of_client] {
+        query(statement).bind(grant).bind(at.0).execute(&mut *tx).await?;
     }
     Ok(())
 }

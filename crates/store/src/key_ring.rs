@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
@@ -21,6 +22,8 @@ const VERSION: u8 = 1;
 const ID_LEN: usize = 4;
 const HEADER_LEN: usize = 1 + ID_LEN;
 const KEY_LEN: usize = 32;
+/// Parts what is derived from a key from its use as a key of its own.
+const DERIVED_SALT: &[u8] = b"fjmcp-broker key ring";
 
 /// Keys in order: the first seals, all open.
 pub struct KeyRing {
@@ -100,6 +103,8 @@ pub enum OpenSealedError {
 struct Key {
     id: KeyId,
     cipher: RandomizedNonceKey,
+    /// Other keys come of it.
+    root: Prk,
 }
 
 // === impl KeyRing ===
@@ -152,6 +157,18 @@ impl KeyRing {
         let id = KeyId::of_sealed(sealed).ok_or(OpenSealedError::Damaged)?;
         let key = self.keys().find(|key| key.id == id).ok_or(OpenSealedError::UnknownKey { id })?;
         open_with(&key.cipher, HEADER_LEN, sealed, aad)
+    }
+
+    /// A secret for one purpose of each key, in the order of the keys (HKDF-SHA256, RFC 5869): whoever has the ring has the same ones.
+    #[must_use]
+    pub fn derived(&self, purpose: &[u8]) -> Vec<Zeroizing<[u8; 32]>> {
+        let derive = |key: &Key| {
+            let mut secret = Zeroizing::new([0u8; KEY_LEN]);
+            let derived =
+                key.root.expand(&[purpose], HKDF_SHA256).and_then(|output| output.fill(secret.as_mut_slice()));
+            derived.ok().map(|()| secret)
+        };
+        self.keys().filter_map(derive).collect()
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key> {
@@ -222,7 +239,8 @@ impl Key {
         // AES-256-GCM refuses a key for its length only.
         let cipher =
             RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| KeyError::Length { position, length })?;
-        Ok(Self { id: KeyId::of(name.map_or(bytes.as_slice(), str::as_bytes)), cipher })
+        let root = Salt::new(HKDF_SHA256, DERIVED_SALT).extract(&bytes);
+        Ok(Self { id: KeyId::of(name.map_or(bytes.as_slice(), str::as_bytes)), cipher, root })
     }
 }
 

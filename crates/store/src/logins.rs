@@ -6,13 +6,12 @@ use oauth::id::{ClientId, GrantId, UserId};
 use oauth::pkce::CodeChallenge;
 use oauth::scope::ScopeSet;
 use oauth::token::TokenHash;
-use sqlx::Row as _;
 
 use crate::account_sessions::end_of_user;
 use crate::credentials::{NewCredential, SealedPair};
-use crate::database::{Connection, Row};
+use crate::database::{Connection, Row, again, query};
 use crate::error::StoreError;
-use crate::grants::revoke;
+use crate::grants::revoke_all;
 use crate::store::Store;
 
 /// Somebody has logged in at Forgejo.
@@ -102,6 +101,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::ClientGone`] if the client's registration was removed meanwhile; nothing is written then.
     pub async fn complete_login(&self, login: &CompletedLogin<'_>) -> Result<LoginCompleted, StoreError> {
+        again!(self.try_to_complete_login(login).await)
+    }
+
+    async fn try_to_complete_login(&self, login: &CompletedLogin<'_>) -> Result<LoginCompleted, StoreError> {
         let now = login.upstream.now;
         let mut tx = self.begin().await?;
         let completed = self.enter(&mut tx, &login.upstream).await?;
@@ -112,6 +115,10 @@ impl Store {
 
     /// Writes user and credential of a login that answers no client, by the same rules.
     pub async fn complete_account_login(&self, login: &UpstreamLogin<'_>) -> Result<LoginCompleted, StoreError> {
+        again!(self.try_to_complete_account_login(login).await)
+    }
+
+    async fn try_to_complete_account_login(&self, login: &UpstreamLogin<'_>) -> Result<LoginCompleted, StoreError> {
         let mut tx = self.begin().await?;
         let completed = self.enter(&mut tx, login).await?;
         tx.commit().await?;
@@ -119,9 +126,9 @@ impl Store {
     }
 
     async fn enter(&self, tx: &mut Connection, login: &UpstreamLogin<'_>) -> Result<LoginCompleted, StoreError> {
-        let known = sqlx::query(
+        let known = query(tx.locking(
             "SELECT id, upstream_grant, upstream_counter, dead_reason FROM users WHERE issuer = $1 AND sub = $2",
-        )
+        ))
         .bind(login.issuer)
         .bind(login.sub)
         .fetch_optional(&mut *tx)
@@ -135,7 +142,7 @@ impl Store {
         } else {
             Vec::new()
         };
-        sqlx::query("UPDATE users SET login = $2, forgejo_id = $3, last_login_at = $4 WHERE id = $1")
+        query("UPDATE users SET login = $2, forgejo_id = $3, last_login_at = $4 WHERE id = $1")
             .bind(known.id.as_str())
             .bind(login.login)
             .bind(login.forgejo_id)
@@ -151,7 +158,7 @@ impl Store {
     async fn insert_user(&self, tx: &mut Connection, login: &UpstreamLogin<'_>) -> Result<(), StoreError> {
         let pair = &login.credential;
         let sealed = SealedPair::seal(&self.keys(), login.user_id_if_new, pair)?;
-        sqlx::query(
+        query(
             "INSERT INTO users (id, issuer, sub, login, forgejo_id, access_token, refresh_token, expires_at, refreshed_at, \
              upstream_grant, upstream_counter, upstream_scope, version, created_at, last_login_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, $13)",
@@ -181,7 +188,7 @@ impl Store {
         pair: &NewCredential<'_>,
     ) -> Result<(), StoreError> {
         let sealed = SealedPair::seal(&self.keys(), user, pair)?;
-        sqlx::query(
+        query(
             "UPDATE users SET access_token = $2, refresh_token = $3, expires_at = $4, refreshed_at = $5, \
              upstream_grant = $6, upstream_counter = $7, upstream_scope = $8, \
              version = version + 1, dead_reason = NULL, lease_owner = NULL, lease_until = NULL WHERE id = $1",
@@ -237,7 +244,7 @@ pub(crate) async fn authorize(
     code: &NewCode<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let authorized = sqlx::query("UPDATE clients SET authorized = $2, last_used_at = $3 WHERE id = $1")
+    let authorized = query("UPDATE clients SET authorized = $2, last_used_at = $3 WHERE id = $1")
         .bind(grant.client.as_str())
         .bind(true)
         .bind(now.0)
@@ -247,16 +254,14 @@ pub(crate) async fn authorize(
         return Err(StoreError::ClientGone(grant.client.clone()));
     }
     insert_grant(tx, user, grant, now).await?;
-    sqlx::query(
-        "INSERT INTO codes (hash, grant_id, code_challenge, redirect_uri, expires_at) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(code.hash.as_bytes().as_slice())
-    .bind(grant.id.as_str())
-    .bind(code.code_challenge.as_str())
-    .bind(code.redirect_uri)
-    .bind(code.expires_at.0)
-    .execute(tx)
-    .await?;
+    query("INSERT INTO codes (hash, grant_id, code_challenge, redirect_uri, expires_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(code.hash.as_bytes().as_slice())
+        .bind(grant.id.as_str())
+        .bind(code.code_challenge.as_str())
+        .bind(code.redirect_uri)
+        .bind(code.expires_at.0)
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -267,7 +272,7 @@ async fn insert_grant(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let limits = serde_json::to_string(grant.limits).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    sqlx::query(
+    query(
         "INSERT INTO grants (id, user_id, client_id, scope, limits, resource, created_at, asked) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
@@ -285,18 +290,9 @@ async fn insert_grant(
 }
 
 async fn end_grants(tx: &mut Connection, user: &UserId, now: Timestamp) -> Result<Vec<GrantId>, StoreError> {
-    let rows = sqlx::query("SELECT id FROM grants WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id")
-        .bind(user.as_str())
-        .fetch_all(&mut *tx)
-        .await?;
-    let mut ended = Vec::with_capacity(rows.len());
-    for row in rows {
-        let grant: GrantId = row.try_get::<String, _>("id")?.into();
-        revoke(tx, &grant, now).await?;
-        ended.push(grant);
-    }
     end_of_user(tx, user).await?;
-    Ok(ended)
+    let live = "SELECT id FROM grants WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id";
+    revoke_all(tx, live, user.as_str(), now).await
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 use oauth::clock::Timestamp;
 use oauth::id::GrantId;
 use oauth::token::TokenHash;
-use sqlx::Row as _;
 
-use crate::database::{Connection, Row, time};
+use crate::database::{Connection, Row, Turn, query, query_scalar, time};
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -33,6 +32,9 @@ pub enum Revoked {
     Session([u8; 32]),
 }
 
+/// On which PostgreSQL says that there is a new entry.
+pub(crate) const CHANNEL: &str = "fjmcp_revocations";
+
 /// The `kind` column.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RevocationKind {
@@ -47,7 +49,7 @@ pub(crate) enum RevocationKind {
 impl Store {
     /// Up to `limit` entries after the one with id `after`, oldest first.
     pub async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
-        let rows = sqlx::query("SELECT id, kind, subject, at FROM revocations WHERE id > $1 ORDER BY id LIMIT $2")
+        let rows = query("SELECT id, kind, subject, at FROM revocations WHERE id > $1 ORDER BY id LIMIT $2")
             .bind(after)
             .bind(i64::from(limit))
             .fetch_all(self.read())
@@ -57,7 +59,7 @@ impl Store {
 
     /// The newest entry's id, 0 if there is none: where a process begins to follow.
     pub async fn last_revocation(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT COALESCE(max(id), 0) FROM revocations").fetch_one(self.read()).await?)
+        Ok(query_scalar("SELECT COALESCE(max(id), 0) FROM revocations").fetch_one(self.read()).await?)
     }
 }
 
@@ -102,18 +104,20 @@ impl RevocationKind {
     }
 }
 
-/// Adds an entry within the caller's transaction.
+/// Adds an entry within the caller's transaction, which must not wait for any row after it.
 pub(crate) async fn record(
     tx: &mut Connection,
     kind: RevocationKind,
     subject: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO revocations (kind, subject, at) VALUES ($1, $2, $3)")
+    tx.take_turn(Turn::Revoke).await?;
+    query("INSERT INTO revocations (kind, subject, at) VALUES ($1, $2, $3)")
         .bind(kind.column())
         .bind(subject)
         .bind(now.0)
-        .execute(tx)
+        .execute(&mut *tx)
         .await?;
+    tx.notify(CHANNEL).await?;
     Ok(())
 }

@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use oauth::clock::Timestamp;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::AssertSqlSafe;
 
-use crate::database::Row;
+use crate::database::{Row, query};
 use crate::error::StoreError;
 use crate::key_ring::{KeyId, OpenSealedError};
 use crate::seal::row_aad;
@@ -100,7 +100,7 @@ impl Store {
                 "SELECT substr({column}, 1, 5) AS head, count(*) AS number FROM {table} WHERE length({column}) > 0 \
                  GROUP BY substr({column}, 1, 5)"
             );
-            for row in sqlx::query(AssertSqlSafe(counts)).fetch_all(self.read()).await? {
+            for row in query(AssertSqlSafe(counts)).fetch_all(self.read()).await? {
                 let (head, number): (&[u8], i64) = (row.try_get("head")?, row.try_get("number")?);
                 let key = KeyId::of_sealed(head);
                 let known = uses.iter().position(|known| known.key == key);
@@ -149,13 +149,13 @@ impl Store {
         }
         let head = key.head();
         let mut tx = self.begin().await?;
-        let sessions = sqlx::query("DELETE FROM sessions WHERE substr(initialize, 1, 5) = $1").bind(&head);
+        let sessions = query("DELETE FROM sessions WHERE substr(initialize, 1, 5) = $1").bind(&head);
         let sessions = sessions.execute(&mut *tx).await?.rows_affected();
-        let logins = sqlx::query("DELETE FROM authorizations WHERE substr(sealed_request, 1, 5) = $1").bind(&head);
-        let choices = sqlx::query("DELETE FROM selections WHERE substr(sealed_request, 1, 5) = $1").bind(&head);
+        let logins = query("DELETE FROM authorizations WHERE substr(sealed_request, 1, 5) = $1").bind(&head);
+        let choices = query("DELETE FROM selections WHERE substr(sealed_request, 1, 5) = $1").bind(&head);
         let logins = logins.execute(&mut *tx).await?.rows_affected() + choices.execute(&mut *tx).await?.rows_affected();
         // The row stays, for it is what a user's connections hang on; its tokens become values that nobody has to open.
-        let users = sqlx::query(
+        let users = query(
             "UPDATE users SET access_token = $2, refresh_token = $2, dead_reason = $3, version = version + 1, \
              lease_owner = NULL, lease_until = NULL \
              WHERE substr(access_token, 1, 5) = $1 OR substr(refresh_token, 1, 5) = $1",
@@ -171,7 +171,7 @@ impl Store {
     /// Notes that a broker runs with this ring, so that a rotation knows that the sealing key is one which brokers have.
     pub async fn note_ring(&self, now: Timestamp) -> Result<(), StoreError> {
         for id in self.keys().ids() {
-            sqlx::query("INSERT INTO rings (key_head, seen_at) VALUES ($1, $2) ON CONFLICT (key_head) DO UPDATE SET seen_at = $2")
+            query("INSERT INTO rings (key_head, seen_at) VALUES ($1, $2) ON CONFLICT (key_head) DO UPDATE SET seen_at = $2")
                 .bind(id.head())
                 .bind(now.0)
                 .execute(self.write())
@@ -185,8 +185,7 @@ impl Store {
         let Some(first) = self.keys().ids().next() else {
             return Ok(false);
         };
-        let known =
-            sqlx::query("SELECT 1 FROM rings WHERE key_head = $1").bind(first.head()).fetch_optional(self.read());
+        let known = query("SELECT 1 FROM rings WHERE key_head = $1").bind(first.head()).fetch_optional(self.read());
         Ok(known.await?.is_some())
     }
 
@@ -203,7 +202,7 @@ impl Store {
              ORDER BY {key} LIMIT $2"
         );
         let head = self.keys().ids().next().map(KeyId::head).unwrap_or_default();
-        let query = sqlx::query(AssertSqlSafe(text)).bind(head).bind(i64::from(limit));
+        let query = query(AssertSqlSafe(text)).bind(head).bind(i64::from(limit));
         let query = match after {
             None => query,
             Some(RowKey::Text(text)) => query.bind(text.clone()),
@@ -231,7 +230,7 @@ impl Store {
         anew: &[u8],
     ) -> Result<bool, StoreError> {
         let text = format!("UPDATE {table} SET {column} = $1 WHERE {key} = $2 AND {column} = $3");
-        let query = sqlx::query(AssertSqlSafe(text)).bind(anew);
+        let query = query(AssertSqlSafe(text)).bind(anew);
         let query = match row {
             RowKey::Text(text) => query.bind(text.clone()),
             RowKey::Hash(hash) => query.bind(hash.clone()),

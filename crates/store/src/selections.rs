@@ -5,9 +5,8 @@
 use oauth::clock::Timestamp;
 use oauth::id::{GrantId, UserId};
 use oauth::token::TokenHash;
-use sqlx::Row as _;
 
-use crate::database::{Connection, Row, time};
+use crate::database::{Connection, Row, query, time};
 use crate::error::StoreError;
 use crate::logins::{NewCode, NewGrant, authorize};
 use crate::store::Store;
@@ -56,7 +55,7 @@ impl Store {
             SelectionPurpose::Authorize(sealed) => (Some(sealed.as_slice()), None),
             SelectionPurpose::Change(grant) => (None, Some(grant.as_str())),
         };
-        sqlx::query(
+        query(
             "INSERT INTO selections (id, browser_hash, user_id, sealed_request, grant_id, chosen, created_at, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
@@ -80,7 +79,7 @@ impl Store {
         browser_hash: &TokenHash,
         now: Timestamp,
     ) -> Result<Option<Selection>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT id, user_id, sealed_request, grant_id, chosen, created_at, expires_at FROM selections \
              WHERE id = $1 AND browser_hash = $2 AND expires_at >= $3",
         )
@@ -94,7 +93,7 @@ impl Store {
 
     /// Replaces what is chosen so far. `false` if this browser has no such choice under way.
     pub async fn choose(&self, id: &str, browser_hash: &TokenHash, chosen: &[Chosen]) -> Result<bool, StoreError> {
-        let written = sqlx::query("UPDATE selections SET chosen = $3 WHERE id = $1 AND browser_hash = $2")
+        let written = query("UPDATE selections SET chosen = $3 WHERE id = $1 AND browser_hash = $2")
             .bind(id)
             .bind(browser_hash.as_bytes().as_slice())
             .bind(to_json(chosen)?)
@@ -135,7 +134,7 @@ impl Store {
 }
 
 async fn take(tx: &mut Connection, id: &str, browser_hash: &TokenHash) -> Result<bool, StoreError> {
-    let gone = sqlx::query("DELETE FROM selections WHERE id = $1 AND browser_hash = $2")
+    let gone = query("DELETE FROM selections WHERE id = $1 AND browser_hash = $2")
         .bind(id)
         .bind(browser_hash.as_bytes().as_slice())
         .execute(tx)

@@ -4,9 +4,8 @@ use std::fmt;
 
 use oauth::clock::Timestamp;
 use oauth::id::{ClientId, GrantId, UserId};
-use sqlx::Row as _;
 
-use crate::database::{Row, hash, time};
+use crate::database::{Row, hash, query, query_scalar, time};
 use crate::error::StoreError;
 use crate::key_ring::KeyRing;
 use crate::seal::row_aad;
@@ -48,11 +47,12 @@ impl Store {
     /// Writes a new session. `false`, and nothing is written, if its grant has ended or is not of that user and client.
     pub async fn insert_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
         let initialize = seal_initialize(&self.keys(), session)?;
-        let written = sqlx::query(
+        let mut tx = self.begin().await?;
+        let written = query(tx.locking(
             "INSERT INTO sessions (id_hash, grant_id, protocol_version, initialize, initialized, log_level, subscriptions, \
              created_at, last_seen) SELECT $1, g.id, $5, $6, $7, $8, $9, $10, $11 FROM grants g \
              WHERE g.id = $2 AND g.user_id = $3 AND g.client_id = $4 AND g.revoked_at IS NULL",
-        )
+        ))
         .bind(session.id_hash.as_slice())
         .bind(session.grant.as_str())
         .bind(session.user.as_str())
@@ -64,14 +64,15 @@ impl Store {
         .bind(to_json(&session.subscriptions)?)
         .bind(session.created_at.0)
         .bind(session.last_seen.0)
-        .execute(self.write())
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(written.rows_affected() == 1)
     }
 
     /// A session by the hash of its id.
     pub async fn session(&self, id_hash: &[u8; 32]) -> Result<Option<SessionRow>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT s.id_hash, g.user_id, g.client_id, s.grant_id, s.protocol_version, s.initialize, s.initialized, \
              s.log_level, s.subscriptions, s.created_at, s.last_seen \
              FROM sessions s JOIN grants g ON g.id = s.grant_id WHERE s.id_hash = $1",
@@ -86,7 +87,12 @@ impl Store {
     /// `false`, and nothing is written, if the session is gone or the grant is no such one.
     pub async fn update_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
         let initialize = seal_initialize(&self.keys(), session)?;
-        let written = sqlx::query(
+        let mut tx = self.begin().await?;
+        if tx.is_shared() {
+            let grant = query(tx.locking("SELECT id FROM grants WHERE id = $1")).bind(session.grant.as_str());
+            grant.fetch_optional(&mut *tx).await?;
+        }
+        let written = query(
             "UPDATE sessions SET grant_id = $2, initialized = $3, log_level = $4, subscriptions = $5, last_seen = $6, \
              initialize = CASE WHEN substr(initialize, 1, 5) = substr($7, 1, 5) THEN initialize ELSE $7 END \
              WHERE id_hash = $1 AND EXISTS (SELECT 1 FROM grants new JOIN grants old \
@@ -100,20 +106,21 @@ impl Store {
         .bind(to_json(&session.subscriptions)?)
         .bind(session.last_seen.0)
         .bind(initialize)
-        .execute(self.write())
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(written.rows_affected() == 1)
     }
 
     /// Forgets a session.
     pub async fn delete_session(&self, id_hash: &[u8; 32]) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM sessions WHERE id_hash = $1").bind(id_hash.as_slice()).execute(self.write()).await?;
+        query("DELETE FROM sessions WHERE id_hash = $1").bind(id_hash.as_slice()).execute(self.write()).await?;
         Ok(())
     }
 
     /// Forgets all sessions of a grant; says how many there were.
     pub async fn delete_sessions_of_grant(&self, grant: &GrantId) -> Result<u64, StoreError> {
-        let gone = sqlx::query("DELETE FROM sessions WHERE grant_id = $1").bind(grant.as_str()).execute(self.write());
+        let gone = query("DELETE FROM sessions WHERE grant_id = $1").bind(grant.as_str()).execute(self.write());
         Ok(gone.await?.rows_affected())
     }
 
@@ -131,8 +138,8 @@ impl Store {
         let users = "SELECT s.id_hash FROM sessions s JOIN grants g ON g.id = s.grant_id WHERE g.user_id = $1 \
                      ORDER BY s.last_seen, s.created_at";
         let mut forgotten = Vec::new();
-        for (query, owner, kept) in [(grants, grant.as_str(), of_grant), (users, user.as_str(), of_user)] {
-            let rows = sqlx::query(query).bind(owner).fetch_all(self.read()).await?;
+        for (oldest_first, owner, kept) in [(grants, grant.as_str(), of_grant), (users, user.as_str(), of_user)] {
+            let rows = query(oldest_first).bind(owner).fetch_all(self.read()).await?;
             let surplus = rows.len().saturating_sub(kept);
             let mut gone = 0;
             for row in rows.iter().take_while(|_| surplus > 0) {
@@ -152,13 +159,13 @@ impl Store {
 
     /// How many sessions are stored.
     pub async fn session_count(&self) -> Result<u64, StoreError> {
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM sessions").fetch_one(self.read()).await?;
+        let count: i64 = query_scalar("SELECT count(*) FROM sessions").fetch_one(self.read()).await?;
         Ok(count.unsigned_abs())
     }
 
     /// Forgets sessions last used before `last_seen_before`; says how many there were.
     pub async fn purge_sessions(&self, last_seen_before: Timestamp) -> Result<u64, StoreError> {
-        let gone = sqlx::query("DELETE FROM sessions WHERE last_seen < $1").bind(last_seen_before.0);
+        let gone = query("DELETE FROM sessions WHERE last_seen < $1").bind(last_seen_before.0);
         Ok(gone.execute(self.write()).await?.rows_affected())
     }
 }

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use sqlx::ConnectOptions as _;
-use sqlx::Row as _;
+use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::credentials;
-use crate::database::{Pool, Tx};
+use crate::database::{Database, Pool, Server, Tx, query};
 use crate::error::StoreError;
 use crate::key_ring::{KeyRing, OpenSealedError};
 use crate::migrations::{self, SchemaError};
@@ -52,28 +52,37 @@ pub enum OpenError {
         /// What SQLite said.
         source: sqlx::Error,
     },
+    /// The server does not let us in, or does not answer.
+    #[error("the database {at} can't be used: {source}")]
+    Server {
+        /// Which one; without the password.
+        at: String,
+        /// What was tried.
+        source: sqlx::Error,
+    },
     /// The schema is not one that this program can use.
-    #[error("{path}: {source}")]
+    #[error("{at}: {source}")]
     Schema {
-        /// Which path.
-        path: PathBuf,
+        /// Which database.
+        at: String,
         /// What is wrong with it.
         source: SchemaError,
     },
     /// The configured encryption keys don't open what is in the database.
     #[error(
-        "{path}: the stored Forgejo tokens can't be read with the configured encryption keys: {source}. If that key is lost for good, give up \
+        "{at}: the stored Forgejo tokens can't be read with the configured encryption keys: {source}. If that key is lost for good, give up \
          what lies under it with `fjmcp-broker keys forget ID`: the users concerned log in again"
     )]
     Keys {
-        /// Which path.
-        path: PathBuf,
+        /// Which database.
+        at: String,
         /// Names the missing key.
         source: OpenSealedError,
     },
 }
 
 struct Inner {
+    database: Database,
     write: Pool,
     read: Pool,
     keys: RwLock<Arc<KeyRing>>,
@@ -86,8 +95,45 @@ impl Store {
     /// makes sure that `keys` open what it holds.
     pub async fn open(path: &Path, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
         let store = Self::open_lacking_keys(path, keys).await?;
-        check_keys(store.read(), &store.keys(), path).await?;
+        store.check_keys(&store.keys()).await?;
         Ok(store)
+    }
+
+    /// Connects to the database at `server`, which has to be there, brings its schema up to date and makes sure that `keys` open what
+    /// it holds.
+    pub async fn connect(server: &Server, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
+        let store = Self::connect_lacking_keys(server, keys).await?;
+        store.check_keys(&store.keys()).await?;
+        Ok(store)
+    }
+
+    /// Opens or connects, whichever it is.
+    pub async fn at(database: &Database, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
+        match database {
+            Database::Sqlite(path) => Self::open(path, keys).await,
+            Database::Postgres(server) => Self::connect(server, keys).await,
+        }
+    }
+
+    /// The same, whether `keys` open everything or not: what they don't counts as lost.
+    pub async fn at_lacking_keys(database: &Database, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
+        match database {
+            Database::Sqlite(path) => Self::open_lacking_keys(path, keys).await,
+            Database::Postgres(server) => Self::connect_lacking_keys(server, keys).await,
+        }
+    }
+
+    /// Connects, whether `keys` open everything or not: what they don't counts as lost.
+    pub async fn connect_lacking_keys(server: &Server, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
+        let at = server.to_string();
+        let failed = |source| OpenError::Server { at: at.clone(), source };
+        server.knock().await.map_err(failed)?;
+        let pool = Pool::Postgres(server.pool());
+        let mut tx = pool.begin().await.map_err(failed)?;
+        migrations::apply(&mut tx).await.map_err(|source| OpenError::Schema { at: at.clone(), source })?;
+        tx.commit().await.map_err(failed)?;
+        let database = Database::Postgres(Box::new(server.clone()));
+        Ok(Self { inner: Arc::new(Inner { database, write: pool.clone(), read: pool, keys: RwLock::new(keys) }) })
     }
 
     /// The same, whether `keys` open everything or not: what they don't counts as lost.
@@ -112,17 +158,21 @@ impl Store {
         );
         await_writer(&write).await.map_err(database)?;
         use_wal(&write).await.map_err(database)?;
-        let mut tx = write.begin_with("BEGIN IMMEDIATE").await.map_err(database)?;
-        migrations::apply(&mut tx).await.map_err(|source| OpenError::Schema { path: path.to_owned(), source })?;
+        let write = Pool::Sqlite(write);
+        let mut tx = write.begin().await.map_err(database)?;
+        migrations::apply(&mut tx)
+            .await
+            .map_err(|source| OpenError::Schema { at: path.display().to_string(), source })?;
         tx.commit().await.map_err(database)?;
-        let read = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
-        Ok(Self { inner: Arc::new(Inner { write, read, keys: RwLock::new(keys) }) })
+        let read = Pool::Sqlite(pool().max_connections(READERS).connect_lazy_with(options.read_only(true)));
+        let database = Database::Sqlite(path.to_owned());
+        Ok(Self { inner: Arc::new(Inner { database, write, read, keys: RwLock::new(keys) }) })
     }
 
     /// Whether the database takes writes and answers reads.
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.begin().await?.rollback().await?;
-        sqlx::query("SELECT 1 FROM users LIMIT 1").fetch_optional(self.read()).await?;
+        query("SELECT 1 FROM users LIMIT 1").fetch_optional(self.read()).await?;
         Ok(())
     }
 
@@ -144,7 +194,7 @@ impl Store {
 
     /// The writing connection, for several statements that belong together. Inside, nothing may ask for it a second time.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(self.inner.write.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.inner.write.begin().await?)
     }
 
     /// The ring in use.
@@ -153,11 +203,30 @@ impl Store {
         Arc::clone(&self.inner.keys.read())
     }
 
-    /// Takes another ring, if it opens what the database at `path` (this one) holds; else the old one stays.
-    pub async fn replace_keys(&self, keys: Arc<KeyRing>, path: &Path) -> Result<(), OpenError> {
-        check_keys(self.read(), &keys, path).await?;
+    /// Takes another ring, if it opens what the database holds; else the old one stays.
+    pub async fn replace_keys(&self, keys: Arc<KeyRing>) -> Result<(), OpenError> {
+        self.check_keys(&keys).await?;
         *self.inner.keys.write() = keys;
         Ok(())
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    async fn check_keys(&self, keys: &KeyRing) -> Result<(), OpenError> {
+        check_keys(self.read(), keys, &self.inner.database).await
+    }
+}
+
+impl OpenError {
+    pub(crate) fn of(database: &Database, source: sqlx::Error) -> Self {
+        match database {
+            Database::Sqlite(path) => Self::Database { path: path.clone(), source },
+            Database::Postgres(server) => Self::Server { at: server.to_string(), source },
+        }
     }
 }
 
@@ -168,24 +237,20 @@ impl fmt::Debug for Store {
 }
 
 /// Tries one stored token of each key, so that a forgotten key ends the start and not the first request.
-pub(crate) async fn check_keys(pool: &Pool, keys: &KeyRing, path: &Path) -> Result<(), OpenError> {
-    let database = |source| OpenError::Database { path: path.to_owned(), source };
-    let samples = sqlx::query(
-        "SELECT min(id) AS id FROM users WHERE length(access_token) > 0 GROUP BY substr(access_token, 1, 5)",
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(database)?;
-    for sample in samples {
-        let id: String = sample.try_get("id").map_err(database)?;
-        let row = sqlx::query("SELECT access_token FROM users WHERE id = $1")
-            .bind(&id)
-            .fetch_one(pool)
+pub(crate) async fn check_keys(pool: &Pool, keys: &KeyRing, database: &Database) -> Result<(), OpenError> {
+    let failed = |source| OpenError::of(database, source);
+    let samples =
+        query("SELECT min(id) AS id FROM users WHERE length(access_token) > 0 GROUP BY substr(access_token, 1, 5)")
+            .fetch_all(pool)
             .await
-            .map_err(database)?;
-        let sealed: &[u8] = row.try_get("access_token").map_err(database)?;
+            .map_err(failed)?;
+    for sample in samples {
+        let id: String = sample.try_get("id").map_err(failed)?;
+        let row =
+            query("SELECT access_token FROM users WHERE id = $1").bind(&id).fetch_one(pool).await.map_err(failed)?;
+        let sealed: &[u8] = row.try_get("access_token").map_err(failed)?;
         credentials::open_column(keys, credentials::ACCESS_TOKEN, &id, sealed)
-            .map_err(|source| OpenError::Keys { path: path.to_owned(), source })?;
+            .map_err(|source| OpenError::Keys { at: database.to_string(), source })?;
     }
     Ok(())
 }
@@ -216,7 +281,7 @@ fn private_file(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Opens the first connection. A pool gives up on it after its own patience, which a machine under load can exceed; a start has more.
-async fn await_writer(write: &Pool) -> Result<(), sqlx::Error> {
+async fn await_writer(write: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut tries_left = OPENING_TRIES;
     loop {
         match write.acquire().await {
@@ -228,7 +293,7 @@ async fn await_writer(write: &Pool) -> Result<(), sqlx::Error> {
 
 /// Switches to write-ahead logging, which the file remembers. SQLite does not wait for others with this, unlike with everything else:
 /// where another process is at the same first start, this one waits for it inside a transaction and tries again.
-async fn use_wal(write: &Pool) -> Result<(), sqlx::Error> {
+async fn use_wal(write: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut tries_left = 10;
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").execute(write).await {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use oauth::clock::Timestamp;
 use oauth::id::GrantId;
-use sqlx::Row as _;
 
+use crate::database::{again, query};
 use crate::error::StoreError;
+use crate::revocations::{RevocationKind, record};
 use crate::store::Store;
 
 /// How long what is not needed any more is kept.
@@ -72,7 +73,7 @@ impl Store {
         let spent = self.delete("DELETE FROM codes WHERE expires_at < $1", now.minus(retention.spent_code)).await?;
         let access_tokens = self.delete("DELETE FROM access_tokens WHERE expires_at < $1", now).await?;
         let refresh_tokens = self.delete("DELETE FROM refresh_tokens WHERE expires_at < $1", now).await?;
-        let (lapsed_grants, revoked_grants) = self.sweep_grants().await?;
+        let (lapsed_grants, revoked_grants) = again!(self.sweep_grants(now).await)?;
         let strangers = self
             .delete(
                 "DELETE FROM clients WHERE kind <> 'static' AND NOT authorized AND last_used_at < $1",
@@ -117,19 +118,22 @@ impl Store {
     }
 
     async fn delete(&self, statement: &'static str, before: Timestamp) -> Result<u64, StoreError> {
-        Ok(sqlx::query(statement).bind(before.0).execute(self.write()).await?.rows_affected())
+        again!(query(statement).bind(before.0).execute(self.write()).await.map_err(StoreError::from))
+            .map(|deleted| deleted.rows_affected())
     }
 
     /// A grant without codes and tokens can't be used by anybody. Nothing can come to life under it either: rotation needs a token.
-    async fn sweep_grants(&self) -> Result<(Vec<GrantId>, u64), StoreError> {
-        let rows = sqlx::query(
+    /// Those that were not revoked are told to other processes like revoked ones.
+    async fn sweep_grants(&self, now: Timestamp) -> Result<(Vec<GrantId>, u64), StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = query(
             "DELETE FROM grants WHERE NOT EXISTS (SELECT 1 FROM codes c WHERE c.grant_id = grants.id) \
              AND NOT EXISTS (SELECT 1 FROM access_tokens a WHERE a.grant_id = grants.id) \
              AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.grant_id = grants.id) RETURNING id, revoked_at",
         )
-        .fetch_all(self.write())
+        .fetch_all(&mut *tx)
         .await?;
-        let mut lapsed = Vec::new();
+        let mut lapsed: Vec<GrantId> = Vec::new();
         let mut revoked = 0;
         for row in rows {
             if row.try_get::<Option<i64>, _>("revoked_at")?.is_some() {
@@ -138,6 +142,10 @@ impl Store {
                 lapsed.push(row.try_get::<String, _>("id")?.into());
             }
         }
+        for grant in &lapsed {
+            record(&mut tx, RevocationKind::Grant, grant.as_str(), now).await?;
+        }
+        tx.commit().await?;
         Ok((lapsed, revoked))
     }
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oauth::client::ClientMetadata;
 use oauth::clock::Timestamp;
@@ -15,13 +16,16 @@ use tempfile::TempDir;
 
 use crate::clients::KnownClientKind;
 use crate::credentials::NewCredential;
+use crate::database::query_scalar;
 use crate::logins::{CompletedLogin, LoginCompleted, NewCode, NewGrant, UpstreamLogin};
 use crate::tokens::NewTokens;
-use crate::{KeyRing, Store, StoreError};
+use crate::{Database, KeyRing, OpenError, Server, Store, StoreError};
 
 pub(crate) const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 pub(crate) const OTHER_KEY: &str = "//////////////////////////////////////////8=";
 pub(crate) const RESOURCE: &str = "https://broker.example/mcp";
+/// For a machine on which much else goes on.
+const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:1/cb";
 
 /// A completed login to be written: what differs between tests, with sensible values for the rest.
@@ -40,11 +44,93 @@ pub(crate) fn ring(text: &str) -> Arc<KeyRing> {
     Arc::new(KeyRing::parse(text).unwrap())
 }
 
-/// A new store, and the directory that goes when it is dropped.
-pub(crate) async fn store() -> (TempDir, Store) {
-    let (directory, path) = place();
-    let store = Store::open(&path, ring(KEY)).await.unwrap();
-    (directory, store)
+/// Which database a test is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// A new database for one test; it goes when this is dropped.
+pub(crate) struct Scratch {
+    database: Database,
+    kept: Kept,
+}
+
+enum Kept {
+    Folder(#[expect(dead_code, reason = "held for what happens when it is dropped")] TempDir),
+    Server(scratch_postgres::Place),
+}
+
+/// Makes two tests of one: on SQLite, and on PostgreSQL.
+macro_rules! on_each {
+    ($name:ident) => {
+        mod $name {
+            use crate::testing::{Kind, Scratch};
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_sqlite() {
+                super::$name(Scratch::new(Kind::Sqlite)).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_postgres() {
+                super::$name(Scratch::new(Kind::Postgres)).await;
+            }
+        }
+    };
+}
+pub(crate) use on_each;
+
+// === impl Scratch ===
+
+impl Scratch {
+    pub(crate) fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => {
+                let (directory, path) = place();
+                Self { database: Database::Sqlite(path), kept: Kept::Folder(directory) }
+            }
+            Kind::Postgres => {
+                let cluster = scratch_postgres::shared().unwrap_or_else(|error| panic!("{error}"));
+                Self::at(cluster.schema().unwrap())
+            }
+        }
+    }
+
+    /// A PostgreSQL database that it shares with no other test.
+    pub(crate) fn of_its_own() -> Self {
+        Self::at(scratch_postgres::shared().unwrap().database().unwrap())
+    }
+
+    fn at(place: scratch_postgres::Place) -> Self {
+        let mut server = Server::new(&place.url()).unwrap();
+        server.connect_timeout = PATIENCE;
+        server.statement_timeout = PATIENCE;
+        server.lock_timeout = PATIENCE;
+        Self { database: Database::Postgres(Box::new(server)), kept: Kept::Server(place) }
+    }
+
+    /// Runs a statement as the server's administrator.
+    pub(crate) fn run(&self, statement: &str) -> String {
+        match &self.kept {
+            Kept::Server(place) => place.run(statement).unwrap(),
+            Kept::Folder(_) => panic!("this is SQLite"),
+        }
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The store in it, under [`KEY`].
+    pub(crate) async fn store(&self) -> Store {
+        self.open(ring(KEY)).await.unwrap()
+    }
+
+    pub(crate) async fn open(&self, keys: Arc<KeyRing>) -> Result<Store, OpenError> {
+        Store::at(&self.database, keys).await
+    }
 }
 
 pub(crate) fn place() -> (TempDir, PathBuf) {
@@ -113,7 +199,7 @@ pub(crate) fn tokens(name: &str, now: i64) -> NewTokens {
 }
 
 pub(crate) async fn rows(store: &Store, count: &'static str) -> i64 {
-    sqlx::query_scalar(count).fetch_one(store.read()).await.unwrap()
+    query_scalar(count).fetch_one(store.read()).await.unwrap()
 }
 
 // === impl Login ===

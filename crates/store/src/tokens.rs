@@ -4,11 +4,10 @@ use oauth::clock::Timestamp;
 use oauth::grant::Grant;
 use oauth::refresh::{RefreshRecord, RefreshState, SealedSuccessor};
 use oauth::token::{AccessRecord, TokenHash};
-use sqlx::Row as _;
 
-use crate::database::{Connection, Row, optional_time, time};
+use crate::database::{Connection, Row, again, optional_time, query, time};
 use crate::error::StoreError;
-use crate::grants::{grant_columns, read_grant, touch};
+use crate::grants::{grant_columns, hold_grant, read_grant, touch};
 use crate::revocations::{RevocationKind, record};
 use crate::store::Store;
 
@@ -63,12 +62,15 @@ const REFRESH_TOKEN: &str = concat!(
     " FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.hash = $1"
 );
 
+const GRANT_OF_REFRESH_TOKEN: &str =
+    "SELECT id FROM grants WHERE id = (SELECT grant_id FROM refresh_tokens WHERE hash = $1)";
+
 // === impl Store ===
 
 impl Store {
     /// An access token with its grant and user. Whether it has expired is for the caller to judge.
     pub async fn access_token(&self, hash: &TokenHash) -> Result<Option<Bearer>, StoreError> {
-        let row = sqlx::query(concat!(
+        let row = query(concat!(
             "SELECT a.expires_at, u.login, u.forgejo_id, u.dead_reason, ",
             grant_columns!(),
             " FROM access_tokens a JOIN grants g ON g.id = a.grant_id JOIN users u ON u.id = g.user_id WHERE a.hash = $1"
@@ -81,7 +83,7 @@ impl Store {
 
     /// A refresh token with its grant, spent ones included.
     pub async fn refresh_token(&self, hash: &TokenHash) -> Result<Option<RefreshRecord>, StoreError> {
-        let row = sqlx::query(REFRESH_TOKEN).bind(hash.as_bytes().as_slice()).fetch_optional(self.read()).await?;
+        let row = query(REFRESH_TOKEN).bind(hash.as_bytes().as_slice()).fetch_optional(self.read()).await?;
         row.map(|row| RefreshRow::read(&row)?.try_into()).transpose()
     }
 
@@ -96,8 +98,19 @@ impl Store {
         tokens: &NewTokens,
         sealed_successor: Option<&[u8]>,
     ) -> Result<Rotated, StoreError> {
+        again!(self.try_to_rotate(hash, now, tokens, sealed_successor).await)
+    }
+
+    async fn try_to_rotate(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+        tokens: &NewTokens,
+        sealed_successor: Option<&[u8]>,
+    ) -> Result<Rotated, StoreError> {
         let mut tx = self.begin().await?;
-        let won = sqlx::query(
+        hold_grant(&mut tx, GRANT_OF_REFRESH_TOKEN, hash).await?;
+        let won = query(
             "UPDATE refresh_tokens SET used_at = $2, sealed_successor = $3 \
              WHERE hash = $1 AND used_at IS NULL AND expires_at >= $2 \
              AND EXISTS (SELECT 1 FROM grants g WHERE g.id = refresh_tokens.grant_id AND g.revoked_at IS NULL) \
@@ -109,7 +122,7 @@ impl Store {
         .fetch_optional(&mut *tx)
         .await?;
         let Some(won) = won else {
-            let row = sqlx::query(REFRESH_TOKEN).bind(hash.as_bytes().as_slice()).fetch_optional(&mut *tx).await?;
+            let row = query(REFRESH_TOKEN).bind(hash.as_bytes().as_slice()).fetch_optional(&mut *tx).await?;
             return match row {
                 Some(row) => Ok(Rotated::Lost(RefreshRow::read(&row)?.try_into()?)),
                 None => Ok(Rotated::Gone),
@@ -117,7 +130,7 @@ impl Store {
         };
         let grant: String = won.try_get("grant_id")?;
         if let Some(predecessor) = won.try_get::<Option<&[u8]>, _>("predecessor")? {
-            sqlx::query("UPDATE refresh_tokens SET sealed_successor = NULL WHERE hash = $1")
+            query("UPDATE refresh_tokens SET sealed_successor = NULL WHERE hash = $1")
                 .bind(predecessor)
                 .execute(&mut *tx)
                 .await?;
@@ -130,8 +143,12 @@ impl Store {
 
     /// Ends one access token. `false` if there is none. Its grant goes on.
     pub async fn revoke_access_token(&self, hash: &TokenHash, now: Timestamp) -> Result<bool, StoreError> {
+        again!(self.try_to_revoke_access_token(hash, now).await)
+    }
+
+    async fn try_to_revoke_access_token(&self, hash: &TokenHash, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let ended = sqlx::query("DELETE FROM access_tokens WHERE hash = $1")
+        let ended = query("DELETE FROM access_tokens WHERE hash = $1")
             .bind(hash.as_bytes().as_slice())
             .execute(&mut *tx)
             .await?
@@ -201,13 +218,13 @@ pub(crate) async fn insert_tokens(
     predecessor: Option<&TokenHash>,
     tokens: &NewTokens,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO access_tokens (hash, grant_id, expires_at) VALUES ($1, $2, $3)")
+    query("INSERT INTO access_tokens (hash, grant_id, expires_at) VALUES ($1, $2, $3)")
         .bind(tokens.access_hash.as_bytes().as_slice())
         .bind(grant)
         .bind(tokens.access_expires_at.0)
         .execute(&mut *tx)
         .await?;
-    sqlx::query("INSERT INTO refresh_tokens (hash, grant_id, predecessor, expires_at) VALUES ($1, $2, $3, $4)")
+    query("INSERT INTO refresh_tokens (hash, grant_id, predecessor, expires_at) VALUES ($1, $2, $3, $4)")
         .bind(tokens.refresh_hash.as_bytes().as_slice())
         .bind(grant)
         .bind(predecessor.map(|hash| hash.as_bytes().as_slice()))

@@ -2,9 +2,8 @@
 
 use oauth::clock::Timestamp;
 use oauth::id::UserId;
-use sqlx::Row as _;
 
-use crate::database::{Row, time};
+use crate::database::{Row, query, time};
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -36,7 +35,7 @@ pub struct User {
 impl Store {
     /// A user by the broker's id.
     pub async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT id, issuer, sub, login, forgejo_id, upstream_scope, dead_reason, created_at, last_login_at \
              FROM users WHERE id = $1",
         )

@@ -10,6 +10,7 @@ use super::{Supervisor, grant_ended};
 use crate::era::native::Native;
 use crate::event_log::Weight;
 use crate::refusal::{Refusal, UNAVAILABLE};
+use crate::replica::Via;
 use crate::reply::Principal;
 use crate::session::Session;
 use crate::session_id::SessionKey;
@@ -20,8 +21,8 @@ use crate::shared::Shared;
 
 impl Supervisor {
     /// DELETE: the client has done with the session.
-    pub(crate) async fn delete(&self, who: &Principal, id: &str) -> Result<(), Refusal> {
-        let session = self.find(who, id).await?;
+    pub(crate) async fn delete(&self, who: &Principal, id: &str, via: Via) -> Result<(), Refusal> {
+        let session = self.find(who, id, via).await?;
         let refusal = Refusal::new(404, UNAVAILABLE, "session_ended", "the session was ended by its client");
         self.forget(&session, refusal).await;
         Ok(())
@@ -34,7 +35,7 @@ impl Supervisor {
         match session {
             Some(session) => self.forget(&session, refusal).await,
             None => {
-                if let Err(error) = self.ledger.delete(*key).await {
+                if let Err(error) = self.ledger.delete(*key, None).await {
                     tracing::warn!(error = %error, "an ended session is still in the store");
                 }
             }
@@ -45,7 +46,7 @@ impl Supervisor {
     pub(super) async fn forget(&self, session: &Arc<Session>, refusal: Refusal) {
         self.sessions.lock().remove(&session.key());
         session.end(refusal);
-        if let Err(error) = self.ledger.delete(session.key()).await {
+        if let Err(error) = self.ledger.delete(session.key(), Some(session.epoch())).await {
             tracing::warn!(error = %error, "an ended session is still in the store");
         }
     }
@@ -156,7 +157,7 @@ impl Supervisor {
     }
 
     /// No new work; calls in flight get half of `grace`; then streams end and workers stop. Sessions stay in the store.
-    pub(crate) async fn drain(&self, grace: Duration) {
+    pub(crate) async fn drain(self: &Arc<Self>, grace: Duration) {
         self.draining.store(true, Ordering::Relaxed);
         let begun = Instant::now();
         let shared: Vec<Arc<Shared>> = self.shared.lock().values().cloned().collect();
@@ -171,7 +172,10 @@ impl Supervisor {
         for native in native {
             native.close_listens();
         }
-        let _ = timeout_at(begun + grace / 2, self.shop.tally.quiet()).await;
+        tokio::select! {
+            _ = timeout_at(begun + grace / 2, self.shop.tally.quiet()) => {}
+            () = self.release_as_they_rest() => {}
+        }
         self.shop.close();
         let refusal = Refusal::draining();
         for seat in self.shop.seats() {

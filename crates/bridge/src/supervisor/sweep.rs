@@ -26,7 +26,7 @@ impl Supervisor {
     }
 
     /// One sweep.
-    pub(super) fn sweep(&self) {
+    pub(super) fn sweep(self: &Arc<Self>) {
         let now = Instant::now();
         self.stop_idle_workers(now);
         // A client that holds a stream uses the session, even if it asks nothing.
@@ -35,12 +35,7 @@ impl Supervisor {
                 session.touch();
             }
         });
-        // Only the map still holds them, so nobody can be about to use them.
-        let dormant: Vec<_> = {
-            let mut sessions = self.sessions.lock();
-            sessions.extract_if(|_, session| Arc::strong_count(session) == 1 && session.is_dormant()).collect()
-        };
-        drop(dormant);
+        self.let_go();
         let unused: Vec<_> = {
             let mut shared = self.shared.lock();
             shared.extract_if(|_, shared| Arc::strong_count(shared) == 1 && shared.is_unused()).collect()

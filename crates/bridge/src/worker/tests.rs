@@ -24,6 +24,7 @@ impl WorkerAccess for NoAccess {
     fn public_url(&self) -> &'static str {
         "https://forge.example"
     }
+    fn revoke(&self) {}
     fn assign(&self, _: &Principal) {}
     fn ready(&self) {}
 }

@@ -9,7 +9,7 @@ use bridge::bridge::Bridge;
 use bridge::config::BridgeConfig;
 use bridge::observer::NoObserver;
 use bridge::reply::{PostHead, Principal};
-use bridge::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::{Holding, Kept, Peer, SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::spawn::Spawner;
 use futures_util::future::{BoxFuture, ready};
 
@@ -73,6 +73,7 @@ impl WorkerAccess for Access {
         "https://forge.example"
     }
 
+    fn revoke(&self) {}
     fn assign(&self, _: &Principal) {}
 
     fn ready(&self) {}
@@ -85,15 +86,19 @@ impl SessionStore for NoSessions {
         Box::pin(ready(Ok(())))
     }
 
-    fn load(&self, _: [u8; 32]) -> BoxFuture<'_, Result<Option<SessionRecord>, SessionStoreUnavailable>> {
-        Box::pin(ready(Ok(None)))
+    fn take(&self, _: [u8; 32]) -> BoxFuture<'_, Result<Holding, SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(Holding::Absent)))
     }
 
-    fn update(&self, _: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+    fn update(&self, _: SessionRecord) -> BoxFuture<'_, Result<bool, SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(true)))
+    }
+
+    fn release(&self, _: [u8; 32], _: i64) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(ready(Ok(())))
     }
 
-    fn delete(&self, _: [u8; 32]) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+    fn delete(&self, _: [u8; 32], _: Option<i64>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(ready(Ok(())))
     }
 
@@ -109,6 +114,10 @@ impl SessionStore for NoSessions {
         _: Vec<[u8; 32]>,
     ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>> {
         Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn peer(&self, _: Arc<str>) -> BoxFuture<'_, Result<Option<Peer>, SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(None)))
     }
 
     fn now(&self) -> i64 {

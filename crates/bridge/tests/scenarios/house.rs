@@ -11,8 +11,9 @@ use bridge::config::BridgeConfig;
 use bridge::observer::{DroppedMessage, Observer, SkippedLine};
 use bridge::process::{ExitReport, ProcessRequest, SpawnError};
 use bridge::profile::{RepeatCall, WorkerEra};
+use bridge::replica::Via;
 use bridge::reply::{EventStream, GetHead, PostHead, Principal, Reply, ReplyBody};
-use bridge::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::{Holding, Kept, Peer, SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::starter::{RunningWorker, StartWorker, StopWorker};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -86,6 +87,15 @@ impl House {
         Self::build_with(Arc::default(), Vec::new(), WorkerEra::Legacy, failures, change)
     }
 
+    /// A bridge that sees `store` through `sessions`.
+    pub(crate) fn through(
+        store: Arc<MemoryStore>,
+        sessions: Arc<dyn SessionStore>,
+        change: impl FnOnce(&mut BridgeConfig),
+    ) -> Self {
+        Self::build_through(store, sessions, Vec::new(), WorkerEra::Legacy, Vec::new(), change)
+    }
+
     fn build(
         store: Arc<MemoryStore>,
         repeat_calls: Vec<RepeatCall>,
@@ -102,6 +112,17 @@ impl House {
         failures: Vec<SpawnError>,
         change: impl FnOnce(&mut BridgeConfig),
     ) -> Self {
+        Self::build_through(store.clone(), store, repeat_calls, era, failures, change)
+    }
+
+    fn build_through(
+        store: Arc<MemoryStore>,
+        sessions: Arc<dyn SessionStore>,
+        repeat_calls: Vec<RepeatCall>,
+        era: WorkerEra,
+        failures: Vec<SpawnError>,
+        change: impl FnOnce(&mut BridgeConfig),
+    ) -> Self {
         let mut config = BridgeConfig::default();
         change(&mut config);
         let (tell, workers) = mpsc::unbounded_channel();
@@ -110,7 +131,7 @@ impl House {
         let starter =
             Starter { started: tell, failures: failures.clone(), repeat_calls, era, program: program.clone() };
         let (issuer, seen): (Arc<Issuer>, Arc<Seen>) = (Arc::default(), Arc::default());
-        let bridge = Bridge::start(config, starter, issuer.clone(), store.clone(), seen.clone());
+        let bridge = Bridge::start(config, starter, issuer.clone(), sessions, seen.clone());
         Self { bridge, store, issuer, seen, workers: workers.into(), failures, program }
     }
 
@@ -239,6 +260,7 @@ impl Client {
             session_id: self.session.clone(),
             protocol_version: self.version.clone(),
             last_event_id: last_event_id.map(str::to_owned),
+            via: Via::Client,
         };
         soon(self.bridge.get(&self.who, head)).await
     }
@@ -248,7 +270,7 @@ impl Client {
     }
 
     pub(crate) async fn delete(&self) -> Reply {
-        soon(self.bridge.delete(&self.who, self.session.as_deref())).await
+        soon(self.bridge.delete(&self.who, self.session.as_deref(), Via::Client)).await
     }
 }
 
@@ -258,6 +280,7 @@ pub(crate) fn text(reply: Reply) -> String {
         ReplyBody::Empty => String::new(),
         ReplyBody::Events(_) => panic!("an event stream instead of JSON"),
         ReplyBody::LogInAgain => "log in again".to_owned(),
+        ReplyBody::Elsewhere(elsewhere) => format!("at {}", elsewhere.replica),
     }
 }
 
@@ -509,30 +532,41 @@ impl SessionStore for MemoryStore {
         })
     }
 
-    fn load(&self, id_hash: [u8; 32]) -> BoxFuture<'_, Result<Option<SessionRecord>, SessionStoreUnavailable>> {
+    fn take(&self, id_hash: [u8; 32]) -> BoxFuture<'_, Result<Holding, SessionStoreUnavailable>> {
         Box::pin(async move {
             self.check()?;
-            Ok(self.records.lock().expect("lock").get(&id_hash).cloned())
+            let record = self.records.lock().expect("lock").get(&id_hash).cloned();
+            Ok(record.map_or(Holding::Absent, Holding::Mine))
         })
     }
 
-    fn update(&self, record: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+    fn update(&self, record: SessionRecord) -> BoxFuture<'_, Result<bool, SessionStoreUnavailable>> {
         Box::pin(async move {
             self.check()?;
             self.updates.fetch_add(1, Ordering::SeqCst);
-            if let Some(present) = self.records.lock().expect("lock").get_mut(&record.id_hash) {
-                *present = record;
+            let mut records = self.records.lock().expect("lock");
+            let present = records.get_mut(&record.id_hash).filter(|present| present.epoch == record.epoch);
+            Ok(present.map(|present| *present = record).is_some())
+        })
+    }
+
+    fn release(&self, _: [u8; 32], _: i64) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+        Box::pin(async { panic!("there is nobody to release it to") })
+    }
+
+    fn delete(&self, id_hash: [u8; 32], epoch: Option<i64>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+        Box::pin(async move {
+            self.check()?;
+            let mut records = self.records.lock().expect("lock");
+            if records.get(&id_hash).is_some_and(|record| epoch.is_none_or(|epoch| epoch == record.epoch)) {
+                records.remove(&id_hash);
             }
             Ok(())
         })
     }
 
-    fn delete(&self, id_hash: [u8; 32]) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(async move {
-            self.check()?;
-            self.records.lock().expect("lock").remove(&id_hash);
-            Ok(())
-        })
+    fn peer(&self, _: Arc<str>) -> BoxFuture<'_, Result<Option<Peer>, SessionStoreUnavailable>> {
+        Box::pin(async { Ok(None) })
     }
 
     fn delete_of_grant(&self, grant: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
@@ -584,13 +618,19 @@ pub(crate) struct Access {
     token: String,
     pub(crate) assigned: Mutex<Vec<Principal>>,
     pub(crate) ready: AtomicU64,
+    pub(crate) revoked: AtomicU64,
 }
 
 impl AccessIssuer for Issuer {
     fn open(&self) -> Arc<dyn WorkerAccess> {
         let mut accesses = self.accesses.lock().expect("lock");
         let token = format!("capability-{}", accesses.len());
-        let access = Arc::new(Access { token, assigned: Mutex::default(), ready: AtomicU64::new(0) });
+        let access = Arc::new(Access {
+            token,
+            assigned: Mutex::default(),
+            ready: AtomicU64::new(0),
+            revoked: AtomicU64::new(0),
+        });
         accesses.push(access.clone());
         access
     }
@@ -605,6 +645,9 @@ impl WorkerAccess for Access {
     }
     fn public_url(&self) -> &str {
         FORGEJO
+    }
+    fn revoke(&self) {
+        self.revoked.fetch_add(1, Ordering::SeqCst);
     }
     fn assign(&self, principal: &Principal) {
         self.assigned.lock().expect("lock").push(principal.clone());

@@ -12,6 +12,7 @@ mod initialize;
 mod limits;
 mod modern;
 mod native;
+mod replicas;
 mod sessionless;
 mod sessions;
 mod sessions_bytes;

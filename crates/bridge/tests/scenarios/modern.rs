@@ -11,6 +11,7 @@ mod listens;
 mod lists;
 mod logging;
 mod parking;
+mod replicas;
 mod traps;
 
 pub(crate) use self::bytes::json_text;

@@ -93,7 +93,9 @@ async fn messages(client: &Client, body: &Value) -> Vec<Value> {
             };
             frames.iter().filter_map(data).map(|data| serde_json::from_str(&data).expect("JSON")).collect()
         }
-        ReplyBody::Empty | ReplyBody::LogInAgain | ReplyBody::MayNotWrite(_) => panic!("no answer"),
+        ReplyBody::Empty | ReplyBody::Elsewhere(_) | ReplyBody::LogInAgain | ReplyBody::MayNotWrite(_) => {
+            panic!("no answer")
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! From the configuration to a running broker, and its orderly end.
 
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use bridge::cage;
 use bridge::config::BridgeConfig;
 use bridge::observer::Observer;
 use bridge::orphans::{OrphanReaper, become_subreaper};
+use bridge::replica::Replica;
 use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
@@ -50,6 +50,7 @@ use crate::metrics::{self, BridgeEvents, Metrics, Scrape};
 use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::readiness::Readiness;
+use crate::replica::RingSeal;
 use crate::router;
 use crate::serve::{Limits, Server, SharedRouter, Sockets, Stop, notify};
 use crate::shelf::Shelf;
@@ -177,9 +178,9 @@ async fn build(
     let random: Arc<dyn Random> = Arc::new(OsRandom::default());
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
     let store = match &config.store.keys {
-        Keys::Configured(_) => Store::open(&config.store.path, Arc::clone(&keys)).await?,
+        Keys::Configured(_) => Store::at(&config.store.database, Arc::clone(&keys)).await?,
         // What earlier runs stored is lost with their keys, as was asked for.
-        Keys::Ephemeral => Store::open_lacking_keys(&config.store.path, Arc::clone(&keys)).await?,
+        Keys::Ephemeral => Store::at_lacking_keys(&config.store.database, Arc::clone(&keys)).await?,
     };
     store.note_ring(clock.now()).await?;
     // Before anything of it is remembered: what ends from here on is heard of.
@@ -197,10 +198,10 @@ async fn build(
     let upstream = upstream(config, &outbound, Arc::clone(&now))?;
     // The bridge is made after the credentials and told of their deaths: the cell closes the circle.
     let bridge_cell: Arc<Mutex<Option<Bridge>>> = Arc::default();
-    let owner = instance::name(state_dir(config), random.as_ref())?;
+    let owner = instance::name(&config.store.state_dir, random.as_ref())?;
     let events = credential_events(Arc::clone(&bridge_cell), metrics.clone());
     let credentials =
-        Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner, events);
+        Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner.clone(), events);
 
     let grants = LiveGrants::new(config.rates.grant);
     let gateway =
@@ -215,9 +216,11 @@ async fn build(
     let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
     let spawner = Spawner::start(profile, cages)?;
     say_limits(&config.sessions);
+    let replica =
+        Replica { id: owner.into(), run: clock.now().0, seal: Arc::new(RingSeal(store.clone())), ..Replica::default() };
     let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
     let bridge = Bridge::start(
-        BridgeConfig { tools, ..bridge_config(config) },
+        BridgeConfig { tools, replica, ..bridge_config(config) },
         spawner.clone(),
         Arc::new(issue),
         Arc::new(sessions),
@@ -454,7 +457,7 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>, metrics: Metrics) -> Cr
 /// How workers are run.
 pub(crate) fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     SpawnConfig {
-        state_dir: Some(state_dir(config).to_path_buf()),
+        state_dir: Some(config.store.state_dir.clone()),
         cage: match config.worker.cage {
             CageMode::Required => cage::CageMode::Required,
             CageMode::Auto => cage::CageMode::Auto,
@@ -464,11 +467,6 @@ pub(crate) fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
         listeners: Some(Arc::new(WorkerListeners(gateway.clone()))),
         ..SpawnConfig::default()
     }
-}
-
-/// The store's folder.
-fn state_dir(config: &Config) -> &Path {
-    config.store.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn say_limits(sessions: &SessionConfig) {

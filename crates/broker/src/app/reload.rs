@@ -89,7 +89,7 @@ impl Reloader {
         let app = self.version_of(&config, is_changed("encryption-keys"))?;
         let router = router::build(Arc::clone(&app), &config.http)?;
         if is_changed("encryption-keys") {
-            self.app.store.replace_keys(Arc::clone(&app.keys), &config.store.path).await?;
+            self.app.store.replace_keys(Arc::clone(&app.keys)).await?;
             if let Err(error) = self.app.store.note_ring(app.clock.now()).await {
                 tracing::warn!(error = %error, "the new key ring could not be noted in the store");
             }
@@ -168,7 +168,11 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         gateway: old.gateway.clone(),
         tools: old.tools.clone(),
         entry: old.entry.clone(),
-        store: StoreConfig { path: old.store.path.clone(), ..wanted.store },
+        store: StoreConfig {
+            database: old.store.database.clone(),
+            state_dir: old.store.state_dir.clone(),
+            ..wanted.store
+        },
         lifetimes: LifetimeConfig { refresh_replay_window: old.lifetimes.refresh_replay_window, ..wanted.lifetimes },
         sessions: SessionConfig {
             max_sessions: wanted.sessions.max_sessions,

@@ -16,11 +16,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let path = arguments.state.path()?;
+    let database = arguments.state.database()?;
     let state = block_on(async {
-        if arguments.check { Ok(schema_state(&path).await?) } else { Ok(copies::migrate(&path).await?) }
+        if arguments.check { Ok(schema_state(&database).await?) } else { Ok(copies::migrate(&database).await?) }
     })?;
-    if state.is_current() {
+    if state.is_usable() {
         return super::print(&format!("{state}\n"));
     }
     Err(Failure::Runtime(anyhow::anyhow!("{state}")))

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use store::administration::Administration;
-use store::copies;
+use store::{Database, copies};
 
 use super::exit::Failure;
 use super::state_file::{StateFile, block_on, now};
+
+const INSTEAD: &str = "stop all brokers, and restore it with PostgreSQL's own pg_restore (pg_restore --clean --if-exists --dbname=DATABASE \
+                       FILE); then, if what was revoked since must not be good again, end it with `admin users revoke`";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -21,13 +24,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let target = arguments.state.path()?;
+    let target = arguments.state.path(INSTEAD)?;
     let (aside, ended) = block_on(async {
         let aside = copies::restore(&arguments.source, &target, now()).await?;
         let mut ended = None;
         if arguments.end_all_grants {
-            copies::migrate(&target).await?;
-            let admin = Administration::open(&target, "restore").await?;
+            let database = Database::Sqlite(target.clone());
+            copies::migrate(&database).await?;
+            let admin = Administration::open(&database, "restore").await?;
             let mut count = 0;
             for user in admin.users().await? {
                 count += admin.revoke_user(&user.id, now()).await?;

@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bridge::replica::Via;
 use bridge::reply::{GetHead, PostHead, Principal, Reply, ReplyBody};
 use forgejo::token_source::CredentialError;
 use futures_util::StreamExt as _;
@@ -94,6 +95,7 @@ pub(crate) async fn post(
         mcp_name: all_of(&headers, &NAME),
         params: params(&headers),
         label: caller.family,
+        via: Via::Client,
     };
     let reply = match traces::call(&body) {
         Some((span, body)) => app.bridge.post(&caller.principal, head, body).instrument(span).await,
@@ -116,6 +118,7 @@ pub(crate) async fn get(
         session_id: text(&headers, &SESSION_ID),
         protocol_version: text(&headers, &PROTOCOL_VERSION),
         last_event_id: text(&headers, &LAST_EVENT_ID),
+        via: Via::Client,
     };
     let reply = app.bridge.get(&caller.principal, head).await;
     respond(&app, reply, &caller)
@@ -131,7 +134,7 @@ pub(crate) async fn delete(
         Ok(caller) => caller,
         Err(error) => return error.into_response_of(&app),
     };
-    let reply = app.bridge.delete(&caller.principal, text(&headers, &SESSION_ID).as_deref()).await;
+    let reply = app.bridge.delete(&caller.principal, text(&headers, &SESSION_ID).as_deref(), Via::Client).await;
     respond(&app, reply, &caller)
 }
 
@@ -169,6 +172,8 @@ fn respond(app: &Arc<App>, reply: Reply, caller: &Caller) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = match reply.body {
         ReplyBody::LogInAgain => return RouteError::LogInAgain.into_response_of(app),
+        // A broker that is alone has nowhere to send anybody.
+        ReplyBody::Elsewhere(_) => json_rpc(status, -32000, "another part of this server has to answer; try again"),
         ReplyBody::MayNotWrite(body) => may_not_write(app, body),
         ReplyBody::Empty => (status, [(header::CONTENT_LENGTH, HeaderValue::from_static("0"))]).into_response(),
         ReplyBody::Json(body) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bridge::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::{Holding, Kept, Peer, SessionRecord, SessionStore, SessionStoreUnavailable};
 use futures_util::future::BoxFuture;
 use oauth::clock::{Clock, Timestamp};
 use oauth::id::{GrantId, UserId};
@@ -25,28 +25,33 @@ impl SessionStore for StoredSessions {
         })
     }
 
-    fn load(&self, id_hash: [u8; 32]) -> Answer<'_, Option<SessionRecord>> {
+    fn take(&self, id_hash: [u8; 32]) -> Answer<'_, Holding> {
         Box::pin(async move {
             match self.store.session(&id_hash).await {
-                Ok(row) => Ok(row.map(record)),
+                Ok(row) => Ok(row.map_or(Holding::Absent, |row| Holding::Mine(record(row)))),
                 // Its key is lost: the client begins anew, as with any session that is not there. The row stays, for a key may come back.
                 Err(error @ StoreError::Sealed { .. }) => {
                     tracing::error!(error = %error, "a stored session can't be read");
-                    Ok(None)
+                    Ok(Holding::Absent)
                 }
                 Err(error) => Err(unavailable(&error)),
             }
         })
     }
 
-    fn update(&self, record: SessionRecord) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let written = self.store.update_session(&row(record)).await.map_err(|error| unavailable(&error))?;
-            written.then_some(()).ok_or_else(grant_ended)
-        })
+    fn update(&self, record: SessionRecord) -> Answer<'_, bool> {
+        Box::pin(async move { self.store.update_session(&row(record)).await.map_err(|error| unavailable(&error)) })
     }
 
-    fn delete(&self, id_hash: [u8; 32]) -> Answer<'_, ()> {
+    fn release(&self, _: [u8; 32], _: i64) -> Answer<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn peer(&self, _: Arc<str>) -> Answer<'_, Option<Peer>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn delete(&self, id_hash: [u8; 32], _: Option<i64>) -> Answer<'_, ()> {
         Box::pin(async move { self.store.delete_session(&id_hash).await.map_err(|error| unavailable(&error)) })
     }
 
@@ -102,6 +107,7 @@ fn record(row: SessionRow) -> SessionRecord {
         subscriptions: row.subscriptions,
         created_at: row.created_at.0,
         last_seen: row.last_seen.0,
+        epoch: 0,
     }
 }
 

@@ -64,12 +64,17 @@ impl Capability {
     pub fn ready(&self) {
         self.holder.ready.store(true, Ordering::Release);
     }
+
+    /// It opens nothing any more, and what is under way with it ends.
+    pub fn revoke(&self) {
+        self.registry.holders.write().remove(&self.hash);
+        self.holder.revoked.cancel();
+    }
 }
 
 impl Drop for Capability {
     fn drop(&mut self) {
-        self.registry.holders.write().remove(&self.hash);
-        self.holder.revoked.cancel();
+        self.revoke();
     }
 }
 

@@ -1,11 +1,10 @@
 //! The audit log.
 
 use oauth::clock::Timestamp;
-use sqlx::Row as _;
 
 use super::Administration;
 use crate::audit::AuditEvent;
-use crate::database::Row;
+use crate::database::{Row, query};
 use crate::error::StoreError;
 
 /// Which events are listed.
@@ -39,7 +38,7 @@ pub struct AuditRecord {
 impl Administration {
     /// Events, the newest first.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT a.id, a.at, a.actor, a.client, a.event, a.subject, a.outcome, a.request_id, a.detail, \
              a.duration_ms, u.login \
              FROM audit_events a LEFT JOIN users u ON u.id = a.actor \
@@ -59,7 +58,7 @@ impl Administration {
     /// Deletes events before `before`, and says so in an event of its own; says how many there were.
     pub async fn purge_audit(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        let gone = sqlx::query("DELETE FROM audit_events WHERE at < $1").bind(before.0).execute(&mut *tx).await?;
+        let gone = query("DELETE FROM audit_events WHERE at < $1").bind(before.0).execute(&mut *tx).await?;
         let gone = gone.rows_affected();
         self.note(&mut tx, "admin.audit_purged", "audit_events", &format!("{gone} events"), now).await?;
         tx.commit().await?;

@@ -3,10 +3,9 @@
 use oauth::clock::Timestamp;
 use oauth::grant::Grant;
 use oauth::id::GrantId;
-use sqlx::Row as _;
 
 use super::Administration;
-use crate::database::Row;
+use crate::database::{Row, again, query};
 use crate::error::StoreError;
 use crate::grants::{grant_columns, read_grant, revoke};
 
@@ -51,7 +50,7 @@ macro_rules! select {
 impl Administration {
     /// Grants, the newest first.
     pub async fn grants(&self, filter: &GrantFilter) -> Result<Vec<ListedGrant>, StoreError> {
-        let rows = sqlx::query(select!(
+        let rows = query(select!(
             "WHERE ($1 IS NULL OR u.id = $1 OR u.login = $1) AND ($2 IS NULL OR c.id = $2) \
              AND ($3 OR g.revoked_at IS NULL) ORDER BY g.created_at DESC, g.id"
         ))
@@ -65,12 +64,16 @@ impl Administration {
 
     /// One grant, live or not.
     pub async fn grant(&self, id: &GrantId) -> Result<Option<ListedGrant>, StoreError> {
-        let row = sqlx::query(select!("WHERE g.id = $1")).bind(id.as_str()).fetch_optional(&self.pool).await?;
+        let row = query(select!("WHERE g.id = $1")).bind(id.as_str()).fetch_optional(&self.pool).await?;
         row.as_ref().map(ListedGrant::try_from).transpose()
     }
 
     /// Ends a grant with its tokens and sessions. `false` if there is none that stands.
     pub async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
+        again!(self.try_to_revoke_grant(id, now).await)
+    }
+
+    async fn try_to_revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let ended = revoke(&mut tx, id, now).await?;
         if ended {
@@ -84,8 +87,7 @@ impl Administration {
     /// with those the knowledge that they were spent.
     pub async fn purge_grants(&self, ended_before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        let gone =
-            sqlx::query("DELETE FROM grants WHERE revoked_at < $1").bind(ended_before.0).execute(&mut *tx).await?;
+        let gone = query("DELETE FROM grants WHERE revoked_at < $1").bind(ended_before.0).execute(&mut *tx).await?;
         let gone = gone.rows_affected();
         self.note(&mut tx, "admin.grants_purged", "ended", &format!("{gone} grants"), now).await?;
         tx.commit().await?;

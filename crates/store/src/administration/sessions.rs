@@ -2,10 +2,9 @@
 
 use oauth::clock::Timestamp;
 use oauth::id::{ClientId, GrantId, UserId};
-use sqlx::Row as _;
 
 use super::Administration;
-use crate::database::{Row, hash, time};
+use crate::database::{Row, hash, query, query_scalar, time};
 use crate::error::StoreError;
 use crate::revocations::{RevocationKind, record};
 
@@ -45,18 +44,17 @@ macro_rules! select {
 impl Administration {
     /// All sessions, or those of one user (by id or login name), the most recently used first.
     pub async fn sessions(&self, user: Option<&str>) -> Result<Vec<ListedSession>, StoreError> {
-        let rows =
-            sqlx::query(select!("WHERE $1 IS NULL OR u.id = $1 OR u.login = $1 ORDER BY s.last_seen DESC, s.id_hash"))
-                .bind(user)
-                .fetch_all(&self.pool)
-                .await?;
+        let rows = query(select!("WHERE $1 IS NULL OR u.id = $1 OR u.login = $1 ORDER BY s.last_seen DESC, s.id_hash"))
+            .bind(user)
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(ListedSession::try_from).collect()
     }
 
     /// Ends one session. `false` if there is none.
     pub async fn revoke_session(&self, id_hash: &[u8; 32], now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let gone = sqlx::query("DELETE FROM sessions WHERE id_hash = $1").bind(id_hash.as_slice());
+        let gone = query("DELETE FROM sessions WHERE id_hash = $1").bind(id_hash.as_slice());
         let gone = gone.execute(&mut *tx).await?.rows_affected() > 0;
         if gone {
             let name = hex::encode(id_hash);
@@ -70,7 +68,7 @@ impl Administration {
     /// Ends sessions last used before `last_seen_before`; says how many there were.
     pub async fn purge_sessions(&self, last_seen_before: Timestamp, now: Timestamp) -> Result<usize, StoreError> {
         let mut tx = self.begin().await?;
-        let gone: Vec<Vec<u8>> = sqlx::query_scalar("DELETE FROM sessions WHERE last_seen < $1 RETURNING id_hash")
+        let gone: Vec<Vec<u8>> = query_scalar("DELETE FROM sessions WHERE last_seen < $1 RETURNING id_hash")
             .bind(last_seen_before.0)
             .fetch_all(&mut *tx)
             .await?;

@@ -1,8 +1,7 @@
 //! How much there is.
 
-use sqlx::Row as _;
-
 use super::Administration;
+use crate::database::{Pool, query_scalar};
 use crate::error::StoreError;
 use crate::migrations;
 
@@ -11,7 +10,7 @@ use crate::migrations;
 pub struct Statistics {
     /// Newest step of the schema.
     pub schema: i64,
-    /// Bytes of the database file, free pages included.
+    /// Bytes of the database, free pages included.
     pub bytes: i64,
     /// Bytes of those pages that hold nothing.
     pub free_bytes: i64,
@@ -42,17 +41,19 @@ impl Administration {
     pub async fn statistics(&self) -> Result<Statistics, StoreError> {
         let mut rows = Vec::with_capacity(COUNTS.len());
         for (what, query) in COUNTS {
-            rows.push((what, sqlx::query_scalar(query).fetch_one(&self.pool).await?));
+            rows.push((what, query_scalar(query).fetch_one(&self.pool).await?));
         }
-        let pragma = async |text: &'static str| -> Result<i64, StoreError> {
-            Ok(sqlx::query(text).fetch_one(&self.pool).await?.try_get(0)?)
+        let (bytes, free_bytes) = match &self.pool {
+            Pool::Sqlite(_) => {
+                let pragma = async |text: &'static str| query_scalar::<i64>(text).fetch_one(&self.pool).await;
+                let page = pragma("PRAGMA page_size").await?;
+                (page * pragma("PRAGMA page_count").await?, page * pragma("PRAGMA freelist_count").await?)
+            }
+            // What is free in its files, the server alone knows.
+            Pool::Postgres(_) => {
+                (query_scalar("SELECT pg_database_size(current_database())").fetch_one(&self.pool).await?, 0)
+            }
         };
-        let page = pragma("PRAGMA page_size").await?;
-        Ok(Statistics {
-            schema: migrations::state(&self.pool).await?.found,
-            bytes: page * pragma("PRAGMA page_count").await?,
-            free_bytes: page * pragma("PRAGMA freelist_count").await?,
-            rows,
-        })
+        Ok(Statistics { schema: migrations::state(&self.pool).await?.found, bytes, free_bytes, rows })
     }
 }

@@ -6,16 +6,15 @@ use super::*;
 use crate::revocations::Revoked;
 use crate::sessions::SessionRow;
 use crate::store::Store;
-use crate::testing::{KEY, Login, logged_in, place, ring};
+use crate::testing::{Login, Scratch, logged_in, on_each};
 
 const NOW: Timestamp = Timestamp(5_000);
 
-async fn house() -> (tempfile::TempDir, Store, Administration) {
-    let (directory, path) = place();
-    let store = Store::open(&path, ring(KEY)).await.unwrap();
+async fn house(at: &Scratch) -> (Store, Administration) {
+    let store = at.store().await;
     logged_in(&store).await;
-    let admin = Administration::open(&path, "operator").await.unwrap();
-    (directory, store, admin)
+    let admin = Administration::open(at.database(), "operator").await.unwrap();
+    (store, admin)
 }
 
 fn session(user: &UserId) -> SessionRow {
@@ -34,9 +33,9 @@ fn session(user: &UserId) -> SessionRow {
     }
 }
 
-#[tokio::test]
-async fn what_is_revoked_beside_the_broker_is_in_its_revocation_sequence_and_in_the_audit_log() {
-    let (_directory, store, admin) = house().await;
+on_each!(what_is_revoked_beside_the_broker_is_in_its_revocation_sequence_and_in_the_audit_log);
+async fn what_is_revoked_beside_the_broker_is_in_its_revocation_sequence_and_in_the_audit_log(at: Scratch) {
+    let (store, admin) = house(&at).await;
     let user = admin.users_named("alice").await.unwrap().remove(0);
     assert_eq!((user.live_grants, user.sessions), (1, 0));
     assert_eq!(admin.revoke_user(&user.id, NOW).await.unwrap(), 1);
@@ -49,9 +48,9 @@ async fn what_is_revoked_beside_the_broker_is_in_its_revocation_sequence_and_in_
     assert_eq!(admin.revoke_user(&user.id, NOW).await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn a_purged_user_leaves_nothing_but_audit_events() {
-    let (_directory, store, admin) = house().await;
+on_each!(a_purged_user_leaves_nothing_but_audit_events);
+async fn a_purged_user_leaves_nothing_but_audit_events(at: Scratch) {
+    let (store, admin) = house(&at).await;
     let user = admin.users().await.unwrap().remove(0).id;
     assert!(admin.purge_user(&user, NOW).await.unwrap());
     assert!(store.user(&user).await.unwrap().is_none() && store.grant(&"g".into()).await.unwrap().is_none());
@@ -62,9 +61,9 @@ async fn a_purged_user_leaves_nothing_but_audit_events() {
     assert_eq!((count("users"), count("live grants"), count("access tokens"), count("audit events")), (0, 0, 0, 1));
 }
 
-#[tokio::test]
-async fn a_revoked_client_loses_its_grants_and_a_purged_one_its_registration() {
-    let (_directory, store, admin) = house().await;
+on_each!(a_revoked_client_loses_its_grants_and_a_purged_one_its_registration);
+async fn a_revoked_client_loses_its_grants_and_a_purged_one_its_registration(at: Scratch) {
+    let (store, admin) = house(&at).await;
     let client = ClientId::from("c");
     assert_eq!(admin.client(&client).await.unwrap().unwrap().live_grants, 1);
     assert_eq!(admin.revoke_client(&client, NOW).await.unwrap(), 1);
@@ -73,9 +72,9 @@ async fn a_revoked_client_loses_its_grants_and_a_purged_one_its_registration() {
     assert!(admin.clients().await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn grants_are_found_by_user_and_client_and_ended_ones_only_when_asked_for() {
-    let (_directory, store, admin) = house().await;
+on_each!(grants_are_found_by_user_and_client_and_ended_ones_only_when_asked_for);
+async fn grants_are_found_by_user_and_client_and_ended_ones_only_when_asked_for(at: Scratch) {
+    let (store, admin) = house(&at).await;
     Login::of("other").write(&store).await.unwrap();
     let all = GrantFilter { ended: true, ..GrantFilter::default() };
     assert_eq!(admin.grants(&all).await.unwrap().len(), 2);
@@ -89,9 +88,9 @@ async fn grants_are_found_by_user_and_client_and_ended_ones_only_when_asked_for(
     assert_eq!(admin.grants(&all).await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn an_ended_session_is_told_by_the_hash_of_its_id() {
-    let (_directory, store, admin) = house().await;
+on_each!(an_ended_session_is_told_by_the_hash_of_its_id);
+async fn an_ended_session_is_told_by_the_hash_of_its_id(at: Scratch) {
+    let (store, admin) = house(&at).await;
     let user = admin.users().await.unwrap().remove(0).id;
     let session = session(&user);
     assert!(store.insert_session(&session).await.unwrap());
@@ -105,9 +104,9 @@ async fn an_ended_session_is_told_by_the_hash_of_its_id() {
     assert_eq!(store.revocations_after(1, 10).await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn audit_events_are_filtered_and_their_deletion_is_an_event() {
-    let (_directory, _store, admin) = house().await;
+on_each!(audit_events_are_filtered_and_their_deletion_is_an_event);
+async fn audit_events_are_filtered_and_their_deletion_is_an_event(at: Scratch) {
+    let (_store, admin) = house(&at).await;
     admin.revoke_grant(&"g".into(), NOW).await.unwrap();
     let of = |event: &str| AuditFilter { event: Some(event.into()), limit: 10, ..AuditFilter::default() };
     let found = admin.audit(&of("admin.grant_revoked")).await.unwrap();
@@ -129,7 +128,9 @@ async fn audit_events_are_filtered_and_their_deletion_is_an_event() {
 #[tokio::test]
 async fn what_is_no_database_of_ours_is_refused_in_words() {
     let directory = tempfile::tempdir().unwrap();
-    let open = async |path: &Path| Administration::open(path, "operator").await.unwrap_err().to_string();
+    let open = async |path: &Path| {
+        Administration::open(&Database::Sqlite(path.to_owned()), "operator").await.unwrap_err().to_string()
+    };
     assert!(open(&directory.path().join("nothing.db")).await.contains("there is no database at"));
     let other = directory.path().join("other.db");
     std::fs::write(&other, "").unwrap();

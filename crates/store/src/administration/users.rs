@@ -1,13 +1,12 @@
 //! Users.
 
 use oauth::clock::Timestamp;
-use oauth::id::{GrantId, UserId};
-use sqlx::Row as _;
+use oauth::id::UserId;
 
 use super::Administration;
-use crate::database::{Row, time};
+use crate::database::{Row, again, query, time};
 use crate::error::StoreError;
-use crate::grants::revoke;
+use crate::grants::revoke_all;
 
 /// A user, as an operator sees him.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +31,8 @@ pub struct ListedUser {
     pub sessions: i64,
 }
 
+const LIVE_GRANTS: &str = "SELECT id FROM grants WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id";
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -49,25 +50,25 @@ macro_rules! select {
 impl Administration {
     /// All users by login name.
     pub async fn users(&self) -> Result<Vec<ListedUser>, StoreError> {
-        let rows = sqlx::query(select!("ORDER BY u.login, u.id")).fetch_all(&self.pool).await?;
+        let rows = query(select!("ORDER BY u.login, u.id")).fetch_all(&self.pool).await?;
         rows.iter().map(ListedUser::try_from).collect()
     }
 
     /// The users with this id or login name: one at most, unless the broker has served several Forgejos.
     pub async fn users_named(&self, name: &str) -> Result<Vec<ListedUser>, StoreError> {
-        let rows = sqlx::query(select!("WHERE u.id = $1 OR u.login = $1 ORDER BY u.id"))
-            .bind(name)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows =
+            query(select!("WHERE u.id = $1 OR u.login = $1 ORDER BY u.id")).bind(name).fetch_all(&self.pool).await?;
         rows.iter().map(ListedUser::try_from).collect()
     }
 
     /// Ends all of a user's grants; says how many there were. He can log in again.
     pub async fn revoke_user(&self, id: &UserId, now: Timestamp) -> Result<usize, StoreError> {
+        again!(self.try_to_revoke_user(id, now).await)
+    }
+
+    async fn try_to_revoke_user(&self, id: &UserId, now: Timestamp) -> Result<usize, StoreError> {
         let mut tx = self.begin().await?;
-        let ended =
-            self.end_all("SELECT id FROM grants WHERE user_id = $1 AND revoked_at IS NULL", id.as_str(), &mut tx, now);
-        let ended = ended.await?;
+        let ended = revoke_all(&mut tx, LIVE_GRANTS, id.as_str(), now).await?.len();
         self.note(&mut tx, "admin.user_revoked", id.as_str(), &format!("{ended} grants"), now).await?;
         tx.commit().await?;
         Ok(ended)
@@ -76,30 +77,21 @@ impl Administration {
     /// Ends all of a user's grants and forgets him with everything that is stored of him, his credential at Forgejo included. Audit events
     /// that name him stay until their time. `false` if there is no such user.
     pub async fn purge_user(&self, id: &UserId, now: Timestamp) -> Result<bool, StoreError> {
+        again!(self.try_to_purge_user(id, now).await)
+    }
+
+    async fn try_to_purge_user(&self, id: &UserId, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        self.end_all("SELECT id FROM grants WHERE user_id = $1 AND revoked_at IS NULL", id.as_str(), &mut tx, now)
-            .await?;
-        let gone = sqlx::query("DELETE FROM users WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
+        // No grant of his comes into being from here on.
+        query(tx.locking("SELECT id FROM users WHERE id = $1")).bind(id.as_str()).fetch_optional(&mut *tx).await?;
+        revoke_all(&mut tx, LIVE_GRANTS, id.as_str(), now).await?;
+        let gone = query("DELETE FROM users WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
         let gone = gone.rows_affected() > 0;
         if gone {
             self.note(&mut tx, "admin.user_purged", id.as_str(), "ok", now).await?;
         }
         tx.commit().await?;
         Ok(gone)
-    }
-
-    pub(super) async fn end_all(
-        &self,
-        select: &'static str,
-        of: &str,
-        tx: &mut crate::database::Connection,
-        now: Timestamp,
-    ) -> Result<usize, StoreError> {
-        let grants: Vec<String> = sqlx::query_scalar(select).bind(of).fetch_all(&mut *tx).await?;
-        for grant in &grants {
-            revoke(tx, &GrantId::from(grant.as_str()), now).await?;
-        }
-        Ok(grants.len())
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
-use crate::testing::{Login, client, logged_in, metadata, race, rows, store};
+use crate::database::query_scalar;
+use crate::testing::{Login, Scratch, client, logged_in, metadata, on_each, race, rows};
 
 async fn register(store: &Store, name: &str, now: i64, cap: u32) -> Result<Registered, StoreError> {
     let metadata = metadata(name);
@@ -7,12 +8,12 @@ async fn register(store: &Store, name: &str, now: i64, cap: u32) -> Result<Regis
 }
 
 async fn ids(store: &Store) -> Vec<String> {
-    sqlx::query_scalar("SELECT id FROM clients ORDER BY id").fetch_all(store.read()).await.unwrap()
+    query_scalar("SELECT id FROM clients ORDER BY id").fetch_all(store.read()).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_registered_client_is_read_back() {
-    let (_directory, store) = store().await;
+on_each!(a_registered_client_is_read_back);
+async fn a_registered_client_is_read_back(at: Scratch) {
+    let store = at.store().await;
     let registered = register(&store, "a", 5, 9).await.unwrap();
     let stored = store.client(&"id a 5".into()).await.unwrap().unwrap();
     assert_eq!(registered, Registered { client: stored.clone(), existing: false });
@@ -20,9 +21,9 @@ async fn a_registered_client_is_read_back() {
     assert!(store.client(&"unknown".into()).await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn the_same_registration_finds_and_renews_the_same_client() {
-    let (_directory, store) = store().await;
+on_each!(the_same_registration_finds_and_renews_the_same_client);
+async fn the_same_registration_finds_and_renews_the_same_client(at: Scratch) {
+    let store = at.store().await;
     register(&store, "a", 1, 1).await.unwrap();
     let again = register(&store, "a", 8, 1).await.unwrap();
     assert!(again.existing);
@@ -30,9 +31,9 @@ async fn the_same_registration_finds_and_renews_the_same_client() {
     assert_eq!(again.client.last_used_at, Timestamp(8));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_registration_many_times_at_once_makes_one_client() {
-    let (_directory, store) = store().await;
+on_each!(the_same_registration_many_times_at_once_makes_one_client);
+async fn the_same_registration_many_times_at_once_makes_one_client(at: Scratch) {
+    let store = at.store().await;
     let registered = race(32, &store, |store, index| async move {
         register(&store, "a", i64::try_from(index).unwrap(), 9).await.unwrap()
     })
@@ -41,9 +42,9 @@ async fn the_same_registration_many_times_at_once_makes_one_client() {
     assert_eq!(rows(&store, "SELECT count(*) FROM clients").await, 1);
 }
 
-#[tokio::test]
-async fn over_the_cap_the_never_authorized_client_unused_for_longest_goes() {
-    let (_directory, store) = store().await;
+on_each!(over_the_cap_the_never_authorized_client_unused_for_longest_goes);
+async fn over_the_cap_the_never_authorized_client_unused_for_longest_goes(at: Scratch) {
+    let store = at.store().await;
     for (name, now) in [("a", 1), ("b", 2), ("c", 3)] {
         register(&store, name, now, 3).await.unwrap();
     }
@@ -52,9 +53,9 @@ async fn over_the_cap_the_never_authorized_client_unused_for_longest_goes() {
     assert_eq!(ids(&store).await, ["id a 1", "id c 3", "id d 10"]);
 }
 
-#[tokio::test]
-async fn a_client_that_was_authorized_never_gives_way() {
-    let (_directory, store) = store().await;
+on_each!(a_client_that_was_authorized_never_gives_way);
+async fn a_client_that_was_authorized_never_gives_way(at: Scratch) {
+    let store = at.store().await;
     let kept = register(&store, "a", 1, 2).await.unwrap().client.id;
     Login { client: "id a 1", ..Login::of("g") }.write(&store).await.unwrap();
     register(&store, "b", 2, 2).await.unwrap();
@@ -67,9 +68,9 @@ async fn a_client_that_was_authorized_never_gives_way() {
     assert_eq!(ids(&store).await, ["id a 1", "id c 3"]);
 }
 
-#[tokio::test]
-async fn a_refused_registration_removes_nobody() {
-    let (_directory, store) = store().await;
+on_each!(a_refused_registration_removes_nobody);
+async fn a_refused_registration_removes_nobody(at: Scratch) {
+    let store = at.store().await;
     for (name, now) in [("a", 1), ("b", 2), ("c", 3)] {
         register(&store, name, now, 3).await.unwrap();
     }
@@ -81,9 +82,9 @@ async fn a_refused_registration_removes_nobody() {
     assert_eq!(ids(&store).await.len(), 3);
 }
 
-#[tokio::test]
-async fn configured_clients_do_not_count_and_can_change_what_they_say() {
-    let (_directory, store) = store().await;
+on_each!(configured_clients_do_not_count_and_can_change_what_they_say);
+async fn configured_clients_do_not_count_and_can_change_what_they_say(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     register(&store, "a", 1, 1).await.unwrap();
     let id = client(&store, "c").await;

@@ -1,9 +1,9 @@
 use super::*;
-use crate::testing::{logged_in, race, rows, store, tokens};
+use crate::testing::{Scratch, logged_in, on_each, race, rows, tokens};
 
-#[tokio::test]
-async fn a_redeemed_code_makes_its_tokens_good() {
-    let (_directory, store) = store().await;
+on_each!(a_redeemed_code_makes_its_tokens_good);
+async fn a_redeemed_code_makes_its_tokens_good(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     let pair = tokens("t", 5);
     assert_eq!(store.redeem_code(&TokenHash::of("code"), Timestamp(5), &pair).await.unwrap(), Redeemed::Issued);
@@ -16,9 +16,9 @@ async fn a_redeemed_code_makes_its_tokens_good() {
     assert_eq!(store.code(&TokenHash::of("code")).await.unwrap().unwrap().used_at, Some(Timestamp(5)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_64_that_redeem_a_code_one_wins_and_one_pair_is_minted() {
-    let (_directory, store) = store().await;
+on_each!(of_64_that_redeem_a_code_one_wins_and_one_pair_is_minted);
+async fn of_64_that_redeem_a_code_one_wins_and_one_pair_is_minted(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     let outcomes = race(64, &store, |store, index| async move {
         store.redeem_code(&TokenHash::of("code"), Timestamp(5), &tokens(&index.to_string(), 5)).await.unwrap()
@@ -30,9 +30,9 @@ async fn of_64_that_redeem_a_code_one_wins_and_one_pair_is_minted() {
     assert_eq!(rows(&store, "SELECT count(*) FROM refresh_tokens").await, 1);
 }
 
-#[tokio::test]
-async fn a_code_is_good_until_its_expiry_and_not_after() {
-    let (_directory, store) = store().await;
+on_each!(a_code_is_good_until_its_expiry_and_not_after);
+async fn a_code_is_good_until_its_expiry_and_not_after(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     let late = store.redeem_code(&TokenHash::of("code"), Timestamp(60_001), &tokens("a", 0)).await.unwrap();
     assert_eq!(late, Redeemed::Lapsed);
@@ -40,9 +40,9 @@ async fn a_code_is_good_until_its_expiry_and_not_after() {
     assert_eq!(in_time, Redeemed::Issued);
 }
 
-#[tokio::test]
-async fn an_unknown_code_and_one_of_an_ended_grant_lapse() {
-    let (_directory, store) = store().await;
+on_each!(an_unknown_code_and_one_of_an_ended_grant_lapse);
+async fn an_unknown_code_and_one_of_an_ended_grant_lapse(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     let redeem =
         async |code: &str| store.redeem_code(&TokenHash::of(code), Timestamp(2), &tokens(code, 0)).await.unwrap();

@@ -3,9 +3,10 @@ use oauth::scope::ScopeSet;
 use oauth::token::TokenHash;
 
 use super::*;
+use crate::database::query;
 use crate::revocations::{Revocation, Revoked};
 use crate::sessions::SessionRow;
-use crate::testing::{Login, logged_in, race, rows, store, tokens};
+use crate::testing::{Login, Scratch, logged_in, on_each, race, rows, tokens};
 
 const NOW: Timestamp = Timestamp(1000);
 
@@ -26,9 +27,9 @@ async fn session(store: &Store, user: UserId) {
     assert!(store.insert_session(&session).await.unwrap());
 }
 
-#[tokio::test]
-async fn a_revoked_grant_takes_codes_tokens_and_sessions_with_it() {
-    let (_directory, store) = store().await;
+on_each!(a_revoked_grant_takes_codes_tokens_and_sessions_with_it);
+async fn a_revoked_grant_takes_codes_tokens_and_sessions_with_it(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let (first, second) = (tokens("1", 0), tokens("2", 0));
     store.redeem_code(&TokenHash::of("code"), NOW, &first).await.unwrap();
@@ -50,9 +51,9 @@ async fn a_revoked_grant_takes_codes_tokens_and_sessions_with_it() {
     assert_eq!(rows(&store, sealed).await, 0);
 }
 
-#[tokio::test]
-async fn revoking_one_grant_leaves_the_others_alone() {
-    let (_directory, store) = store().await;
+on_each!(revoking_one_grant_leaves_the_others_alone);
+async fn revoking_one_grant_leaves_the_others_alone(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     Login::of("h").write(&store).await.unwrap();
     let kept = tokens("kept", 0);
@@ -62,9 +63,9 @@ async fn revoking_one_grant_leaves_the_others_alone() {
     assert_eq!(store.grants_of_user(&user).await.unwrap().len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_grant_ends_once_and_is_told_once() {
-    let (_directory, store) = store().await;
+on_each!(a_grant_ends_once_and_is_told_once);
+async fn a_grant_ends_once_and_is_told_once(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     let ended = race(16, &store, |store, _| async move { store.revoke_grant(&"g".into(), NOW).await.unwrap() }).await;
     assert_eq!(ended.into_iter().filter(|&ended| ended).count(), 1);
@@ -73,9 +74,9 @@ async fn a_grant_ends_once_and_is_told_once() {
     assert_eq!(told, [Revocation { id: 1, subject: Revoked::Grant("g".into()), at: NOW }]);
 }
 
-#[tokio::test]
-async fn the_sequence_of_revocations_is_followed_from_where_a_reader_stands() {
-    let (_directory, store) = store().await;
+on_each!(the_sequence_of_revocations_is_followed_from_where_a_reader_stands);
+async fn the_sequence_of_revocations_is_followed_from_where_a_reader_stands(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     assert_eq!(store.last_revocation().await.unwrap(), 0);
     let pair = tokens("t", 0);
@@ -92,9 +93,9 @@ async fn the_sequence_of_revocations_is_followed_from_where_a_reader_stands() {
     assert!(matches!(&rest[..], [Revocation { id: 2, subject: Revoked::Grant(_), .. }]));
 }
 
-#[tokio::test]
-async fn uses_are_noted_in_a_batch_and_never_go_back() {
-    let (_directory, store) = store().await;
+on_each!(uses_are_noted_in_a_batch_and_never_go_back);
+async fn uses_are_noted_in_a_batch_and_never_go_back(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     Login::of("h").write(&store).await.unwrap();
     store.touch_grants(&[("g".into(), Timestamp(5)), ("h".into(), Timestamp(7)), ("gone".into(), NOW)]).await.unwrap();
@@ -107,11 +108,11 @@ async fn uses_are_noted_in_a_batch_and_never_go_back() {
     assert_eq!(store.client(&"c".into()).await.unwrap().unwrap().last_used_at, Timestamp(7));
 }
 
-#[tokio::test]
-async fn the_limits_of_a_grant_are_kept() {
-    let (_directory, store) = store().await;
+on_each!(the_limits_of_a_grant_are_kept);
+async fn the_limits_of_a_grant_are_kept(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
-    sqlx::query(r#"UPDATE grants SET limits = '{"repositories":[3,5]}', scope = 'read'"#)
+    query(r#"UPDATE grants SET limits = '{"repositories":[3,5]}', scope = 'read'"#)
         .execute(store.write())
         .await
         .unwrap();
@@ -120,11 +121,11 @@ async fn the_limits_of_a_grant_are_kept() {
     assert_eq!(grant.scope.to_string(), "read");
 }
 
-#[tokio::test]
-async fn a_row_that_makes_no_sense_is_named() {
-    let (_directory, store) = store().await;
+on_each!(a_row_that_makes_no_sense_is_named);
+async fn a_row_that_makes_no_sense_is_named(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
-    sqlx::query("UPDATE grants SET limits = '{\"repos\":1}'").execute(store.write()).await.unwrap();
+    query("UPDATE grants SET limits = '{\"repos\":1}'").execute(store.write()).await.unwrap();
     let error = store.grant(&"g".into()).await.unwrap_err();
     assert!(matches!(&error, StoreError::Corrupt { table: "grants", column: "limits", row } if row == "g"), "{error}");
 }
@@ -133,9 +134,9 @@ fn limited_to(repositories: &[i64]) -> GrantLimits {
     GrantLimits { repositories: Some(repositories.to_vec()) }
 }
 
-#[tokio::test]
-async fn a_changed_grant_keeps_its_tokens_and_other_processes_are_told() {
-    let (_directory, store) = store().await;
+on_each!(a_changed_grant_keeps_its_tokens_and_other_processes_are_told);
+async fn a_changed_grant_keeps_its_tokens_and_other_processes_are_told(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     Login::of("h").write(&store).await.unwrap();
     let pair = tokens("t", 0);
@@ -151,9 +152,9 @@ async fn a_changed_grant_keeps_its_tokens_and_other_processes_are_told() {
     assert_eq!(store.grant(&"g".into()).await.unwrap().unwrap().limits, GrantLimits::default());
 }
 
-#[tokio::test]
-async fn a_grant_that_has_ended_is_changed_no_more() {
-    let (_directory, store) = store().await;
+on_each!(a_grant_that_has_ended_is_changed_no_more);
+async fn a_grant_that_has_ended_is_changed_no_more(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     store.revoke_grant(&"g".into(), NOW).await.unwrap();
     for id in ["g", "no such grant"] {

@@ -104,3 +104,15 @@ proptest! {
         prop_assert!(ring.open(&sealed, &aad).is_err());
     }
 }
+
+#[test]
+fn who_has_the_same_ring_derives_the_same_secrets_and_each_key_and_purpose_others() {
+    let (first, second) =
+        ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "//////////////////////////////////////////8=");
+    let ring = |text: &str| KeyRing::parse(text).unwrap();
+    let both = ring(&format!("{first}\n{second}")).derived(b"one");
+    assert_eq!(both, [ring(first).derived(b"one"), ring(second).derived(b"one")].concat());
+    assert_ne!(both[0], both[1]);
+    assert_ne!(both[0], ring(first).derived(b"other")[0]);
+    assert_ne!(*both[0], [0u8; 32], "the key itself");
+}

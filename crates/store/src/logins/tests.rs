@@ -1,9 +1,9 @@
 use super::*;
-use crate::testing::{Login, client, credential, logged_in, race, rows, store};
+use crate::testing::{Login, Scratch, client, credential, logged_in, on_each, race, rows};
 
-#[tokio::test]
-async fn a_first_login_makes_user_grant_and_code() {
-    let (_directory, store) = store().await;
+on_each!(a_first_login_makes_user_grant_and_code);
+async fn a_first_login_makes_user_grant_and_code(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let stored = store.user(&user).await.unwrap().unwrap();
     assert_eq!((stored.login.as_str(), stored.sub.as_str(), stored.forgejo_id), ("alice", "1", 1));
@@ -14,9 +14,9 @@ async fn a_first_login_makes_user_grant_and_code() {
     assert!(store.client(&"c".into()).await.unwrap().unwrap().authorized);
 }
 
-#[tokio::test]
-async fn a_second_login_keeps_the_user_and_his_other_connections_and_revives_his_credential() {
-    let (_directory, store) = store().await;
+on_each!(a_second_login_keeps_the_user_and_his_other_connections_and_revives_his_credential);
+async fn a_second_login_keeps_the_user_and_his_other_connections_and_revives_his_credential(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     store.take_lease(&user, 1, "a", Timestamp(0), Timestamp(9)).await.unwrap();
     store.mark_dead(&user, 1, "refused").await.unwrap();
@@ -28,9 +28,9 @@ async fn a_second_login_keeps_the_user_and_his_other_connections_and_revives_his
     assert_eq!(store.grants_of_user(&user).await.unwrap().len(), 2);
 }
 
-#[tokio::test]
-async fn a_login_under_another_forgejo_grant_ends_the_earlier_connections() {
-    let (_directory, store) = store().await;
+on_each!(a_login_under_another_forgejo_grant_ends_the_earlier_connections);
+async fn a_login_under_another_forgejo_grant_ends_the_earlier_connections(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     Login { counter: Some(2), ..Login::of("h") }.write(&store).await.unwrap();
     store.revoke_grant(&"h".into(), Timestamp(1)).await.unwrap();
@@ -43,9 +43,9 @@ async fn a_login_under_another_forgejo_grant_ends_the_earlier_connections() {
     assert_eq!(store.credential(&user).await.unwrap().unwrap().grant_id, Some(8));
 }
 
-#[tokio::test]
-async fn an_unknown_forgejo_grant_ends_nothing() {
-    let (_directory, store) = store().await;
+on_each!(an_unknown_forgejo_grant_ends_nothing);
+async fn an_unknown_forgejo_grant_ends_nothing(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     let completed = Login { upstream_grant: None, ..Login::of("h") }.write(&store).await.unwrap();
     assert!(completed.ended_grants.is_empty());
@@ -53,9 +53,9 @@ async fn an_unknown_forgejo_grant_ends_nothing() {
     assert!(completed.ended_grants.is_empty());
 }
 
-#[tokio::test]
-async fn of_two_logins_that_overtake_each_other_the_later_pair_stays() {
-    let (_directory, store) = store().await;
+on_each!(of_two_logins_that_overtake_each_other_the_later_pair_stays);
+async fn of_two_logins_that_overtake_each_other_the_later_pair_stays(at: Scratch) {
+    let store = at.store().await;
     client(&store, "c").await;
     let later = Login { access_token: "later", counter: Some(5), ..Login::of("g") };
     let user = later.write(&store).await.unwrap().user;
@@ -66,9 +66,9 @@ async fn of_two_logins_that_overtake_each_other_the_later_pair_stays() {
     assert_eq!(store.grants_of_user(&user).await.unwrap().len(), 2);
 }
 
-#[tokio::test]
-async fn a_dead_pair_gives_way_whatever_its_counter() {
-    let (_directory, store) = store().await;
+on_each!(a_dead_pair_gives_way_whatever_its_counter);
+async fn a_dead_pair_gives_way_whatever_its_counter(at: Scratch) {
+    let store = at.store().await;
     client(&store, "c").await;
     let user = Login { counter: Some(5), ..Login::of("g") }.write(&store).await.unwrap().user;
     store.mark_dead(&user, 1, "refused").await.unwrap();
@@ -77,17 +77,17 @@ async fn a_dead_pair_gives_way_whatever_its_counter() {
     assert_eq!((row.access_token.as_str(), row.dead), ("new", None));
 }
 
-#[tokio::test]
-async fn a_login_for_a_client_that_is_gone_writes_nothing() {
-    let (_directory, store) = store().await;
+on_each!(a_login_for_a_client_that_is_gone_writes_nothing);
+async fn a_login_for_a_client_that_is_gone_writes_nothing(at: Scratch) {
+    let store = at.store().await;
     let error = Login::of("g").write(&store).await.unwrap_err();
     assert!(matches!(&error, StoreError::ClientGone(client) if client.as_str() == "c"), "{error}");
     assert_eq!(rows(&store, "SELECT count(*) FROM users").await, 0);
 }
 
-#[tokio::test]
-async fn an_account_login_makes_no_grant_and_follows_the_same_rules() {
-    let (_directory, store) = store().await;
+on_each!(an_account_login_makes_no_grant_and_follows_the_same_rules);
+async fn an_account_login_makes_no_grant_and_follows_the_same_rules(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let pair = NewCredential { grant_id: Some(8), ..credential("account") };
     let login = UpstreamLogin {
@@ -106,9 +106,9 @@ async fn an_account_login_makes_no_grant_and_follows_the_same_rules() {
     assert_eq!((stored.login.as_str(), stored.last_login_at), ("alice-renamed", Timestamp(9)));
 }
 
-#[tokio::test]
-async fn the_same_sub_at_another_forgejo_is_another_user() {
-    let (_directory, store) = store().await;
+on_each!(the_same_sub_at_another_forgejo_is_another_user);
+async fn the_same_sub_at_another_forgejo_is_another_user(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let login = UpstreamLogin {
         user_id_if_new: &"elsewhere".into(),
@@ -123,9 +123,9 @@ async fn the_same_sub_at_another_forgejo_is_another_user() {
     assert_ne!(completed.user, user);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sixteen_first_logins_of_one_user_at_once_make_one_user() {
-    let (_directory, store) = store().await;
+on_each!(sixteen_first_logins_of_one_user_at_once_make_one_user);
+async fn sixteen_first_logins_of_one_user_at_once_make_one_user(at: Scratch) {
+    let store = at.store().await;
     client(&store, "c").await;
     let users = race(16, &store, |store, index| async move {
         let grant = format!("g{index}");

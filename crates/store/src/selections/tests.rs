@@ -3,7 +3,8 @@ use oauth::pkce::CodeChallenge;
 use oauth::scope::ScopeSet;
 
 use super::*;
-use crate::testing::{REDIRECT_URI, RESOURCE, logged_in, race, rows, store};
+use crate::database::query;
+use crate::testing::{REDIRECT_URI, RESOURCE, Scratch, logged_in, on_each, race, rows};
 
 fn browser() -> TokenHash {
     TokenHash::of("browser")
@@ -49,9 +50,9 @@ async fn complete(
     store.complete_selection(selection, browser, &grant, &code, Timestamp(50)).await
 }
 
-#[tokio::test]
-async fn a_choice_is_kept_with_its_purpose_until_it_expires() {
-    let (_directory, store) = store().await;
+on_each!(a_choice_is_kept_with_its_purpose_until_it_expires);
+async fn a_choice_is_kept_with_its_purpose_until_it_expires(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     for purpose in [SelectionPurpose::Authorize(b"sealed".to_vec()), SelectionPurpose::Change("g".into())] {
         let begun = selection(&user, purpose);
@@ -62,9 +63,9 @@ async fn a_choice_is_kept_with_its_purpose_until_it_expires() {
     }
 }
 
-#[tokio::test]
-async fn another_browser_neither_sees_nor_changes_nor_ends_a_choice() {
-    let (_directory, store) = store().await;
+on_each!(another_browser_neither_sees_nor_changes_nor_ends_a_choice);
+async fn another_browser_neither_sees_nor_changes_nor_ends_a_choice(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let (begun, other) = (for_client(&user), TokenHash::of("other"));
     store.begin_selection(&begun, &browser()).await.unwrap();
@@ -75,9 +76,9 @@ async fn another_browser_neither_sees_nor_changes_nor_ends_a_choice() {
     assert_eq!(store.selection("s", &browser(), Timestamp(2)).await.unwrap(), Some(begun));
 }
 
-#[tokio::test]
-async fn what_is_ticked_later_replaces_what_was_ticked_before() {
-    let (_directory, store) = store().await;
+on_each!(what_is_ticked_later_replaces_what_was_ticked_before);
+async fn what_is_ticked_later_replaces_what_was_ticked_before(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     store.begin_selection(&for_client(&user), &browser()).await.unwrap();
     let now_chosen = vec![Chosen { id: 8, name: "acme/röcket".into() }, Chosen { id: 9, name: "bob/x".into() }];
@@ -85,9 +86,9 @@ async fn what_is_ticked_later_replaces_what_was_ticked_before() {
     assert_eq!(store.selection("s", &browser(), Timestamp(2)).await.unwrap().unwrap().chosen, now_chosen);
 }
 
-#[tokio::test]
-async fn a_completed_choice_makes_a_limited_grant_that_remembers_what_was_asked() {
-    let (_directory, store) = store().await;
+on_each!(a_completed_choice_makes_a_limited_grant_that_remembers_what_was_asked);
+async fn a_completed_choice_makes_a_limited_grant_that_remembers_what_was_asked(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let begun = for_client(&user);
     store.begin_selection(&begun, &browser()).await.unwrap();
@@ -99,21 +100,21 @@ async fn a_completed_choice_makes_a_limited_grant_that_remembers_what_was_asked(
     assert_eq!((connection.grant.scope, connection.asked), (ScopeSet::READ, ScopeSet::READ_WRITE));
 }
 
-#[tokio::test]
-async fn a_choice_whose_client_is_gone_grants_nothing_and_stays() {
-    let (_directory, store) = store().await;
+on_each!(a_choice_whose_client_is_gone_grants_nothing_and_stays);
+async fn a_choice_whose_client_is_gone_grants_nothing_and_stays(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let begun = for_client(&user);
     store.begin_selection(&begun, &browser()).await.unwrap();
-    sqlx::query("DELETE FROM clients").execute(store.write()).await.unwrap();
+    query("DELETE FROM clients").execute(store.write()).await.unwrap();
     assert!(matches!(complete(&store, &begun, &browser(), 0).await, Err(StoreError::ClientGone(_))));
     assert!(store.selection("s", &browser(), Timestamp(2)).await.unwrap().is_some());
     assert_eq!(rows(&store, "SELECT count(*) FROM grants").await, 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_32_that_allow_the_same_choice_one_gets_a_grant() {
-    let (_directory, store) = store().await;
+on_each!(of_32_that_allow_the_same_choice_one_gets_a_grant);
+async fn of_32_that_allow_the_same_choice_one_gets_a_grant(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     store.begin_selection(&for_client(&user), &browser()).await.unwrap();
     let won = race(32, &store, move |store, number| {
@@ -125,9 +126,9 @@ async fn of_32_that_allow_the_same_choice_one_gets_a_grant() {
     assert_eq!(rows(&store, "SELECT count(*) FROM grants WHERE id LIKE 'chosen-%'").await, 1);
 }
 
-#[tokio::test]
-async fn what_was_being_chosen_in_an_account_session_ends_with_it() {
-    let (_directory, store) = store().await;
+on_each!(what_was_being_chosen_in_an_account_session_ends_with_it);
+async fn what_was_being_chosen_in_an_account_session_ends_with_it(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     store.begin_selection(&selection(&user, SelectionPurpose::Change("g".into())), &browser()).await.unwrap();
     store.end_account_session(&browser()).await.unwrap();

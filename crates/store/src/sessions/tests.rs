@@ -1,5 +1,6 @@
 use super::*;
-use crate::testing::{Login, client, logged_in, store};
+use crate::database::{query, query_scalar};
+use crate::testing::{Login, Scratch, client, logged_in, on_each};
 
 fn session(user: &UserId, id: u8) -> SessionRow {
     SessionRow {
@@ -17,9 +18,9 @@ fn session(user: &UserId, id: u8) -> SessionRow {
     }
 }
 
-#[tokio::test]
-async fn a_session_is_read_back_as_it_was_written() {
-    let (_directory, store) = store().await;
+on_each!(a_session_is_read_back_as_it_was_written);
+async fn a_session_is_read_back_as_it_was_written(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let mut session = session(&user, 1);
     assert!(store.insert_session(&session).await.unwrap());
@@ -33,21 +34,21 @@ async fn a_session_is_read_back_as_it_was_written() {
     assert_eq!(store.session(&[2; 32]).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn what_the_client_said_at_the_start_is_sealed() {
-    let (_directory, store) = store().await;
+on_each!(what_the_client_said_at_the_start_is_sealed);
+async fn what_the_client_said_at_the_start_is_sealed(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     store.insert_session(&session(&user, 1)).await.unwrap();
-    let stored: Vec<u8> = sqlx::query_scalar("SELECT initialize FROM sessions").fetch_one(store.read()).await.unwrap();
+    let stored: Vec<u8> = query_scalar("SELECT initialize FROM sessions").fetch_one(store.read()).await.unwrap();
     assert!(!stored.windows(9).any(|window| window == b"the clien"));
-    sqlx::query("UPDATE sessions SET id_hash = $1").bind([2; 32].as_slice()).execute(store.write()).await.unwrap();
+    query("UPDATE sessions SET id_hash = $1").bind([2; 32].as_slice()).execute(store.write()).await.unwrap();
     let error = store.session(&[2; 32]).await.unwrap_err();
     assert!(matches!(error, StoreError::Sealed { table: "sessions", column: "initialize", .. }), "{error}");
 }
 
-#[tokio::test]
-async fn no_session_begins_under_a_grant_that_has_ended_or_is_anothers() {
-    let (_directory, store) = store().await;
+on_each!(no_session_begins_under_a_grant_that_has_ended_or_is_anothers);
+async fn no_session_begins_under_a_grant_that_has_ended_or_is_anothers(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     let other = Login { sub: "2", ..Login::of("h") }.write(&store).await.unwrap().user;
     assert!(!store.insert_session(&session(&other, 1)).await.unwrap());
@@ -58,9 +59,9 @@ async fn no_session_begins_under_a_grant_that_has_ended_or_is_anothers() {
     assert_eq!(store.session_count().await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn a_session_moves_to_a_newer_grant_of_the_same_user_and_client_only() {
-    let (_directory, store) = store().await;
+on_each!(a_session_moves_to_a_newer_grant_of_the_same_user_and_client_only);
+async fn a_session_moves_to_a_newer_grant_of_the_same_user_and_client_only(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     client(&store, "d").await;
     Login::of("newer").write(&store).await.unwrap();
@@ -79,9 +80,9 @@ async fn a_session_moves_to_a_newer_grant_of_the_same_user_and_client_only() {
     assert!(!store.update_session(&under("newer")).await.unwrap(), "an ended session does not come back");
 }
 
-#[tokio::test]
-async fn sessions_are_forgotten_one_by_one_by_grant_and_by_age() {
-    let (_directory, store) = store().await;
+on_each!(sessions_are_forgotten_one_by_one_by_grant_and_by_age);
+async fn sessions_are_forgotten_one_by_one_by_grant_and_by_age(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     Login::of("h").write(&store).await.unwrap();
     for id in 1..=4 {
@@ -97,9 +98,9 @@ async fn sessions_are_forgotten_one_by_one_by_grant_and_by_age() {
     assert!(store.session(&[4; 32]).await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn beyond_a_number_the_longest_unused_sessions_go_unless_they_are_spared() {
-    let (_directory, store) = store().await;
+on_each!(beyond_a_number_the_longest_unused_sessions_go_unless_they_are_spared);
+async fn beyond_a_number_the_longest_unused_sessions_go_unless_they_are_spared(at: Scratch) {
+    let store = at.store().await;
     let user = logged_in(&store).await;
     for id in 1..=5 {
         let last_seen = Timestamp(i64::from(10 - id));

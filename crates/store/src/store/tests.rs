@@ -5,7 +5,10 @@ use oauth::id::UserId;
 use oauth::token::TokenHash;
 
 use super::*;
-use crate::testing::{KEY, Login, OTHER_KEY, credential, logged_in, place, ring, rows, store, tokens};
+use crate::administration::{Administration, schema_state};
+use crate::database::query_scalar;
+use crate::examine::examine;
+use crate::testing::{KEY, Kind, Login, OTHER_KEY, Scratch, credential, logged_in, on_each, place, ring, rows, tokens};
 
 const NOW: Timestamp = Timestamp(1);
 
@@ -66,63 +69,89 @@ async fn what_was_committed_survives_without_a_close() {
     assert_eq!(rows(&copy, "SELECT count(*) FROM codes").await, 1);
 }
 
-#[tokio::test]
-async fn the_probe_fails_when_the_database_is_gone() {
-    let (_directory, store) = store().await;
+on_each!(the_probe_fails_when_the_database_is_gone);
+async fn the_probe_fails_when_the_database_is_gone(at: Scratch) {
+    let store = at.store().await;
     store.probe().await.unwrap();
     store.close().await;
     assert!(matches!(store.probe().await, Err(StoreError::Unavailable(_))));
 }
 
-#[tokio::test]
-async fn a_forgotten_key_ends_the_start_and_is_named() {
-    let (_directory, path) = place();
-    let store = open(&path, KEY).await.unwrap();
+on_each!(a_forgotten_key_ends_the_start_and_is_named);
+async fn a_forgotten_key_ends_the_start_and_is_named(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     store.close().await;
-    let error = open(&path, OTHER_KEY).await.unwrap_err();
+    let error = at.open(ring(OTHER_KEY)).await.unwrap_err();
     assert!(matches!(error, OpenError::Keys { source: OpenSealedError::UnknownKey { .. }, .. }), "{error}");
     assert!(error.to_string().contains("66687aad"), "{error}");
-    open(&path, &format!("{OTHER_KEY}\n{KEY}")).await.unwrap();
+    at.open(ring(&format!("{OTHER_KEY}\n{KEY}"))).await.unwrap();
 }
 
-#[tokio::test]
-async fn each_key_in_use_is_tried_at_the_start() {
-    let (_directory, path) = place();
-    let store = open(&path, KEY).await.unwrap();
+on_each!(each_key_in_use_is_tried_at_the_start);
+async fn each_key_in_use_is_tried_at_the_start(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     store.close().await;
-    let store = open(&path, &format!("{OTHER_KEY},{KEY}")).await.unwrap();
+    let store = at.open(ring(&format!("{OTHER_KEY},{KEY}"))).await.unwrap();
     Login { sub: "2", ..Login::of("h") }.write(&store).await.unwrap();
     store.close().await;
-    assert!(matches!(open(&path, OTHER_KEY).await, Err(OpenError::Keys { .. })));
-    assert!(matches!(open(&path, KEY).await, Err(OpenError::Keys { .. })));
+    assert!(matches!(at.open(ring(OTHER_KEY)).await, Err(OpenError::Keys { .. })));
+    assert!(matches!(at.open(ring(KEY)).await, Err(OpenError::Keys { .. })));
 }
 
-#[tokio::test]
-async fn an_altered_schema_step_is_refused() {
-    let (_directory, path) = place();
-    let store = open(&path, KEY).await.unwrap();
-    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1").execute(store.write()).await.unwrap();
+on_each!(an_altered_schema_step_is_refused);
+async fn an_altered_schema_step_is_refused(at: Scratch) {
+    let store = at.store().await;
+    let alter = query("UPDATE _sqlx_migrations SET checksum = $1 WHERE version = 8").bind([0].as_slice());
+    alter.execute(store.write()).await.unwrap();
     store.close().await;
-    let error = open(&path, KEY).await.unwrap_err();
-    assert!(matches!(error, OpenError::Schema { source: SchemaError::Altered { step: 1 }, .. }), "{error}");
+    let error = at.open(ring(KEY)).await.unwrap_err();
+    assert!(matches!(error, OpenError::Schema { source: SchemaError::Altered { step: 8 }, .. }), "{error}");
 }
 
-#[tokio::test]
-async fn a_schema_of_a_newer_program_is_refused() {
-    let (_directory, path) = place();
-    let store = open(&path, KEY).await.unwrap();
-    sqlx::query(
+/// What a program of tomorrow leaves: a step, and which programs may run on it.
+async fn migrate_to_tomorrow(store: &Store, oldest_program: i64) {
+    query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-         VALUES (9999, 'of tomorrow', TRUE, x'00', 1)",
+         VALUES (9999, 'of tomorrow', TRUE, $1, 1)",
     )
+    .bind([0].as_slice())
     .execute(store.write())
     .await
     .unwrap();
+    query("UPDATE oldest_program SET step = $1").bind(oldest_program).execute(store.write()).await.unwrap();
+}
+
+on_each!(a_schema_on_which_only_newer_programs_may_run_is_refused);
+async fn a_schema_on_which_only_newer_programs_may_run_is_refused(at: Scratch) {
+    let store = at.store().await;
+    migrate_to_tomorrow(&store, 9999).await;
     store.close().await;
-    let error = open(&path, KEY).await.unwrap_err();
-    assert!(matches!(error, OpenError::Schema { source: SchemaError::Newer { found: 9999, .. }, .. }), "{error}");
+    let error = at.open(ring(KEY)).await.unwrap_err();
+    let found =
+        matches!(error, OpenError::Schema { source: SchemaError::Newer { found: 9999, oldest_program: 9999, .. }, .. });
+    assert!(found, "{error}");
+    assert!(error.to_string().contains("start that version"), "{error}");
+    let seen = schema_state(at.database()).await.unwrap();
+    assert!(seen.is_too_new() && !seen.is_usable() && seen.to_string().contains("9999"), "{seen}");
+    assert!(Administration::open(at.database(), "operator").await.is_err());
+    assert!(examine(at.database(), &ring(KEY)).await.is_err());
+}
+
+on_each!(a_newer_schema_that_lets_this_program_run_is_used_and_left_as_it_is);
+async fn a_newer_schema_that_lets_this_program_run_is_used_and_left_as_it_is(at: Scratch) {
+    let store = at.store().await;
+    let known = schema_state(at.database()).await.unwrap().known;
+    migrate_to_tomorrow(&store, known).await;
+    let beside = at.store().await;
+    logged_in(&beside).await;
+    assert!(store.grant(&"g".into()).await.unwrap().is_some(), "both work on it");
+    let state = schema_state(at.database()).await.unwrap();
+    assert_eq!((state.found, state.oldest_program), (9999, known));
+    assert!(state.is_usable() && state.to_string().contains("beside"), "{state}");
+    Administration::open(at.database(), "operator").await.unwrap();
+    assert_eq!(examine(at.database(), &ring(KEY)).await.unwrap().pending_steps, 0);
 }
 
 #[tokio::test]
@@ -161,7 +190,7 @@ async fn eight_that_open_a_new_database_at_once_all_succeed() {
     logged_in(&stores[0]).await;
     for store in &stores {
         assert!(store.grant(&"g".into()).await.unwrap().is_some());
-        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(store.write()).await.unwrap();
+        let mode: String = query_scalar("PRAGMA journal_mode").fetch_one(store.write()).await.unwrap();
         assert_eq!(mode, "wal");
     }
 }
@@ -195,11 +224,30 @@ async fn an_erased_pair_leaves_no_trace_in_the_file() {
     assert!(!file.windows(15).any(|window| sealed.windows(15).any(|part| part == window)));
 }
 
-#[tokio::test]
-async fn debug_output_shows_nothing_of_a_credential() {
-    let (_directory, store) = store().await;
+on_each!(debug_output_shows_nothing_of_a_credential);
+async fn debug_output_shows_nothing_of_a_credential(at: Scratch) {
+    let store = at.store().await;
     let user: UserId = logged_in(&store).await;
     let row = store.credential(&user).await.unwrap().unwrap();
     let shown = format!("{store:?} {row:?} {:?}", credential("forgejo-access"));
     assert!(!shown.contains("forgejo-"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_that_connect_to_a_new_database_at_once_all_succeed() {
+    let at = Scratch::new(Kind::Postgres);
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let database = at.database().clone();
+            tokio::spawn(async move { Store::at(&database, ring(KEY)).await })
+        })
+        .collect();
+    let mut stores = Vec::new();
+    for task in tasks {
+        stores.push(task.await.unwrap().unwrap());
+    }
+    logged_in(&stores[0]).await;
+    for store in &stores {
+        assert!(store.grant(&"g".into()).await.unwrap().is_some());
+    }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::audit::AuditEvent;
 use crate::authorizations::{NewAuthorization, Purpose};
 use crate::codes::Redeemed;
-use crate::testing::{Login, client, logged_in, metadata, rows, store, tokens};
+use crate::testing::{Login, Scratch, client, logged_in, metadata, on_each, rows, tokens};
 
 const DAY: i64 = 86_400_000;
 
@@ -12,16 +12,16 @@ async fn sweep(store: &Store, now: i64) -> Swept {
     store.sweep(Timestamp(now), &Retention::default()).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_sweep_of_a_fresh_store_takes_nothing() {
-    let (_directory, store) = store().await;
+on_each!(a_sweep_of_a_fresh_store_takes_nothing);
+async fn a_sweep_of_a_fresh_store_takes_nothing(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     assert_eq!(sweep(&store, 60_000).await, Swept::default());
 }
 
-#[tokio::test]
-async fn a_login_that_was_never_finished_goes_when_it_expires() {
-    let (_directory, store) = store().await;
+on_each!(a_login_that_was_never_finished_goes_when_it_expires);
+async fn a_login_that_was_never_finished_goes_when_it_expires(at: Scratch) {
+    let store = at.store().await;
     let login = NewAuthorization {
         state_hash: TokenHash::of("state"),
         browser_hash: TokenHash::of("browser"),
@@ -35,17 +35,17 @@ async fn a_login_that_was_never_finished_goes_when_it_expires() {
     assert_eq!(sweep(&store, 101).await.authorizations, 1);
 }
 
-#[tokio::test]
-async fn a_code_that_nobody_redeemed_goes_with_its_grant() {
-    let (_directory, store) = store().await;
+on_each!(a_code_that_nobody_redeemed_goes_with_its_grant);
+async fn a_code_that_nobody_redeemed_goes_with_its_grant(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     let swept = sweep(&store, 60_001).await;
     assert_eq!((swept.codes, swept.lapsed_grants), (1, vec!["g".into()]));
 }
 
-#[tokio::test]
-async fn a_spent_code_stays_long_enough_to_recognise_a_late_replay() {
-    let (_directory, store) = store().await;
+on_each!(a_spent_code_stays_long_enough_to_recognise_a_late_replay);
+async fn a_spent_code_stays_long_enough_to_recognise_a_late_replay(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     store.redeem_code(&TokenHash::of("code"), Timestamp(1), &tokens("t", 0)).await.unwrap();
     assert_eq!(sweep(&store, 600_000).await.codes, 0);
@@ -54,9 +54,9 @@ async fn a_spent_code_stays_long_enough_to_recognise_a_late_replay() {
     assert_eq!(sweep(&store, 2 * DAY).await.codes, 1);
 }
 
-#[tokio::test]
-async fn an_expired_access_token_goes_alone_and_the_last_refresh_token_takes_the_grant() {
-    let (_directory, store) = store().await;
+on_each!(an_expired_access_token_goes_alone_and_the_last_refresh_token_takes_the_grant);
+async fn an_expired_access_token_goes_alone_and_the_last_refresh_token_takes_the_grant(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     store.redeem_code(&TokenHash::of("code"), Timestamp(1), &tokens("t", 0)).await.unwrap();
     let swept = sweep(&store, 2 * DAY).await;
@@ -66,9 +66,9 @@ async fn an_expired_access_token_goes_alone_and_the_last_refresh_token_takes_the
     assert!(store.grant(&"g".into()).await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn a_revoked_grant_stays_while_its_refresh_tokens_could_be_replayed() {
-    let (_directory, store) = store().await;
+on_each!(a_revoked_grant_stays_while_its_refresh_tokens_could_be_replayed);
+async fn a_revoked_grant_stays_while_its_refresh_tokens_could_be_replayed(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     store.redeem_code(&TokenHash::of("code"), Timestamp(1), &tokens("t", 0)).await.unwrap();
     store.revoke_grant(&"g".into(), Timestamp(2)).await.unwrap();
@@ -77,9 +77,9 @@ async fn a_revoked_grant_stays_while_its_refresh_tokens_could_be_replayed() {
     assert_eq!((swept.revoked_grants, swept.lapsed_grants.len()), (1, 0));
 }
 
-#[tokio::test]
-async fn a_sealed_pair_is_erased_at_the_end_of_the_window() {
-    let (_directory, store) = store().await;
+on_each!(a_sealed_pair_is_erased_at_the_end_of_the_window);
+async fn a_sealed_pair_is_erased_at_the_end_of_the_window(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     let first = tokens("1", 0);
     store.redeem_code(&TokenHash::of("code"), Timestamp(0), &first).await.unwrap();
@@ -90,9 +90,9 @@ async fn a_sealed_pair_is_erased_at_the_end_of_the_window() {
     assert_eq!(rows(&store, "SELECT count(*) FROM refresh_tokens").await, 2);
 }
 
-#[tokio::test]
-async fn dynamic_clients_expire_unless_used_those_never_authorized_first() {
-    let (_directory, store) = store().await;
+on_each!(dynamic_clients_expire_unless_used_those_never_authorized_first);
+async fn dynamic_clients_expire_unless_used_those_never_authorized_first(at: Scratch) {
+    let store = at.store().await;
     client(&store, "configured").await;
     for name in ["stranger", "friend"] {
         let metadata = metadata(name);
@@ -108,9 +108,9 @@ async fn dynamic_clients_expire_unless_used_those_never_authorized_first() {
     assert!(store.client(&"configured".into()).await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn a_client_with_a_grant_stays_however_long_it_was_unused() {
-    let (_directory, store) = store().await;
+on_each!(a_client_with_a_grant_stays_however_long_it_was_unused);
+async fn a_client_with_a_grant_stays_however_long_it_was_unused(at: Scratch) {
+    let store = at.store().await;
     let metadata = metadata("friend");
     store.register_dynamic(&metadata, metadata.digest(), "friend".into(), Timestamp(0), 9).await.unwrap();
     Login { client: "friend", ..Login::of("g") }.write(&store).await.unwrap();
@@ -119,9 +119,9 @@ async fn a_client_with_a_grant_stays_however_long_it_was_unused() {
     assert_eq!(sweep(&store, 800 * DAY).await.clients, 0);
 }
 
-#[tokio::test]
-async fn audit_events_are_kept_90_days_and_revocations_a_day() {
-    let (_directory, store) = store().await;
+on_each!(audit_events_are_kept_90_days_and_revocations_a_day);
+async fn audit_events_are_kept_90_days_and_revocations_a_day(at: Scratch) {
+    let store = at.store().await;
     logged_in(&store).await;
     store.revoke_grant(&"g".into(), Timestamp(0)).await.unwrap();
     let event = AuditEvent {

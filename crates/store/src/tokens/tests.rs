@@ -1,5 +1,6 @@
 use super::*;
-use crate::testing::{KEY, logged_in, place, race, ring, rows, store, tokens};
+use crate::database::query;
+use crate::testing::{Scratch, logged_in, on_each, race, rows, tokens};
 
 mod family;
 
@@ -17,9 +18,9 @@ async fn state(store: &Store, hash: &TokenHash) -> RefreshState {
     store.refresh_token(hash).await.unwrap().unwrap().state
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_64_that_rotate_a_refresh_token_one_wins_and_one_pair_is_minted() {
-    let (_directory, store) = store().await;
+on_each!(of_64_that_rotate_a_refresh_token_one_wins_and_one_pair_is_minted);
+async fn of_64_that_rotate_a_refresh_token_one_wins_and_one_pair_is_minted(at: Scratch) {
+    let store = at.store().await;
     let first = issued(&store).await;
     let outcomes = race(64, &store, |store, index| async move {
         store.rotate(&first.refresh_hash, NOW, &tokens(&format!("next {index}"), 0), None).await.unwrap()
@@ -39,11 +40,10 @@ async fn of_64_that_rotate_a_refresh_token_one_wins_and_one_pair_is_minted() {
     assert_eq!(state(&store, &minted.refresh_hash).await, RefreshState::Valid);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_wins_also_when_two_processes_share_the_file() {
-    let (_directory, path) = place();
-    let one = Store::open(&path, ring(KEY)).await.unwrap();
-    let two = Store::open(&path, ring(KEY)).await.unwrap();
+on_each!(one_wins_also_when_two_processes_share_the_file);
+async fn one_wins_also_when_two_processes_share_the_file(at: Scratch) {
+    let one = at.store().await;
+    let two = at.store().await;
     let first = issued(&one).await;
     let outcomes = race(32, &one, |one, index| {
         let store = if index % 2 == 0 { one } else { two.clone() };
@@ -54,9 +54,9 @@ async fn one_wins_also_when_two_processes_share_the_file() {
     assert_eq!(rows(&two, "SELECT count(*) FROM refresh_tokens").await, 2);
 }
 
-#[tokio::test]
-async fn the_sealed_pair_is_there_until_its_successor_is_used() {
-    let (_directory, store) = store().await;
+on_each!(the_sealed_pair_is_there_until_its_successor_is_used);
+async fn the_sealed_pair_is_there_until_its_successor_is_used(at: Scratch) {
+    let store = at.store().await;
     let (first, second, third) = (issued(&store).await, tokens("2", 0), tokens("3", 0));
     store.rotate(&first.refresh_hash, NOW, &second, Some(b"second")).await.unwrap();
     let sealed = |bytes: &[u8]| Some(SealedSuccessor(bytes.to_vec()));
@@ -68,9 +68,9 @@ async fn the_sealed_pair_is_there_until_its_successor_is_used() {
     assert_eq!(state(&store, &second.refresh_hash).await, consumed(sealed(b"third")));
 }
 
-#[tokio::test]
-async fn a_loser_is_told_the_state_that_it_lost_to() {
-    let (_directory, store) = store().await;
+on_each!(a_loser_is_told_the_state_that_it_lost_to);
+async fn a_loser_is_told_the_state_that_it_lost_to(at: Scratch) {
+    let store = at.store().await;
     let (first, second) = (issued(&store).await, tokens("2", 0));
     store.rotate(&first.refresh_hash, NOW, &second, Some(b"second")).await.unwrap();
     let lost = store.rotate(&first.refresh_hash, Timestamp(2000), &tokens("x", 0), Some(b"x")).await.unwrap();
@@ -80,9 +80,9 @@ async fn a_loser_is_told_the_state_that_it_lost_to() {
     assert!(matches!(gone, Rotated::Gone));
 }
 
-#[tokio::test]
-async fn a_refresh_token_is_good_until_its_expiry_and_not_after() {
-    let (_directory, store) = store().await;
+on_each!(a_refresh_token_is_good_until_its_expiry_and_not_after);
+async fn a_refresh_token_is_good_until_its_expiry_and_not_after(at: Scratch) {
+    let store = at.store().await;
     let first = issued(&store).await;
     let late = Timestamp(first.refresh_expires_at.0 + 1);
     let lost = store.rotate(&first.refresh_hash, late, &tokens("2", late.0), None).await.unwrap();
@@ -91,18 +91,18 @@ async fn a_refresh_token_is_good_until_its_expiry_and_not_after() {
     assert!(matches!(in_time, Rotated::Won));
 }
 
-#[tokio::test]
-async fn a_revoked_access_token_ends_alone() {
-    let (_directory, store) = store().await;
+on_each!(a_revoked_access_token_ends_alone);
+async fn a_revoked_access_token_ends_alone(at: Scratch) {
+    let store = at.store().await;
     let first = issued(&store).await;
     assert!(store.revoke_access_token(&first.access_hash, NOW).await.unwrap());
     assert!(store.access_token(&first.access_hash).await.unwrap().is_none());
     assert_eq!(state(&store, &first.refresh_hash).await, RefreshState::Valid);
 }
 
-#[tokio::test]
-async fn an_access_token_tells_that_its_users_credential_is_dead() {
-    let (_directory, store) = store().await;
+on_each!(an_access_token_tells_that_its_users_credential_is_dead);
+async fn an_access_token_tells_that_its_users_credential_is_dead(at: Scratch) {
+    let store = at.store().await;
     let first = issued(&store).await;
     let user = store.access_token(&first.access_hash).await.unwrap().unwrap().record.grant.user;
     store.mark_dead(&user, 1, "revoked at Forgejo").await.unwrap();
@@ -110,9 +110,9 @@ async fn an_access_token_tells_that_its_users_credential_is_dead() {
     assert_eq!(bearer.dead.as_deref(), Some("revoked at Forgejo"));
 }
 
-#[tokio::test]
-async fn a_rotation_that_is_abandoned_half_way_changes_nothing() {
-    let (_directory, store) = store().await;
+on_each!(a_rotation_that_is_abandoned_half_way_changes_nothing);
+async fn a_rotation_that_is_abandoned_half_way_changes_nothing(at: Scratch) {
+    let store = at.store().await;
     let first = issued(&store).await;
     // The second insert fails on a hash that exists; the update and the first insert went well.
     let clash = NewTokens { refresh_hash: first.refresh_hash, ..tokens("2", 0) };
@@ -121,12 +121,13 @@ async fn a_rotation_that_is_abandoned_half_way_changes_nothing() {
     assert!(store.access_token(&clash.access_hash).await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn an_impossible_mix_of_columns_names_table_column_and_row() {
-    let (_directory, store) = store().await;
+on_each!(an_impossible_mix_of_columns_names_table_column_and_row);
+async fn an_impossible_mix_of_columns_names_table_column_and_row(at: Scratch) {
+    let store = at.store().await;
     let first = issued(&store).await;
-    sqlx::query("UPDATE grants SET revoked_at = 5").execute(store.write()).await.unwrap();
-    sqlx::query("UPDATE refresh_tokens SET used_at = 1, sealed_successor = x'00'")
+    query("UPDATE grants SET revoked_at = 5").execute(store.write()).await.unwrap();
+    query("UPDATE refresh_tokens SET used_at = 1, sealed_successor = $1")
+        .bind([0].as_slice())
         .execute(store.write())
         .await
         .unwrap();

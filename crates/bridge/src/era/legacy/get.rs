@@ -13,7 +13,7 @@ pub(crate) async fn get(supervisor: &Arc<Supervisor>, who: &Principal, head: Get
     match handle(supervisor, who, head).await {
         Ok(reply) => reply,
         Err(refusal) => {
-            supervisor.shop().observer.refused(refusal.label);
+            supervisor.shop().refused(&refusal);
             refusal.reply(None)
         }
     }
@@ -25,7 +25,7 @@ async fn handle(supervisor: &Arc<Supervisor>, who: &Principal, head: GetHead) ->
     let Some(id) = &head.session_id else {
         return Err(no_stream("there is a stream only for a session; send Mcp-Session-Id"));
     };
-    let session = supervisor.find(who, id).await?;
+    let session = supervisor.find(who, id, head.via).await?;
     let (log, after) = match head.last_event_id.as_deref() {
         None => (session.server_stream().clone(), None),
         Some(event) => match session.find_event(event) {

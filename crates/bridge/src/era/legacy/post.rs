@@ -16,7 +16,7 @@ pub(crate) async fn post(supervisor: &Arc<Supervisor>, who: &Principal, head: Po
     match handle(supervisor, who, head, incoming).await {
         Ok(reply) => reply,
         Err(refusal) => {
-            supervisor.shop().observer.refused(refusal.label);
+            supervisor.shop().refused(&refusal);
             refusal.reply(id.as_ref().map(RawId::as_bytes))
         }
     }
@@ -39,7 +39,7 @@ async fn handle(
     let (caller, tongue) = match &head.session_id {
         Some(id) => {
             // First of all: an unknown session is no reason to start anything.
-            let session = supervisor.find(who, id).await?;
+            let session = supervisor.find(who, id, head.via).await?;
             (Caller::Session(session), supervisor.shop().speech_at_hand().await?.for_legacy())
         }
         None => match supervisor.shop().speech_at_hand().await?.for_shared() {

@@ -28,7 +28,7 @@ pub(crate) async fn post(supervisor: &Arc<Supervisor>, who: &Principal, head: Po
     match handle(supervisor, who, &head, message, id.clone()).await {
         Ok(reply) => reply,
         Err(refusal) => {
-            supervisor.shop().observer.refused(refusal.label);
+            supervisor.shop().refused(&refusal);
             refusal.reply(id.as_ref().map(RawId::as_bytes))
         }
     }
@@ -46,6 +46,7 @@ async fn handle(
         return Ok(Reply::accepted());
     };
     let request = ladder::check(who, head, message, id)?;
+    supervisor.check_origin(&request, head.via).await?;
     let driver = supervisor.driver(who).await?;
     let offer = driver.offer().await?;
     ladder::check_against(&request, head, &offer, &*driver)?;

@@ -10,7 +10,7 @@ use bridge::config::BridgeConfig;
 use bridge::observer::Observer;
 use bridge::process::{ExitReport, ProcessRequest};
 use bridge::reply::{PostHead, Principal, Reply, ReplyBody};
-use bridge::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::{Holding, Kept, Peer, SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::spawn::{SpawnConfig, Spawner};
 use bytes::Bytes;
 use forgejo::gateway::{Gateway, GatewayEvent, GatewayObserver};
@@ -207,15 +207,19 @@ impl SessionStore for Nobody {
         Box::pin(async { Ok(()) })
     }
 
-    fn load(&self, _: [u8; 32]) -> BoxFuture<'_, Result<Option<SessionRecord>, SessionStoreUnavailable>> {
-        Box::pin(async { Ok(None) })
+    fn take(&self, _: [u8; 32]) -> BoxFuture<'_, Result<Holding, SessionStoreUnavailable>> {
+        Box::pin(async { Ok(Holding::Absent) })
     }
 
-    fn update(&self, _: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+    fn update(&self, _: SessionRecord) -> BoxFuture<'_, Result<bool, SessionStoreUnavailable>> {
+        Box::pin(async { Ok(true) })
+    }
+
+    fn release(&self, _: [u8; 32], _: i64) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(async { Ok(()) })
     }
 
-    fn delete(&self, _: [u8; 32]) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+    fn delete(&self, _: [u8; 32], _: Option<i64>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(async { Ok(()) })
     }
 
@@ -231,6 +235,10 @@ impl SessionStore for Nobody {
         _: Vec<[u8; 32]>,
     ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn peer(&self, _: Arc<str>) -> BoxFuture<'_, Result<Option<Peer>, SessionStoreUnavailable>> {
+        Box::pin(async { Ok(None) })
     }
 
     fn now(&self) -> i64 {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing::Kind;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -113,6 +114,10 @@ impl Model {
     }
 }
 
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![2 => Just(Kind::Sqlite), 1 => Just(Kind::Postgres)]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let pair = any::<prop::sample::Index>;
     prop_oneof![
@@ -128,10 +133,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_of_a_token_family_follows_the_model(steps in prop::collection::vec(step(), 1..24)) {
+    fn any_history_of_a_token_family_follows_the_model(kind in kind(), steps in prop::collection::vec(step(), 1..24)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (_directory, store) = store().await;
+            let at = Scratch::new(kind);
+            let store = at.store().await;
             logged_in(&store).await;
             let mut model = Model { now: NOW, revoked: None, pairs: vec![] };
             let first = model.pair(None);

@@ -145,7 +145,7 @@ async fn judge_members(limited: &Limited<'_>, says: Says, members: &Members) -> 
             Some(None) => Err(Refusal::LimitedBody),
         },
         Says::Thread => {
-            let thread = ask(limited, limited.path, None).await?;
+            let thread = ask(limited, limited.path).await?;
             let id = thread.pointer("/repository/id").and_then(Value::as_i64);
             if id.is_some_and(|id| limited.chosen.contains(id)) { Ok(()) } else { Err(Refusal::OutsideChosen) }
         }
@@ -156,7 +156,7 @@ async fn judge_members(limited: &Limited<'_>, says: Says, members: &Members) -> 
 async fn require_chosen_head(limited: &Limited<'_>) -> Result<(), Refusal> {
     let segments = limited.path.api().unwrap_or_default();
     let pull = segments.get(..5).ok_or(Refusal::BeyondChosen)?.join("/");
-    let pull = ask(limited, &TargetPath::parse(&format!("/api/v1/{pull}"))?, None).await?;
+    let pull = ask(limited, &TargetPath::parse(&format!("/api/v1/{pull}"))?).await?;
     let id = pull.pointer("/head/repo/id").and_then(Value::as_i64);
     if id.is_some_and(|id| limited.chosen.contains(id)) {
         Ok(())
@@ -169,17 +169,19 @@ async fn require_chosen_head(limited: &Limited<'_>) -> Result<(), Refusal> {
 async fn judge_merged_texts(limited: &Limited<'_>) -> Result<(), Refusal> {
     let segments = limited.path.api().unwrap_or_default();
     let pull = segments.get(..5).ok_or(Refusal::BeyondChosen)?.join("/");
-    let about = ask(limited, &TargetPath::parse(&format!("/api/v1/{pull}"))?, None).await?;
+    let about = ask(limited, &TargetPath::parse(&format!("/api/v1/{pull}"))?).await?;
     let mut texts: Vec<String> =
         ["title", "body"].iter().filter_map(|name| about.get(name)?.as_str().map(str::to_owned)).collect();
-    let commits = TargetPath::parse(&format!("/api/v1/{pull}/commits"))?;
+    let (commits, mut read) = (TargetPath::parse(&format!("/api/v1/{pull}/commits"))?, 0);
     for page in 1..=MOST_COMMIT_PAGES {
         let query = format!("page={page}&limit={COMMITS}&verification=false&files=false");
-        let read = ask(limited, &commits, Some(&query)).await?;
-        let read = read.as_array().map(Vec::as_slice).unwrap_or_default();
+        let (some, total) = ask_counted(limited, &commits, Some(&query)).await?;
+        let some = some.as_array().map(Vec::as_slice).unwrap_or_default();
         let message = |commit: &Value| commit.pointer("/commit/message").and_then(Value::as_str).map(str::to_owned);
-        texts.extend(read.iter().filter_map(message));
-        if read.is_empty() {
+        texts.extend(some.iter().filter_map(message));
+        read += some.len();
+        // Forgejo is not asked for a page behind the last one, which it answers with an error.
+        if some.is_empty() || total.is_some_and(|total| read >= total) {
             return judge_references(limited, &texts, references::find, MERGED_TEXT).await;
         }
     }
@@ -212,12 +214,24 @@ async fn judge_references(
 }
 
 /// Asks for what has to be known before a request about it is forwarded.
-async fn ask(limited: &Limited<'_>, path: &TargetPath, query: Option<&str>) -> Result<Value, Refusal> {
+async fn ask(limited: &Limited<'_>, path: &TargetPath) -> Result<Value, Refusal> {
+    Ok(ask_counted(limited, path, None).await?.0)
+}
+
+/// The same with what Forgejo says of how much there is.
+async fn ask_counted(
+    limited: &Limited<'_>,
+    path: &TargetPath,
+    query: Option<&str>,
+) -> Result<(Value, Option<usize>), Refusal> {
     let url = forwarded_url(limited.shared, path, query)?;
     let forward = Forward { method: Method::GET, url, headers: HeaderMap::new(), body: Outgoing::None };
     let answer = upstream::send(limited.shared, &limited.who.user, forward).await?;
     match answer.status() {
-        StatusCode::OK => answers::read(answer, limited.shared, answers::SMALL).await,
+        StatusCode::OK => {
+            let total = answers::total(&answer);
+            Ok((answers::read(answer, limited.shared, answers::SMALL).await?, total))
+        }
         status if status.is_server_error() => Err(Refusal::Broken),
         _ => Err(Refusal::OutsideChosen),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use store::Database;
+use store::{Database, Server};
 
 use super::file::FileValues;
 use super::flags::FlagValues;
@@ -72,10 +72,21 @@ pub fn database(flags: &FlagValues, environment: Environment<'_>) -> Result<Data
     let raw = RawValues::gather(flags, environment, &file(flags, environment));
     let mut reader = Reader::new(&raw);
     let found = databases::database(&mut reader, environment);
-    let is_about = |problem: &Problem| databases::SETTINGS.iter().any(|setting| setting.name == problem.setting);
     found
         .map(|(database, _)| database)
-        .ok_or_else(|| Problems(reader.problems.into_iter().filter(|problem| is_about(problem)).collect()))
+        .ok_or_else(|| Problems(reader.problems.into_iter().filter(is_about_the_database).collect()))
+}
+
+/// A PostgreSQL server by its URL, reached as the settings say.
+pub fn server(url: &str, flags: &FlagValues, environment: Environment<'_>) -> Result<Server, Problems> {
+    let raw = RawValues::gather(flags, environment, &file(flags, environment));
+    let mut reader = Reader::new(&raw);
+    let found = databases::server(&mut reader, url);
+    found.ok_or_else(|| Problems(reader.problems.into_iter().filter(is_about_the_database).collect()))
+}
+
+fn is_about_the_database(problem: &Problem) -> bool {
+    databases::SETTINGS.iter().any(|setting| setting.name == problem.setting)
 }
 
 /// Where the broker listens according to the same sources, for commands that need nothing else.

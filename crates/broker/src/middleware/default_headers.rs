@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 /// Nothing of ours is to be kept by caches, framed, guessed at or given away as a referrer.
 const DEFAULTS: [(HeaderName, &str); 5] = [
@@ -14,6 +14,9 @@ const DEFAULTS: [(HeaderName, &str); 5] = [
     (header::REFERRER_POLICY, "same-origin"),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
+
+/// Whoever is told that something is away is told when to come again, in seconds.
+const LATER: HeaderValue = HeaderValue::from_static("5");
 
 /// Adds what the handler left out.
 pub(super) fn default_headers<S>(router: Router<S>) -> Router<S>
@@ -25,6 +28,9 @@ where
 
 async fn run(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().entry(header::RETRY_AFTER).or_insert(LATER);
+    }
     for (name, value) in DEFAULTS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

@@ -23,22 +23,27 @@ mod record;
 mod records;
 pub mod traces;
 
-pub use records::Records;
+pub use records::{Format, Records};
 pub use traces::Traces;
 
 /// Tells the time of a record.
 pub type Now = fn() -> Timestamp;
 
-/// What is logged, changeable while the program runs.
+/// What is logged and how, changeable while the program runs.
 #[derive(Debug, Clone)]
-pub struct Level(reload::Handle<EnvFilter, Registry>);
+pub struct Log {
+    filter: reload::Handle<EnvFilter, Registry>,
+    format: Format,
+}
 
-// === impl Level ===
+// === impl Log ===
 
-impl Level {
-    /// Takes another level, or levels by target. What is no level changes nothing.
-    pub(crate) fn set(&self, level: &str) {
-        let set = EnvFilter::builder().parse(level).map(|filter| self.0.reload(filter));
+impl Log {
+    /// Takes another format, and another level or levels by target. What is no level changes nothing.
+    pub(crate) fn set(&self, config: &LogConfig) {
+        self.format.set(config.format);
+        let level = config.level.as_str();
+        let set = EnvFilter::builder().parse(level).map(|filter| self.filter.reload(filter));
         if !matches!(set, Ok(Ok(()))) {
             tracing::warn!(log.level = level, "the log level could not be changed");
         }
@@ -51,18 +56,19 @@ pub fn install(
     traces: &TracesConfig,
     runtime: &Handle,
     now: Now,
-) -> Result<(Level, Traces), anyhow::Error> {
+) -> Result<(Log, Traces), anyhow::Error> {
     let filter = EnvFilter::builder().parse(&config.level).context("the log level cannot be used")?;
-    let records = Records::new(config.format, now, |line: &[u8]| {
+    let format = Format::from(config.format);
+    let records = Records::new(format.clone(), now, |line: &[u8]| {
         // Nobody is left to be told if standard error is gone.
         let _ = std::io::stderr().lock().write_all(line);
     });
-    let (filter, level) = reload::Layer::new(filter);
+    let (layer, filter) = reload::Layer::new(filter);
     let (traces, spans) = Traces::start(traces, runtime)?;
-    let subscriber = tracing_subscriber::registry().with(filter).with(records).with(spans);
+    let subscriber = tracing_subscriber::registry().with(layer).with(records).with(spans);
     subscriber.try_init().context("the log is set up already")?;
     log_panics();
-    Ok((Level(level), traces))
+    Ok((Log { filter, format }, traces))
 }
 
 /// Panics become log lines like any other; the default would write free text between them.

@@ -1,6 +1,7 @@
 //! Brings flags, variables and file together.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use super::problem::{Problem, Problems};
 use super::raw::{Environment, RawValues, unknown_variables};
 use super::reader::Reader;
 use super::setting::{Setting, variable};
+use super::worker::worker;
 use super::{BaseUrl, Config, PublicUrl, SecretUrl, build, database as databases, settings, show};
 
 /// A configuration with the places it came from. Not `Debug`: it holds secrets as they were written.
@@ -28,6 +30,22 @@ impl Loaded {
     /// Remembers what `other` says of the settings that a reload changes; of the rest this still says what is in effect.
     pub(crate) fn take_live_from(&mut self, other: Self) {
         self.raw.take_from(other.raw, |setting| setting.live);
+    }
+
+    /// The configuration if a broker can start with it, the worker program included; else everything that is wrong. `search` is a `PATH`.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn startable(&self, search: Option<&OsStr>) -> Result<Config, Problems> {
+        let worker = worker(&mut Reader::new(&self.raw));
+        let missing = worker.and_then(|worker| worker.find_program(search).err());
+        match (&self.outcome, missing) {
+            (Ok(config), None) => Ok(config.clone()),
+            (outcome, missing) => {
+                let wrong = outcome.as_ref().err().cloned();
+                Err(Problems(wrong.into_iter().chain(missing).flat_map(|problems| problems.0).collect()))
+            }
+        }
     }
 
     /// The effective configuration as a TOML file, secrets masked, each value with the place it came from.

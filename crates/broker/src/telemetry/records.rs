@@ -1,7 +1,9 @@
 //! Turns events into lines.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use serde_json::{Map, Value};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -17,17 +19,36 @@ use crate::display::{visible, visible_json};
 
 /// A `tracing` layer that writes each event as one line to a sink.
 pub struct Records<W> {
-    format: LogFormat,
+    format: Format,
     now: Now,
     sink: W,
+}
+
+/// The form of the lines at this moment. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Format(Arc<RwLock<LogFormat>>);
+
+// === impl Format ===
+
+impl Format {
+    /// Lines have another form from now on.
+    pub(crate) fn set(&self, format: LogFormat) {
+        *self.0.write() = format;
+    }
+}
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
+        Self(Arc::new(RwLock::new(format)))
+    }
 }
 
 // === impl Records ===
 
 impl<W: Fn(&[u8])> Records<W> {
     /// Lines in this format go to `sink`, one call per line, line end included.
-    pub fn new(format: LogFormat, now: Now, sink: W) -> Self {
-        Self { format, now, sink }
+    pub fn new(format: impl Into<Format>, now: Now, sink: W) -> Self {
+        Self { format: format.into(), now, sink }
     }
 
     fn line(&self, event: &Event<'_>, mut fields: Map<String, Value>) -> String {
@@ -35,7 +56,8 @@ impl<W: Fn(&[u8])> Records<W> {
         let message = fields.remove("message").unwrap_or_default();
         let message = message.as_str().unwrap_or_default();
         let timestamp = format!("{:.3}", (self.now)());
-        let mut line = match self.format {
+        let format = *self.format.0.read();
+        let mut line = match format {
             LogFormat::Json => {
                 let mut record = Map::new();
                 for (name, value) in [

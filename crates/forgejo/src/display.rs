@@ -8,7 +8,7 @@ const LONGEST: usize = 300;
 /// One line of at most 300 characters without characters that deceive, each of `secrets` replaced.
 #[must_use]
 pub fn for_display(text: &str, secrets: &[&str]) -> String {
-    let visible: String = text.chars().filter(|&c| c.is_control() || !is_deceptive(c)).collect();
+    let visible: String = text.chars().filter(|&c| c.is_whitespace() || c.is_control() || !is_deceptive(c)).collect();
     let words = visible.split(|c: char| c.is_whitespace() || c.is_control());
     let mut line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     // After the clean-up, which could put a secret together again.

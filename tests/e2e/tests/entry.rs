@@ -196,12 +196,13 @@ async fn whoever_may_not_enter_any_more_while_he_chooses_repositories_grants_not
     let audit = AuditFile::new()?;
     let stack = stack(&audit, only("ALLOWED_ORGANIZATIONS", "acme").with("ENTRY_RECHECK", "15m")).await?;
     let client = OAuthClient::register(&stack.broker.url, "e2e").await?;
-    let choosing = Person::named("bob").choosing(&["acme/rocket"]);
+    stack.sim.create_repo("bob", "own", false).context("no repository")?;
+    let choosing = Person::named("bob").choosing(&["bob/own"]);
     let browser = Browser::new()?;
     let picker = format!("{}/oauth/repositories/", stack.broker.url);
     let at = browser.log_in(&client.authorize(None)?.url, &choosing, &picker).await?;
     let page = browser.page(&at, &client.redirect_uri).await?;
-    let found = page.boxes().into_iter().next().context("nothing to tick")?;
+    let found = page.boxes().into_iter().find(|one| one.label.starts_with("bob/own")).context("nothing to tick")?;
     let form = page.ticked_form()?.ticking(&found.name, &found.value).with("step", "allow");
     assert!(stack.sim.remove_team_member("acme", "Developers", "bob"));
 

@@ -39,16 +39,16 @@ async fn outside(alice: &Limited) -> Result<Vec<Value>> {
 #[tokio::test]
 async fn no_request_writes_to_what_is_outside() -> Result<()> {
     let alice = Limited::start().await?;
-    let before = outside(&alice).await?;
     let (hello, vault, pull) = ("/api/v1/repos/alice/hello", "/api/v1/repos/alice/vault", alice.pull);
+    // What a merge does that says nothing, is a setting of the repository that is merged into.
+    let delete = WorkerRequest::new("PATCH", hello).json(&json!({"default_delete_branch_after_merge": true}));
+    ensure!(alice.send(&delete).await?.status == 200);
+    let before = outside(&alice).await?;
     let other = json!({"owner": "alice", "repo": "vault", "index": 1});
     let merge = json!({"Do": "merge", "delete_branch_after_merge": true});
     let thread = alice.see("/api/v1/notifications?all=true").await?;
     let thread = thread.as_array().into_iter().flatten().find(|thread| thread["repository"]["id"] == alice.vault);
     let thread = format!("/api/v1/notifications/threads/{}", thread.map_or(&Value::Null, |thread| &thread["id"]));
-    // What a merge does that says nothing, is a setting of the repository that is merged into.
-    let delete = WorkerRequest::new("PATCH", hello).json(&json!({"default_delete_branch_after_merge": true}));
-    ensure!(alice.send(&delete).await?.status == 200);
     alice
         .refused(&WorkerRequest::new("POST", format!("{hello}/pulls/{pull}/merge")).json(&json!({"Do": "merge"})))
         .await?;

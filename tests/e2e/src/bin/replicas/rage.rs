@@ -232,7 +232,12 @@ async fn clients(farm: &Farm, arguments: &Arguments) -> Result<Vec<Client>> {
 }
 
 /// Breaks and heals until the time is over. Gives back the workers of dead replicas, which must be gone too.
-async fn rage(farm: &mut Farm, field: &Field, dice: &mut Dice, lasts: Duration) -> Result<(Deeds, BTreeSet<u32>)> {
+async fn rage(
+    farm: &mut Farm,
+    field: &Field,
+    dice: &mut Dice,
+    arguments: &Arguments,
+) -> Result<(Deeds, BTreeSet<u32>)> {
     let mut deeds = Deeds::default();
     let mut left = BTreeSet::new();
     let end = Instant::now() + Duration::from_secs(arguments.seconds);

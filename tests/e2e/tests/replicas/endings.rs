@@ -3,8 +3,11 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::broker::Settings;
+use e2e::children;
+use e2e::command::{Ended, run};
 use e2e::events::Events;
-use e2e::replicas::LEASE_SECONDS;
+use e2e::replicas::{LEASE_SECONDS, Replicas};
 use e2e::stack::{eventually, until_ok};
 use e2e::through_worker::WorkerProcess;
 use rustix::process::Signal;
@@ -130,5 +133,22 @@ async fn a_replica_that_is_cut_off_from_the_database_stops_serving_sessions_befo
     ensure!(answered == new, "two workers answer for one session");
     let fresh = replicas.session(0, &tokens).await?;
     ensure!(fresh.call_text("get_my_user_info", &json!({})).await?.contains("alice"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn doctor_reaches_every_replica_and_names_the_one_that_does_not_answer() -> Result<()> {
+    let mut replicas =
+        Replicas::start(2, &children::fixture("2.34.1")?, &Settings::default().with("REPLICA_LEASE", "1m")).await?;
+    let stdout = run(&["doctor"], &replicas.settings[0]).await?.stdout;
+    let line = |check: &str, text: &str| {
+        let found = text.lines().find(|line| line.contains(check)).map(str::to_owned);
+        found.with_context(|| format!("no {check} in {text}"))
+    };
+    ensure!(line("replicas ", &stdout)?.contains("2 broker(s) hold a lease; each answers"), "{stdout}");
+    ensure!(line("database-clock", &stdout)?.starts_with("ok"), "{stdout}");
+    replicas.brokers[1].kill().await?;
+    let Ended { code, stdout, .. } = run(&["doctor"], &replicas.settings[0]).await?;
+    ensure!(code != Some(0) && line("replicas ", &stdout)?.contains(&replicas.internal[1]), "{stdout}");
     Ok(())
 }

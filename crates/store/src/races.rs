@@ -66,7 +66,7 @@ fn session(user: &oauth::id::UserId, grant: &str, round: u8, index: usize) -> Se
         subscriptions: vec![],
         created_at: NOW,
         last_seen: NOW,
-        epoch: 0,
+        epoch: 1,
     }
 }
 

@@ -282,7 +282,6 @@ async fn build(
         uses: Arc::default(),
     });
     look_after(&app, background);
-    replicas::keep_lease(&app, &background.tasks, background.cancel.clone());
     background.tasks.spawn(follow::run(Arc::clone(&app), heard, background.cancel.clone()));
     Ok((app, spawner))
 }
@@ -290,6 +289,7 @@ async fn build(
 /// What runs beside the requests.
 fn look_after(app: &Arc<App>, background: &Background) {
     let cancel = &background.cancel;
+    replicas::keep_lease(app, &background.tasks, cancel.clone());
     background.tasks.spawn(app.gateway.serve(cancel.clone()));
     background.tasks.spawn({
         let (credentials, cancel) = (app.credentials.clone(), cancel.clone());

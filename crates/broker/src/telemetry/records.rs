@@ -15,6 +15,7 @@ use super::Now;
 use super::record::Fields;
 use crate::build_info::{BUILD, SERVICE};
 use crate::config::LogFormat;
+use crate::display::{visible, visible_json};
 
 /// A `tracing` layer that writes each event as one line to a sink.
 pub struct Records<W> {
@@ -71,15 +72,17 @@ impl<W: Fn(&[u8])> Records<W> {
                     record.insert(name.to_owned(), value.into());
                 }
                 record.extend(fields);
-                Value::Object(record).to_string()
+                visible_json(Value::Object(record).to_string())
             }
             LogFormat::Text => {
                 let mut line =
-                    format!("{timestamp} {:5} {}: {}", metadata.level(), metadata.target(), printable(message));
+                    format!("{timestamp} {:5} {}: {}", metadata.level(), metadata.target(), visible(message));
                 for (name, value) in &fields {
                     let value = match value {
-                        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => printable(text),
-                        other => other.to_string(),
+                        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => {
+                            visible(text).into_owned()
+                        }
+                        other => visible_json(other.to_string()),
                     };
                     let _ = write!(line, " {name}={value}");
                 }
@@ -125,11 +128,6 @@ where
         all.extend(fields.0);
         (self.sink)(self.line(event, all).as_bytes());
     }
-}
-
-/// One line stays one line, and a terminal is not spoken to by strangers.
-fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]
@@ -193,5 +191,16 @@ mod tests {
         let line = captured.text().remove(0);
         assert_eq!(line.matches('\n').count(), 1);
         assert!(!line.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn no_record_in_either_form_holds_a_character_that_deceives() {
+        let captured = Captured::start();
+        let name = "a\u{1b}[2J\u{202e}b\u{200b} c";
+        tracing::info!(client.name = name, client.id = "x\u{202e}y", "{name}");
+        assert_eq!(captured.json()[0]["client.name"], name, "it says the same");
+        for line in [captured.json_lines().remove(0), captured.text().remove(0)] {
+            assert!(!line.trim_end().contains(forgejo::display::is_deceptive), "{line:?}");
+        }
     }
 }

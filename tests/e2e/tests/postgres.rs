@@ -6,6 +6,7 @@ mod life;
 mod moving;
 mod outages;
 mod pooler;
+mod protected;
 
 use anyhow::Result;
 use e2e::broker::Settings;

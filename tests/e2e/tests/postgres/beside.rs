@@ -8,6 +8,7 @@ use e2e::mcp::Mcp;
 use e2e::oauth_client::OAuthClient;
 use e2e::stack::{Stack, postgres, until_ok};
 use e2e::wire::Wire;
+use forgejo_sim::{Fault, FaultRule};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -123,4 +124,39 @@ async fn sixteen_sessions_at_two_brokers_whose_forgejo_token_has_expired_cost_on
     let refreshes = stack.sim.requests_to("/login/oauth/access_token").len() - before;
     ensure!(refreshes == 1, "{refreshes} refreshes");
     Ok(())
+}
+
+/// A broker that dies while it talks to Forgejo keeps the user's credential to itself no longer than its lease.
+#[tokio::test]
+async fn a_broker_that_is_killed_in_the_middle_of_a_refresh_blocks_nobody_for_longer_than_its_lease() -> Result<()> {
+    let (mut stack, place) = house().await?;
+    let folder = tempfile::tempdir()?;
+    let other = stack.start_beside(folder.path(), Settings::default()).await?;
+    let (_, tokens) = stack.log_in("alice").await?;
+    let mut here = Mcp::new(&stack.broker.url, &tokens.access_token)?;
+    here.initialize("2025-11-25").await?;
+    let mut there = Mcp::new(&other.url, &tokens.access_token)?;
+    there.initialize("2025-11-25").await?;
+    stack.sim.add_fault(FaultRule::on("/login/oauth/access_token", Fault::Hang));
+    stack.sim.advance(Duration::from_hours(2));
+    let waiting = tokio::spawn(async move { here.call_text("get_my_user_info", &json!({})).await });
+    let leased = "SELECT count(*) FROM users WHERE lease_owner IS NOT NULL";
+    until_ok("it has the lease", || async {
+        ensure!(place.run(leased)? == "1");
+        Ok(())
+    })
+    .await?;
+    stack.broker.kill().await?;
+    ensure!(waiting.await?.is_err(), "the call was answered by nobody");
+    stack.sim.clear_faults();
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(3);
+    loop {
+        // What waits for somebody else's lease is told to come again, never to log in.
+        let answer = there.send_call("get_my_user_info", &json!({})).await?;
+        ensure!(answer.status != StatusCode::UNAUTHORIZED, "{}", answer.body);
+        if answer.result().is_ok_and(|result| result.to_string().contains("alice")) {
+            return Ok(());
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "blocked: {} {}", answer.status, answer.body);
+    }
 }

@@ -93,7 +93,7 @@ impl Work for Lists {
     }
 
     fn check(&self, _: &Target, id: u64, answer: &Answer) -> Result<()> {
-        let whole = answer.body.len() >= self.0 && answer.body.ends_with(b"}]}}");
+        let whole = answer.body.len() >= self.0 && answer.body.ends_with(b"}}");
         ensure!(
             whole && is_answer_to(id, answer),
             "a wrong list to {id}: {} bytes, status {}",

@@ -5,8 +5,6 @@
 //! What must never be logged is written down in [`never_logged`] and enforced there, by field name and by token prefix, behind the care of
 //! whoever writes the line.
 
-use std::io::Write;
-
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -14,10 +12,12 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+use self::gathered::Gathered;
 use crate::config::{LogConfig, TracesConfig};
 
 #[cfg(test)]
 pub(crate) mod captured;
+mod gathered;
 pub mod never_logged;
 mod record;
 mod records;
@@ -29,9 +29,19 @@ pub use traces::Traces;
 /// Tells the time of a record.
 pub type Now = fn() -> Timestamp;
 
+/// Writes what the log still holds back when it is dropped.
+#[derive(Debug)]
+pub struct LastLines(Gathered);
+
 /// What is logged, changeable while the program runs.
 #[derive(Debug, Clone)]
 pub struct Level(reload::Handle<EnvFilter, Registry>);
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
 
 // === impl Level ===
 
@@ -51,18 +61,17 @@ pub fn install(
     traces: &TracesConfig,
     runtime: &Handle,
     now: Now,
-) -> Result<(Level, Traces), anyhow::Error> {
+) -> Result<(Level, Traces, LastLines), anyhow::Error> {
     let filter = EnvFilter::builder().parse(&config.level).context("the log level cannot be used")?;
-    let records = Records::new(config.format, now, |line: &[u8]| {
-        // Nobody is left to be told if standard error is gone.
-        let _ = std::io::stderr().lock().write_all(line);
-    });
+    let gathered = Gathered::start().context("the log's thread cannot be started")?;
+    let lines = gathered.clone();
+    let records = Records::new(config.format, now, move |line: &[u8], level| lines.put(line, level));
     let (filter, level) = reload::Layer::new(filter);
     let (traces, spans) = Traces::start(traces, runtime)?;
     let subscriber = tracing_subscriber::registry().with(filter).with(records).with(spans);
     subscriber.try_init().context("the log is set up already")?;
     log_panics();
-    Ok((Level(level), traces))
+    Ok((Level(level), traces, LastLines(gathered)))
 }
 
 /// Panics become log lines like any other; the default would write free text between them.

@@ -13,6 +13,7 @@ use bridge::profile::WorkerEra;
 use bridge::tools::{Pattern, Selector};
 use ipnet::IpNet;
 use secrecy::SecretString;
+use store::Database;
 use store::entry_pins::PinKind;
 
 use crate::rate_limit::Rate;
@@ -20,6 +21,7 @@ use crate::rate_limit::Rate;
 mod build;
 mod capacity;
 mod clients;
+mod database;
 pub(crate) mod duration;
 mod entry;
 mod file;
@@ -46,7 +48,7 @@ pub use capacity::{Bound, Capacity};
 pub use flags::FlagValues;
 pub use hosts::AllowedHost;
 pub(crate) use load::changed_settings;
-pub use load::{Addresses, Loaded, addresses, listen_address, load, store_path};
+pub use load::{Addresses, Loaded, addresses, database, listen_address, load};
 pub use problem::{Problem, Problems};
 pub use public_url::{BaseUrl, PublicUrl};
 pub use raw::Environment;
@@ -226,8 +228,10 @@ pub struct ConfiguredClient {
 /// Where state is kept.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
-    /// The SQLite file.
-    pub path: PathBuf,
+    /// The database.
+    pub database: Database,
+    /// Folder for what belongs to this process alone.
+    pub state_dir: PathBuf,
     /// What seals the spendable.
     pub keys: Keys,
 }

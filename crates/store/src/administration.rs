@@ -134,7 +134,10 @@ async fn state(database: &Database, pool: &Pool) -> Result<SchemaState, Administ
 pub(crate) async fn open_any(database: &Database) -> Result<Pool, AdministrationError> {
     match database {
         Database::Sqlite(path) => Ok(Pool::Sqlite(open_file(path).await?)),
-        Database::Postgres(server) => Ok(Pool::Postgres(server.pool())),
+        Database::Postgres(server) => {
+            server.knock().await.map_err(|source| AdministrationError::of(database, source))?;
+            Ok(Pool::Postgres(server.pool()))
+        }
     }
 }
 

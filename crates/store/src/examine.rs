@@ -35,7 +35,10 @@ pub async fn examine(database: &Database, keys: &KeyRing) -> Result<Examined, Op
             (pool, damage.into_iter().filter(|line: &String| line != "ok").collect())
         }
         // The server looks after its pages by itself.
-        Database::Postgres(server) => (Pool::Postgres(server.pool()), Vec::new()),
+        Database::Postgres(server) => {
+            server.knock().await.map_err(failed)?;
+            (Pool::Postgres(server.pool()), Vec::new())
+        }
     };
     let pending_steps =
         migrations::missing(&pool).await.map_err(|source| OpenError::Schema { at: database.to_string(), source })?;

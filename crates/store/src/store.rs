@@ -127,6 +127,7 @@ impl Store {
     pub async fn connect_lacking_keys(server: &Server, keys: Arc<KeyRing>) -> Result<Self, OpenError> {
         let at = server.to_string();
         let failed = |source| OpenError::Server { at: at.clone(), source };
+        server.knock().await.map_err(failed)?;
         let pool = Pool::Postgres(server.pool());
         let mut tx = pool.begin().await.map_err(failed)?;
         migrations::apply(&mut tx).await.map_err(|source| OpenError::Schema { at: at.clone(), source })?;

@@ -91,6 +91,17 @@ impl Broker {
         Ok(broker)
     }
 
+    /// Starts one of several brokers of one public URL, and waits until it answers at its own.
+    ///
+    /// # Errors
+    /// When it exits first; its stderr is in the error.
+    pub async fn start_at(url: &str, settings: &Settings) -> Result<Self> {
+        let mut broker = Self::spawn(settings)?;
+        url.clone_into(&mut broker.url);
+        broker.wait_until_healthy().await?;
+        Ok(broker)
+    }
+
     /// Starts the built broker with nothing in its environment but `settings`.
     ///
     /// # Errors

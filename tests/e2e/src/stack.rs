@@ -1,10 +1,12 @@
 //! Everything a scenario needs: a Forgejo stand-in, a broker before it, and a folder for its state.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use forgejo_sim::{IssuedSecret, NewApp, RunningSim, Seed, SimConfig, Simulator};
+use scratch_postgres::Cluster;
 use tempfile::TempDir;
 
 use crate::broker::{Broker, Settings, database, free_port};
@@ -67,7 +69,6 @@ impl Stack {
             .with("FORGEJO_OAUTH_CLIENT_ID", &application.client_id)
             .with("FORGEJO_OAUTH_CLIENT_SECRET", &application.client_secret)
             .with("ENCRYPTION_KEYS", KEY)
-            .with("STORE_PATH", database(state.path()).display().to_string())
             .with("WORKER_PROFILE", &child.profile)
             .with("WORKER_COMMAND", child.command.display().to_string())
             // A test that counts processes counts its own.
@@ -79,7 +80,7 @@ impl Stack {
         if !child.allowed_paths.is_empty() {
             settings.set("WORKER_ALLOWED_PATHS", serde_json::to_string(&child.allowed_paths)?);
         }
-        settings.extend(more);
+        settings.extend(in_database(state.path(), more)?);
         let mut broker = Broker::start(&settings).await?;
         let secrets = sim.secrets();
         broker.watch_for(Arc::new(move || {
@@ -105,6 +106,35 @@ impl Stack {
     #[must_use]
     pub fn client_id(&self) -> Option<String> {
         self.settings.get("FORGEJO_OAUTH_CLIENT_ID").map(str::to_owned)
+    }
+
+    /// How a command beside the broker finds its state.
+    #[must_use]
+    pub fn store_settings(&self) -> Settings {
+        ["STORE_PATH", "STATE_DIR", "DATABASE_URL"].into_iter().fold(Settings::default(), |settings, name| {
+            match self.settings.get(name) {
+                Some(value) => settings.with(name, value),
+                None => settings,
+            }
+        })
+    }
+
+    /// Starts another broker on the same PostgreSQL database, for the same public URL, with a state folder and an address of its own.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_beside(&self, state: &Path, more: Settings) -> Result<Broker> {
+        let port = free_port()?;
+        let mut settings = self
+            .settings
+            .clone()
+            .with("LISTEN", format!("127.0.0.1:{port}"))
+            .with("STATE_DIR", state.display().to_string())
+            .with("ALLOWED_HOSTS", format!("127.0.0.1:{port},localhost:{port}"));
+        settings.extend(more);
+        let mut broker = Broker::start_at(&format!("http://127.0.0.1:{port}"), &settings).await?;
+        broker.watch_like(&self.broker);
+        Ok(broker)
     }
 
     /// Starts the broker again, after it was stopped or killed.
@@ -146,6 +176,31 @@ impl Stack {
         mcp.initialize("2025-11-25").await?;
         Ok((mcp, client, tokens))
     }
+}
+
+/// Adds where the state is to what a test wants, unless that says it: a file, or with `E2E_DATABASE=postgres` a place in this process's
+/// PostgreSQL.
+fn in_database(state: &Path, more: Settings) -> Result<Settings> {
+    let folder = state.display().to_string();
+    if more.get("STORE_PATH").is_some() {
+        return Ok(more);
+    }
+    if more.get("DATABASE_URL").is_some() {
+        return Ok(more.with("STATE_DIR", folder));
+    }
+    if std::env::var_os("E2E_DATABASE").is_some_and(|wanted| wanted == "postgres") {
+        let place = postgres()?.schema()?;
+        return Ok(more.with("STATE_DIR", folder).with("DATABASE_URL", place.url()));
+    }
+    Ok(more.with("STORE_PATH", database(state).display().to_string()))
+}
+
+/// The PostgreSQL that the tests of this process share.
+///
+/// # Errors
+/// When it can't be started, for instance because it is not installed.
+pub fn postgres() -> Result<&'static Cluster> {
+    scratch_postgres::shared().map_err(|error| anyhow!("{error}"))
 }
 
 /// Waits until `condition` holds, looking every few milliseconds.

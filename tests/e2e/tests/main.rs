@@ -25,6 +25,7 @@ mod modern;
 mod native;
 mod operation;
 mod outlive;
+mod postgres;
 mod proxies;
 mod rates;
 mod recorded;

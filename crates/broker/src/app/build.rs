@@ -1,6 +1,5 @@
 //! From the configuration to a running broker, and its orderly end.
 
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -179,9 +178,9 @@ async fn build(
     let random: Arc<dyn Random> = Arc::new(OsRandom::default());
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
     let store = match &config.store.keys {
-        Keys::Configured(_) => Store::open(&config.store.path, Arc::clone(&keys)).await?,
+        Keys::Configured(_) => Store::at(&config.store.database, Arc::clone(&keys)).await?,
         // What earlier runs stored is lost with their keys, as was asked for.
-        Keys::Ephemeral => Store::open_lacking_keys(&config.store.path, Arc::clone(&keys)).await?,
+        Keys::Ephemeral => Store::at_lacking_keys(&config.store.database, Arc::clone(&keys)).await?,
     };
     store.note_ring(clock.now()).await?;
     // Before anything of it is remembered: what ends from here on is heard of.
@@ -199,7 +198,7 @@ async fn build(
     let upstream = upstream(config, &outbound, Arc::clone(&now))?;
     // The bridge is made after the credentials and told of their deaths: the cell closes the circle.
     let bridge_cell: Arc<Mutex<Option<Bridge>>> = Arc::default();
-    let owner = instance::name(state_dir(config), random.as_ref())?;
+    let owner = instance::name(&config.store.state_dir, random.as_ref())?;
     let events = credential_events(Arc::clone(&bridge_cell), metrics.clone());
     let credentials =
         Credentials::new(upstream.clone(), Arc::new(StoredCredentials(store.clone())), now, owner.clone(), events);
@@ -458,7 +457,7 @@ fn credential_events(bridge: Arc<Mutex<Option<Bridge>>>, metrics: Metrics) -> Cr
 /// How workers are run.
 pub(crate) fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
     SpawnConfig {
-        state_dir: Some(state_dir(config).to_path_buf()),
+        state_dir: Some(config.store.state_dir.clone()),
         cage: match config.worker.cage {
             CageMode::Required => cage::CageMode::Required,
             CageMode::Auto => cage::CageMode::Auto,
@@ -468,11 +467,6 @@ pub(crate) fn spawn_config(config: &Config, gateway: &Gateway) -> SpawnConfig {
         listeners: Some(Arc::new(WorkerListeners(gateway.clone()))),
         ..SpawnConfig::default()
     }
-}
-
-/// The store's folder.
-fn state_dir(config: &Config) -> &Path {
-    config.store.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn say_limits(sessions: &SessionConfig) {

@@ -1,12 +1,17 @@
-//! Hears what other processes end or change: replicas, and the operator's commands. All of it stands in the store's revocation sequence, which
-//! is read once a second; what this process wrote there itself is heard again, and changes nothing any more.
+//! Hears what other processes end or change: replicas, and the operator's commands. All of it stands in the store's revocation sequence; what
+//! this process wrote there itself is heard again, and changes nothing any more.
+//!
+//! The sequence is read once a second. PostgreSQL says besides when there is something new, so that it takes no second; but whoever relied on
+//! that would miss what is said while his connection is lost, or what a pooler swallows.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use oauth::id::GrantId;
 use store::StoreError;
+use store::listener::Listener;
 use store::revocations::Revoked;
+use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -16,16 +21,50 @@ const EVERY: Duration = Duration::from_secs(1);
 const AT_ONCE: u32 = 500;
 
 /// Runs until `cancel`. `heard` is the last entry whose effect is already here.
-pub(super) async fn run(app: Arc<App>, mut heard: i64, cancel: CancellationToken) {
+pub(super) async fn run(app: Arc<App>, heard: i64, cancel: CancellationToken) {
+    let news = Notify::new();
+    let listener = app.store.listener();
+    let listening = async {
+        match listener {
+            Some(listener) => listen(listener, &news).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = listening => {}
+        () = read(&app, heard, &news) => {}
+    }
+}
+
+/// Passes on that there is something new.
+async fn listen(mut listener: Listener, news: &Notify) {
+    let mut deaf = false;
+    loop {
+        match listener.heard().await {
+            Ok(()) => deaf = false,
+            Err(error) => {
+                if !deaf {
+                    tracing::warn!(error = %error, "notifications of the database cannot be heard; it is asked once a second instead");
+                }
+                deaf = true;
+                tokio::time::sleep(EVERY).await;
+            }
+        }
+        news.notify_one();
+    }
+}
+
+async fn read(app: &App, mut heard: i64, news: &Notify) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut silent = false;
     loop {
         tokio::select! {
-            () = cancel.cancelled() => return,
             _ = ticks.tick() => {}
+            () = news.notified() => {}
         }
-        match catch_up(&app, &mut heard).await {
+        match catch_up(app, &mut heard).await {
             Ok(()) => silent = false,
             Err(error) if !silent => {
                 silent = true;

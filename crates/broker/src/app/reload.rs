@@ -168,7 +168,11 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         gateway: old.gateway.clone(),
         tools: old.tools.clone(),
         entry: old.entry.clone(),
-        store: StoreConfig { path: old.store.path.clone(), ..wanted.store },
+        store: StoreConfig {
+            database: old.store.database.clone(),
+            state_dir: old.store.state_dir.clone(),
+            ..wanted.store
+        },
         lifetimes: LifetimeConfig { refresh_replay_window: old.lifetimes.refresh_replay_window, ..wanted.lifetimes },
         sessions: SessionConfig {
             max_sessions: wanted.sessions.max_sessions,

@@ -3,7 +3,6 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
-use store::Database;
 use store::administration::Administration;
 
 use super::exit::Failure;
@@ -59,11 +58,11 @@ enum About {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let path = arguments.state.path()?;
+    let database = arguments.state.database()?;
     let json = arguments.json;
     let actor = format!("operator (uid {})", rustix::process::getuid().as_raw());
     let output = block_on(async {
-        let admin = Administration::open(&Database::Sqlite(path), &actor).await?;
+        let admin = Administration::open(&database, &actor).await?;
         let output = match &arguments.about {
             About::Users { command } => users::run(&admin, command).await,
             About::Clients { command } => clients::run(&admin, command).await,

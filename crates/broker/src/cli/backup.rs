@@ -9,6 +9,8 @@ use store::copies;
 use super::exit::Failure;
 use super::state_file::{StateFile, block_on};
 
+const INSTEAD: &str = "back it up with PostgreSQL's own pg_dump (pg_dump --format=custom --file=FILE DATABASE), or as your database \
+                       server is backed up; the key ring is not in it";
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(clap::Args)]
@@ -21,7 +23,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let source = arguments.state.path()?;
+    let source = arguments.state.path(INSTEAD)?;
     let target = &arguments.target;
     block_on(async {
         let bytes = copies::size(&source).await?;

@@ -66,7 +66,7 @@ fn with_store(flags: &FlagValues, work: impl AsyncFnOnce(Store) -> Result<(), Fa
         .map_err(|error| anyhow::Error::new(error).context("cannot start the runtime"))?;
     runtime.block_on(async {
         let ring = crate::app::key_ring(&config.store.keys, &OsRandom::default())?;
-        let store = Store::open_lacking_keys(&config.store.path, ring.into()).await.map_err(anyhow::Error::new)?;
+        let store = Store::at_lacking_keys(&config.store.database, ring.into()).await.map_err(anyhow::Error::new)?;
         let outcome = work(store.clone()).await;
         store.close().await;
         outcome

@@ -1,7 +1,7 @@
 //! `fjmcp-broker migrate`.
 
 use store::administration::schema_state;
-use store::{Database, copies};
+use store::copies;
 
 use super::exit::Failure;
 use super::state_file::{StateFile, block_on};
@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let database = Database::Sqlite(arguments.state.path()?);
+    let database = arguments.state.database()?;
     let state = block_on(async {
         if arguments.check { Ok(schema_state(&database).await?) } else { Ok(copies::migrate(&database).await?) }
     })?;

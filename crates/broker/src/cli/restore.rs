@@ -8,6 +8,9 @@ use store::{Database, copies};
 use super::exit::Failure;
 use super::state_file::{StateFile, block_on, now};
 
+const INSTEAD: &str = "stop all brokers, and restore it with PostgreSQL's own pg_restore (pg_restore --clean --if-exists --dbname=DATABASE \
+                       FILE); then, if what was revoked since must not be good again, end it with `admin users revoke`";
+
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The backup
@@ -21,7 +24,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let target = arguments.state.path()?;
+    let target = arguments.state.path(INSTEAD)?;
     let (aside, ended) = block_on(async {
         let aside = copies::restore(&arguments.source, &target, now()).await?;
         let mut ended = None;

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use store::Database;
 
 use super::exit::Failure;
-use crate::config::{FlagValues, store_path};
+use crate::config::{FlagValues, database};
 
 /// Where the state is. Nothing else of the configuration is needed.
 #[derive(clap::Args)]
@@ -13,6 +14,9 @@ pub(super) struct StateFile {
     /// The SQLite file that holds the state
     #[arg(long, value_name = "FILE", global = true, help_heading = "State")]
     store_path: Option<String>,
+    /// The database that holds the state, as a URL; a password belongs in a file (`FJMCP_BROKER_DATABASE_PASSWORD_FILE`)
+    #[arg(long, value_name = "URL", global = true, help_heading = "State")]
+    database_url: Option<String>,
     #[arg(
         long,
         value_name = "FILE",
@@ -26,10 +30,21 @@ pub(super) struct StateFile {
 // === impl StateFile ===
 
 impl StateFile {
-    /// Its path, from these flags or the same variables and file as the broker's.
-    pub(super) fn path(&self) -> Result<PathBuf, Failure> {
-        let flags = FlagValues::of_store(self.config.as_deref(), self.store_path.as_deref());
-        Ok(store_path(&flags, &|name| std::env::var_os(name))?)
+    /// The database, from these flags or the same variables and file as the broker's.
+    pub(super) fn database(&self) -> Result<Database, Failure> {
+        let (config, path, url) = (self.config.as_deref(), self.store_path.as_deref(), self.database_url.as_deref());
+        let flags = FlagValues::of_store(config, path, url);
+        Ok(database(&flags, &|name| std::env::var_os(name))?)
+    }
+
+    /// The SQLite file, for what only a file needs. `instead` says what PostgreSQL has for it.
+    pub(super) fn path(&self, instead: &str) -> Result<PathBuf, Failure> {
+        match self.database()? {
+            Database::Sqlite(path) => Ok(path),
+            Database::Postgres(server) => {
+                Err(Failure::Runtime(anyhow::anyhow!("the state is in PostgreSQL ({server}): {instead}")))
+            }
+        }
     }
 }
 

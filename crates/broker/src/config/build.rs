@@ -17,9 +17,9 @@ use store::KeyRing;
 
 use super::capacity::Capacity;
 use super::clients::clients;
+use super::database::database;
 use super::duration::{format_duration, parse_duration, parse_size};
 use super::entry::entry;
-use super::probe::probe_store;
 use super::problem::Fault;
 use super::public_url::parse_origin;
 use super::rates::rates;
@@ -194,7 +194,7 @@ fn gateway(reader: &mut Reader<'_>) -> Option<GatewayConfig> {
 }
 
 fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreConfig> {
-    let path = store_path(reader, environment);
+    let database = database(reader, environment);
     let keys = reader.list(&s::ENCRYPTION_KEYS, |text| Ok(text.to_owned()));
     let ephemeral = reader.required(&s::EPHEMERAL_KEY, truth);
     let (keys, ephemeral) = (keys?, ephemeral?);
@@ -212,7 +212,8 @@ fn store(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<StoreC
             return None;
         }
     };
-    Some(StoreConfig { path: path?, keys })
+    let (database, state_dir) = database?;
+    Some(StoreConfig { database, state_dir, keys })
 }
 
 pub(super) fn truth(text: &str) -> Result<bool, Fault> {
@@ -236,45 +237,6 @@ fn key_ring(reader: &mut Reader<'_>, keys: &[String]) -> Option<SecretString> {
                 &s::ENCRYPTION_KEYS,
                 Fault::new(error.to_string(), "run `fjmcp-broker keys generate` for a new key"),
             );
-            None
-        }
-    }
-}
-
-pub(super) fn store_path(reader: &mut Reader<'_>, environment: Environment<'_>) -> Option<PathBuf> {
-    let from_url = reader
-        .optional(&s::DATABASE_URL, |text| {
-            let path = text.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-            match path {
-                Some(path) if !path.is_empty() && !path.contains('?') => Ok(PathBuf::from(path)),
-                _ => {
-                    Err(Fault::new("not a database that this version can use", "write sqlite:FILE, or set store-path"))
-                }
-            }
-        })
-        .ok()?;
-    let from_path = reader.optional(&s::STORE_PATH, |text| Ok(PathBuf::from(text))).ok()?;
-    let (setting, path) = match (from_url, from_path) {
-        (Some(_), Some(_)) => {
-            reader.fault(&s::DATABASE_URL, Fault::new("store-path is set too", "keep one of the two"));
-            return None;
-        }
-        (Some(path), None) => (&s::DATABASE_URL, path),
-        (None, Some(path)) => (&s::STORE_PATH, path),
-        (None, None) => {
-            // systemd names the folder of StateDirectory=; of several, the first.
-            let state = environment("STATE_DIRECTORY").filter(|value| !value.is_empty());
-            let first = state.as_ref().and_then(|value| value.to_str()?.split(':').next());
-            let path = first
-                .map_or_else(|| PathBuf::from("fjmcp-broker.db"), |folder| PathBuf::from(folder).join("broker.db"));
-            reader.computed.insert(s::STORE_PATH.name, vec![path.display().to_string()]);
-            (&s::STORE_PATH, path)
-        }
-    };
-    match probe_store(&path) {
-        Ok(()) => Some(path),
-        Err(fault) => {
-            reader.fault(setting, fault);
             None
         }
     }
@@ -415,7 +377,7 @@ pub(super) fn within(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result
     }
 }
 
-fn number(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, Fault> {
+pub(super) fn number(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, Fault> {
     move |text| match text.parse::<usize>() {
         Ok(number) if range.contains(&number) => Ok(number),
         _ => Err(Fault::new(

@@ -31,8 +31,9 @@ impl FlagValues {
     }
 
     /// Names the state file, or the configuration that names it, for commands that take no other flags.
-    pub(crate) fn of_store(config: Option<&str>, path: Option<&str>) -> Self {
-        let given = [(CONFIG, config), (super::settings::STORE_PATH.name, path)];
+    pub(crate) fn of_store(config: Option<&str>, path: Option<&str>, url: Option<&str>) -> Self {
+        let given =
+            [(CONFIG, config), (super::settings::STORE_PATH.name, path), (super::settings::DATABASE_URL.name, url)];
         let given = given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), vec![value?.to_owned()])));
         Self { values: given.collect() }
     }

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use store::Database;
+
 use super::file::FileValues;
 use super::flags::FlagValues;
-use super::problem::Problems;
+use super::problem::{Problem, Problems};
 use super::raw::{Environment, RawValues, unknown_variables};
 use super::reader::Reader;
 use super::setting::{Setting, variable};
-use super::{BaseUrl, Config, PublicUrl, SecretUrl, build, settings, show};
+use super::{BaseUrl, Config, PublicUrl, SecretUrl, build, database as databases, settings, show};
 
 /// A configuration with the places it came from. Not `Debug`: it holds secrets as they were written.
 pub struct Loaded {
@@ -65,15 +67,15 @@ pub(crate) fn changed_settings(old: &Loaded, new: &Loaded) -> Vec<&'static Setti
     settings::ALL.iter().copied().filter(|setting| items(old, setting) != items(new, setting)).collect()
 }
 
-/// The file that holds the state, for commands that need nothing else.
-pub fn store_path(flags: &FlagValues, environment: Environment<'_>) -> Result<PathBuf, Problems> {
+/// Where the state is, for commands that need nothing else.
+pub fn database(flags: &FlagValues, environment: Environment<'_>) -> Result<Database, Problems> {
     let raw = RawValues::gather(flags, environment, &file(flags, environment));
     let mut reader = Reader::new(&raw);
-    let path = build::store_path(&mut reader, environment);
-    let about = [settings::STORE_PATH.name, settings::DATABASE_URL.name];
-    path.ok_or_else(|| {
-        Problems(reader.problems.into_iter().filter(|problem| about.contains(&problem.setting.as_str())).collect())
-    })
+    let found = databases::database(&mut reader, environment);
+    let is_about = |problem: &Problem| databases::SETTINGS.iter().any(|setting| setting.name == problem.setting);
+    found
+        .map(|(database, _)| database)
+        .ok_or_else(|| Problems(reader.problems.into_iter().filter(|problem| is_about(problem)).collect()))
 }
 
 /// Where the broker listens according to the same sources, for commands that need nothing else.

@@ -115,8 +115,32 @@ settings! {
     "Store" {
         STORE_PATH = Setting::one("store-path", "FILE", Computed("broker.db in $STATE_DIRECTORY, else ./fjmcp-broker.db"),
             "SQLite file; created (0600) if it is not there. Its folder must be writable.");
+        STATE_DIR = Setting::one("state-dir", "FOLDER", Computed("$STATE_DIRECTORY, else the working directory"),
+            "With PostgreSQL, the folder for what belongs to this process alone: its name, and what it has to clean up after a crash. An SQLite \
+             file has it beside itself.");
         DATABASE_URL = Setting::one("database-url", "URL", Unset("store-path"),
-            "Database in the form of a URL (sqlite:FILE) instead of store-path.").secrecy(Secrecy::Url);
+            "Database in the form of a URL instead of store-path: postgres://USER@HOST:PORT/DATABASE, or sqlite:FILE. What the URL does not say \
+             comes from PostgreSQL's variables (PGPASSWORD, PGSSLMODE, ...).").secrecy(Secrecy::Url);
+        DATABASE_PASSWORD = Setting::one("database-password", "PASSWORD", Unset("the URL's"),
+            "The PostgreSQL user's password, apart from the URL.").secrecy(Secrecy::Secret);
+        DATABASE_TLS = Setting::one("database-tls", "disable|allow|prefer|require|verify-ca|verify-full", Unset("the URL's sslmode, else prefer"),
+            "How the connection to PostgreSQL is protected. Only verify-full proves that it is the right server; use it wherever the server is \
+             another machine.");
+        DATABASE_CA_FILE = Setting::one("database-ca-file", "FILE", Unset("the roots that the program brings"),
+            "Authority that signs PostgreSQL's certificate, as PEM.");
+        DATABASE_LISTEN_URL = Setting::one("database-listen-url", "URL", Unset("database-url"),
+            "Where the one connection goes that listens for notifications; it can't pass a pooler. With database-pooler and without this, \
+             processes hear of each other by asking once a second.").secrecy(Secrecy::Url);
+        DATABASE_POOLER = Setting::switch("database-pooler",
+            "database-url leads to a pooler that gives out connections by the transaction, such as PgBouncer.");
+        DATABASE_CONNECTIONS = Setting::one("database-connections", "NUMBER", Value("10"),
+            "Connections to PostgreSQL that are open at most, besides the one that listens (2 to 1000).");
+        DATABASE_CONNECT_TIMEOUT = Setting::one("database-connect-timeout", "DURATION", Value("5s"),
+            "How long a request waits for a connection to PostgreSQL, before it is answered with 503 (1s to 60s).");
+        DATABASE_STATEMENT_TIMEOUT = Setting::one("database-statement-timeout", "DURATION", Value("10s"),
+            "How long PostgreSQL may work on one statement (1s to 5m). Two seconds later the connection counts as lost.");
+        DATABASE_LOCK_TIMEOUT = Setting::one("database-lock-timeout", "DURATION", Value("5s"),
+            "How long a statement waits for a row that another transaction is writing (1s to 5m).");
         ENCRYPTION_KEYS = Setting::list("encryption-keys", "KEY", Computed("required, unless ephemeral-key is set"),
             "Key ring that seals what is spendable in the store: the first key seals, all open. Made by `fjmcp-broker keys generate`.")
             .secrecy(Secrecy::Secret).live();

@@ -103,7 +103,7 @@ fn every_default_of_the_table_is_valid_and_the_table_is_complete() {
 #[test]
 fn every_setting_of_the_table_is_read() {
     // A value that no setting takes is refused by each, unless any text will do.
-    let any_text = ["worker-command", "worker-args", "store-path"];
+    let any_text = ["worker-command", "worker-args", "store-path", "database-password"];
     for setting in ALL.iter().filter(|setting| !any_text.contains(&setting.name)) {
         let mut operator = Operator::new();
         operator.flag(setting.name, "\u{1}\u{e9} =");
@@ -352,12 +352,48 @@ fn the_store_lives_in_the_state_directory_of_systemd_if_there_is_one() {
     operator.unset("STORE_PATH");
     let folder = operator.folder.path().to_owned();
     operator.variables.insert("STATE_DIRECTORY".to_owned(), format!("{}:/other", folder.display()));
-    assert_eq!(operator.config().store.path, folder.join("broker.db"));
+    assert_eq!(operator.config().store.database.to_string(), folder.join("broker.db").display().to_string());
     operator.variable("DATABASE_URL", &format!("sqlite://{}/x.db", folder.display()));
-    assert_eq!(operator.config().store.path, folder.join("x.db"));
-    operator.variable("DATABASE_URL", "postgres://u:hunter3@h/db");
+    assert_eq!(operator.config().store.database.to_string(), folder.join("x.db").display().to_string());
+    operator.variable("DATABASE_URL", "mysql://u:hunter3@h/db");
     let problem = operator.problems().remove(0);
     assert!(!problem.to_string().contains("hunter3"));
+}
+
+#[test]
+fn a_postgresql_database_is_reached_as_the_settings_say_and_shows_no_password() {
+    let mut operator = Operator::new();
+    operator.unset("STORE_PATH");
+    let folder = operator.folder.path().to_owned();
+    operator.variable("STATE_DIR", &folder.display().to_string());
+    operator.variable("DATABASE_URL", "postgres://u:hunter3@h:6000/db?sslmode=disable");
+    operator.variable("DATABASE_POOLER", "true");
+    operator.variable("DATABASE_CONNECTIONS", "7");
+    operator.variable("DATABASE_LOCK_TIMEOUT", "2s");
+    let store = operator.config().store;
+    assert_eq!((store.database.to_string().as_str(), store.state_dir), ("postgres://u@h:6000/db", folder));
+    let Database::Postgres(server) = &store.database else { panic!("{:?}", store.database) };
+    assert_eq!((server.pooled, server.connections, server.lock_timeout), (true, 7, Duration::from_secs(2)));
+    assert!(server.is_exposed());
+    assert!(!format!("{:?}", store.database).contains("hunter3"));
+    operator.variable("DATABASE_TLS", "verify-full");
+    let Database::Postgres(server) = operator.config().store.database else { panic!("no server") };
+    assert!(!server.is_exposed());
+    operator.variable("STORE_PATH", "x.db");
+    assert!(operator.problems().remove(0).wrong.contains("store-path is set too"));
+}
+
+#[test]
+fn a_url_that_names_no_database_is_refused_with_a_pattern() {
+    for url in ["postgres://u:hunter3@h", "postgres://", "http://u:hunter3@h/db", "postgres://u:hunter3@h:x/db"] {
+        let mut operator = Operator::new();
+        operator.unset("STORE_PATH");
+        operator.variable("DATABASE_URL", url);
+        let problem = operator.problems().remove(0);
+        assert_eq!(problem.setting, "database-url");
+        assert!(problem.remedy.contains("postgres://USER@HOST/DATABASE"), "{problem}");
+        assert!(!problem.to_string().contains("hunter3"), "{problem}");
+    }
 }
 
 #[test]

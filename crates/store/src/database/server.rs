@@ -213,6 +213,12 @@ impl Server {
         ServerPool { pool, how: Arc::new(how) }
     }
 
+    /// Connects once, because a pool would not say what is wrong, but that its patience is at an end.
+    pub(crate) async fn knock(&self) -> Result<(), sqlx::Error> {
+        let connection = limited(self.connect_timeout, self.options.connect()).await?;
+        limited(self.connect_timeout, connection.close()).await
+    }
+
     /// How the connection that listens is made.
     pub(crate) fn listen_options(&self) -> PgConnectOptions {
         self.listen.clone()

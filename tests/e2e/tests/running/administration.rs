@@ -12,9 +12,7 @@ use serde_json::{Value, json};
 
 /// Runs `admin` with nothing but the name of the state file, as a shell without the broker's environment would.
 async fn admin(stack: &Stack, arguments: &[&str]) -> Result<Ended> {
-    let path = stack.settings.get("STORE_PATH").context("no store")?;
-    let settings = Settings::default().with("STORE_PATH", path);
-    let ended = run(&[&["admin"], arguments].concat(), &settings).await?;
+    let ended = run(&[&["admin"], arguments].concat(), &stack.store_settings()).await?;
     ensure!(ended.code == Some(0), "{ended:?}");
     Ok(ended)
 }
@@ -99,7 +97,7 @@ async fn grants_and_clients_are_shown_revoked_and_purged() -> Result<()> {
     let stats: Value = serde_json::from_str(&stats)?;
     ensure!(stats["users"] == 1 && stats["live_grants"] == 0 && stats["clients"] == 0, "{stats}");
 
-    let settings = Settings::default().with("STORE_PATH", stack.settings.get("STORE_PATH").context("no store")?);
+    let settings = stack.store_settings();
     let nobody = run(&["admin", "users", "revoke", "nobody"], &settings).await?;
     ensure!(nobody.code == Some(1) && nobody.stderr.contains("admin users list"), "{nobody:?}");
     Ok(())

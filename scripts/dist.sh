@@ -3,6 +3,7 @@
 #
 # DIST_TARGET   the compiler's target; default: musl if this toolchain has it, else the host's, linked statically (crt-static)
 # DIST_PROFILE  release (default), or another profile of Cargo.toml
+# DIST_BINARY   a static binary that is built already (in the image, say), instead of building one
 # DIST_SKIP     words of: deb sbom (their tools are installed into .children/tools otherwise)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,8 +34,10 @@ export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git show --no-patch --format=%ct
 export RUSTFLAGS="--remap-path-prefix=$PWD=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo -C target-feature=+crt-static ${RUSTFLAGS:-}"
 export CARGO_PROFILE_RELEASE_STRIP=${CARGO_PROFILE_RELEASE_STRIP:-symbols}
 # With --target the flags are not those of build scripts and macros, which cannot be static.
-cargo build --locked --profile "$profile" --package broker --bin fjmcp-broker --target "$target"
-binary=target/$target/$folder/fjmcp-broker
+binary=${DIST_BINARY:-target/$target/$folder/fjmcp-broker}
+if [ -z "${DIST_BINARY:-}" ]; then
+    cargo build --locked --profile "$profile" --package broker --bin fjmcp-broker --target "$target"
+fi
 if ldd "$binary" 2>&1 | grep -q '=>'; then
     echo "dist: $binary is not static:" >&2
     ldd "$binary" >&2

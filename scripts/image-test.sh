@@ -6,7 +6,8 @@
 # As root, on Debian 12 or newer with this project's build tools; installs mmdebstrap and systemd-container. About 3 GB below WORK.
 #
 # WORK     where to work (a new folder below /var/tmp). What is already there of an earlier run is used, and stays.
-# BROKER   a built fjmcp-broker, linked statically, to put into the image: the broker's stage is not run then, which saves most of the time
+# BROKER   a built fjmcp-broker, linked statically, to put into the image: the broker's stage is not run then
+# PROFILE  `release` builds the broker as it is shipped; the default leaves out what only makes it faster, which saves most of the time
 # FJMCP    a forgejo-mcp, linked statically, to put into the image (FORGEJO_MCP_BINARY, else the tests' own fixture child)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -110,7 +111,7 @@ mkdir -p "$work/share"
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' | grep -v security | head -n 1)
 bootstrap() { mmdebstrap -q --variant=apt --include="$1" trixie "$2" "deb $mirror trixie main"; }
 if [ ! -e "$work/box/usr/bin/podman" ]; then
-    bootstrap ca-certificates,systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,podman,crun,netavark,aardvark-dns,passt,uidmap,catatonit,sqlite3,podman-compose,nftables,curl "$work/box"
+    bootstrap ca-certificates,systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,podman,crun,netavark,aardvark-dns,passt,uidmap,catatonit,podman-compose,nftables,curl "$work/box"
 fi
 if [ ! -s "$work/share/tools.tar" ]; then bootstrap ca-certificates,gcc,libc6-dev,musl-tools,make,golang-go,caddy,curl "$work/share/tools.tar"; fi
 if [ ! -e "$work/box/home/keeper" ]; then
@@ -126,7 +127,7 @@ if [ ! -e "$work/box/home/keeper" ]; then
     touch "$work/box/var/lib/systemd/linger/keeper"
 fi
 home=$work/box/home/keeper
-mkdir -p "$home/.config/containers" "$home/crates/registry"
+mkdir -p "$home/.config/containers" "$home/crates/registry" "$home/objects"
 # This machine's own limits, not the deployment's: no pids controller, and hard limits that cannot be raised.
 printf '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=20000:20000"]\npids_limit = 0\n' >"$home/.config/containers/containers.conf"
 
@@ -146,9 +147,13 @@ rm -rf "$work/share/src" "$work/share/child"
 mkdir -p "$work/share/src" "$work/share/child/out/licences"
 git ls-files -z --cached --others --exclude-standard | xargs -0 tar -cf - --ignore-failed-read | tar -C "$work/share/src" -xf -
 cargo fetch --locked --quiet
+# buildah gives every file the same old time, by which cargo does not see that sources have changed since an earlier run.
+for crate in crates/*/; do
+    find "$home/objects" -path "*/.fingerprint/$(basename "$crate")-*" -prune -exec rm -rf {} +
+done
 # Packed, because some crates unpack to files that only their owner can read.
 for part in cache index; do cp -r "${CARGO_HOME:-$HOME/.cargo}/registry/$part" "$home/crates/registry/"; done
-chroot "$work/box" chown -R keeper: /home/keeper/crates /home/keeper/.config
+chroot "$work/box" chown -R keeper: /home/keeper/crates /home/keeper/objects /home/keeper/.config
 child=${FJMCP:-${FORGEJO_MCP_BINARY:-}}
 child=${child%%:*}
 if [ -z "$child" ]; then
@@ -190,20 +195,26 @@ for version in 2.18.0 2.34.1; do
 done
 
 contexts='--build-context fjmcp=/mnt/share/child'
-revision='revision abcdef012345, built 2026-01-01'
+revision='revision: abcdef012345'
 if [ -n "${BROKER:-}" ]; then
     mkdir -p "$work/share/broker/out/data" "$work/share/broker/out/licences"
     install -m 755 "$BROKER" "$work/share/broker/out/fjmcp-broker"
     echo "a stand-in" >"$work/share/broker/out/licences/INVENTORY"
     contexts+=' --build-context broker=/mnt/share/broker'
-    revision='revision'
+    revision='revision: '
+fi
+
+# Objects of an earlier run in the same WORK are used again.
+inputs="-v /mnt/rust:/opt/rust:ro -v /home/keeper/crates/registry:/usr/local/cargo/registry:rw -v /home/keeper/objects:/target:rw"
+profile=''
+if [ "${PROFILE:-quick}" != release ]; then
+    for setting in LTO=off CODEGEN_UNITS=16 OPT_LEVEL=1 DEBUG=false; do profile+=" --build-arg CARGO_PROFILE_RELEASE_$setting"; done
 fi
 
 # build VERSION
 build() {
     user "cd src && IMAGE=${image:-localhost/fjmcp-broker} VERSION=$1 REVISION=abcdef012345 SOURCE_DATE_EPOCH=1767225600 scripts/image.sh --pull=never --network=none $contexts \
-        -v /mnt/rust:/opt/rust:ro -v /home/keeper/crates/registry:/usr/local/cargo/registry:rw --build-arg CARGO_NET_OFFLINE=true \
-        --build-arg CARGO_TARGET=$target --build-arg RUSTFLAGS='$flags' --layers" >"$work/build.log" 2>&1 || {
+        $inputs $profile --build-arg CARGO_NET_OFFLINE=true --build-arg CARGO_TARGET=$target --build-arg RUSTFLAGS='$flags' --layers" >"$work/build.log" 2>&1 || {
         tail -n 30 "$work/build.log" >&2
         die "the image did not build"
     }
@@ -221,7 +232,7 @@ user 'podman tag localhost/fjmcp-broker:1 localhost/fjmcp-broker:latest
     grep -E "^---x--x--x +0/0 .* usr/local/bin/forgejo-mcp$" files.txt
     grep -qE "usr/share/licenses/fjmcp-broker/INVENTORY$" files.txt
     grep -E "^d.* 65532/65532 .* data/$" files.txt' | tee "$work/image.txt"
-grep -q "$revision" "$work/image.txt" || die "the program is not stamped"
+grep -q "^$revision" "$work/image.txt" && grep -q '^built: 20' "$work/image.txt" || die "the program is not stamped"
 
 say "Forgejo's stand-in, and the settings"
 address=$(ip -4 route get 198.51.100.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' | head -n 1)
@@ -295,7 +306,7 @@ client again
 say "upgrade by auto-update, and roll back"
 running() { user 'podman inspect fjmcp-broker --format "{{index .Config.Labels \"org.opencontainers.image.version\"}}"'; }
 [ "$(running)" = 1 ] || die "version $(running) runs, not 1"
-user 'podman tag localhost/fjmcp-broker:2 localhost/fjmcp-broker:latest; podman auto-update'
+user 'podman tag localhost/fjmcp-broker:2 localhost/fjmcp-broker:latest; podman auto-update --dry-run; podman auto-update'
 healthy
 [ "$(running)" = 2 ] || die "version $(running) runs, not 2"
 client again
@@ -306,14 +317,18 @@ client again
 
 say "backup and restore"
 # shellcheck disable=SC2016 # for the machine's shell
-user 'state=$(podman volume inspect fjmcp-state --format "{{.Mountpoint}}"); rm -f broker-backup.db
-    (umask 077; sqlite3 "$state/broker.db" "VACUUM INTO '"'"'$HOME/broker-backup.db'"'"'")
-    sqlite3 broker-backup.db "PRAGMA integrity_check"
+user 'rm -rf fjmcp-backups; mkdir -p ~/fjmcp-backups; file=broker-$(date +%F).db
+    run="podman run --rm --network=none --userns=keep-id:uid=65532,gid=65532 -v fjmcp-state:/data -v $HOME/fjmcp-backups:/backups"
+    $run localhost/fjmcp-broker:latest backup /backups/$file
+    [ "$(stat -c %a-%U fjmcp-backups/$file)" = 600-keeper ]
+    if $run localhost/fjmcp-broker:latest restore /backups/$file 2>restore.txt; then echo "it restored under a running broker"; exit 1; fi
+    grep "stop it first" restore.txt
     systemctl --user stop fjmcp-broker
-    rm -f "$state/broker.db-wal" "$state/broker.db-shm"; install -m 600 broker-backup.db "$state/broker.db"
+    $run:ro localhost/fjmcp-broker:latest restore /backups/$file
     systemctl --user start fjmcp-broker'
 healthy
 client again
+user 'podman exec fjmcp-broker fjmcp-broker keys list; podman exec fjmcp-broker fjmcp-broker admin stats'
 
 say "a volume that moves"
 user 'systemctl --user stop fjmcp-broker

@@ -3,6 +3,9 @@
 //! One failure may be chance. From the second one on, each start has to wait longer than the one before, and only one start
 //! is let through when the wait is over: it decides for all. Only failures of the program count; the caller leaves out those
 //! that the machine or the broker caused. Forgejo can't cause any: the gateway answers a worker's start-up probes itself.
+//!
+//! A process that is killed from outside during its handshake counts. Mostly that is the kernel's want of memory, and to start one after
+//! the other would make it worse; whoever else kills workers costs a start that waits a second or two, until the next one succeeds.
 
 use std::time::Duration;
 

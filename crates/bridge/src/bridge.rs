@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::access::AccessIssuer;
-pub use crate::config::BridgeConfig;
+pub use crate::config::{Adjustment, BridgeConfig};
 use crate::envelope::{Bounds, Incoming, RawId, read_post};
 use crate::era::{Era, legacy, modern};
 use crate::observer::{Figures, Observer};
@@ -16,6 +16,7 @@ use crate::reply::{GetHead, PostHead, Principal, Reply};
 use crate::session_store::SessionStore;
 use crate::starter::StartWorker;
 use crate::supervisor::Supervisor;
+use crate::tools::ToolRules;
 use crate::workshop::Workshop;
 
 /// Everything between an authenticated request and the workers. A cheap handle; when the last one is dropped, the workers end.
@@ -111,9 +112,15 @@ impl Bridge {
         self.supervisor.end_session(id_hash).await;
     }
 
-    /// Takes other caps on live workers, in total and for one user. Those beyond them stay until they are idle.
-    pub fn set_caps(&self, max_sessions: usize, max_sessions_per_user: usize) {
-        self.supervisor.shop().set_caps(max_sessions, max_sessions_per_user);
+    /// Takes other limits and times, for sessions and workers that are there already too.
+    pub fn adjust(&self, adjustment: Adjustment) {
+        self.supervisor.shop().adjust(adjustment);
+    }
+
+    /// Takes other rules for the tools, with effect on the next call of every session, and tells all clients that lists have changed.
+    pub fn replace_tool_rules(&self, rules: ToolRules) {
+        self.supervisor.shop().tools.replace_rules(rules);
+        self.supervisor.lists_changed();
     }
 
     /// The user's upstream credential has died: calls whose answer has not begun become 401, streams are told to log in again

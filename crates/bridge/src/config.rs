@@ -1,6 +1,9 @@
 //! The limits and times of the protocol half, with their defaults.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::RwLock;
 
 use crate::replica::Replica;
 use crate::tools::Tools;
@@ -79,9 +82,34 @@ pub struct BridgeConfig {
     pub broker_version: String,
     /// Which tools there are for whom. By default all for everybody.
     pub tools: Tools,
+    /// What has been put in the place of some of these values since the start.
+    pub adjusted: Adjusted,
     /// Which of several brokers on one store this is. By default it is alone.
     pub replica: Replica,
 }
+
+/// What can be changed while the bridge runs ([`crate::bridge::Bridge::adjust`]); the meanings are those of [`BridgeConfig`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adjustment {
+    /// See [`BridgeConfig::max_sessions`]. Workers beyond it stay until they are idle.
+    pub max_sessions: usize,
+    /// See [`BridgeConfig::max_sessions_per_user`].
+    pub max_sessions_per_user: usize,
+    /// See [`BridgeConfig::warm_workers`].
+    pub warm_workers: usize,
+    /// See [`BridgeConfig::max_stored_sessions`]. Holds from the next session that begins.
+    pub max_stored_sessions: usize,
+    /// See [`BridgeConfig::max_stored_sessions_per_user`].
+    pub max_stored_sessions_per_user: usize,
+    /// See [`BridgeConfig::session_idle_timeout`].
+    pub session_idle_timeout: Duration,
+    /// See [`BridgeConfig::call_deadline`]. Holds for calls that begin from now on.
+    pub call_deadline: Duration,
+}
+
+/// The last [`Adjustment`], if there was one. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Adjusted(Arc<RwLock<Option<Adjustment>>>);
 
 /// Bounds of one event stream.
 #[derive(Debug, Clone)]
@@ -98,7 +126,31 @@ pub struct StreamLimits {
     pub kept_posts: usize,
 }
 
+// === impl Adjusted ===
+
+impl Adjusted {
+    pub(crate) fn set(&self, adjustment: Adjustment) {
+        *self.0.write() = Some(adjustment);
+    }
+}
+
 // === impl BridgeConfig ===
+
+impl BridgeConfig {
+    /// What holds at this moment of that which can change.
+    #[must_use]
+    pub fn now(&self) -> Adjustment {
+        self.adjusted.0.read().unwrap_or(Adjustment {
+            max_sessions: self.max_sessions,
+            max_sessions_per_user: self.max_sessions_per_user,
+            warm_workers: self.warm_workers,
+            max_stored_sessions: self.max_stored_sessions,
+            max_stored_sessions_per_user: self.max_stored_sessions_per_user,
+            session_idle_timeout: self.session_idle_timeout,
+            call_deadline: self.call_deadline,
+        })
+    }
+}
 
 impl Default for BridgeConfig {
     fn default() -> Self {
@@ -137,6 +189,7 @@ impl Default for BridgeConfig {
             sweep_interval: Duration::from_secs(5),
             broker_version: env!("CARGO_PKG_VERSION").to_owned(),
             tools: Tools::default(),
+            adjusted: Adjusted::default(),
             replica: Replica::default(),
         }
     }

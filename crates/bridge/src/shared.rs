@@ -71,7 +71,7 @@ impl Shared {
     }
 
     pub(crate) fn call_deadline(&self) -> Duration {
-        self.shop.config.call_deadline
+        self.shop.config.now().call_deadline
     }
 
     /// Whether it could be made anew without loss.

@@ -123,9 +123,6 @@ impl Warm {
 impl Workshop {
     /// Keeps the pool filled for as long as it is polled.
     pub(crate) async fn keep_warm(self: Arc<Self>) {
-        if self.config.warm_workers == 0 {
-            return;
-        }
         loop {
             let wait = self.tend().await;
             tokio::select! {
@@ -145,6 +142,10 @@ impl Workshop {
         for warm in self.warm.take_out(|warm| *warm.program != *program || warm.since.elapsed() >= lifetime) {
             self.dismiss(warm);
         }
+        while self.warm.idle() > self.config.now().warm_workers {
+            let Some(warm) = self.warm.give_up_one() else { break };
+            self.dismiss(warm);
+        }
         while self.wants_warm_workers() {
             let now = Instant::now();
             if let Err(wait) = self.warm.refill.admit(now).and_then(|()| self.breaker.admit(now)) {
@@ -159,12 +160,13 @@ impl Workshop {
 
     fn wants_warm_workers(&self) -> bool {
         let idle = self.warm.idle();
-        !self.warm.is_closed() && idle < self.config.warm_workers && self.workers() + idle < self.config.max_sessions
+        let now = self.config.now();
+        !self.warm.is_closed() && idle < now.warm_workers && self.workers() + idle < now.max_sessions
     }
 
     /// Within the cap, workers of users come first.
     pub(crate) fn make_room_for_users(&self) {
-        while self.workers() + self.warm.idle() > self.config.max_sessions {
+        while self.workers() + self.warm.idle() > self.config.now().max_sessions {
             match self.warm.give_up_one() {
                 Some(warm) => self.dismiss(warm),
                 None => return,

@@ -238,7 +238,7 @@ impl Worker {
     /// A request of the broker's own whose answer is of no interest; in its place among what is written now.
     pub(crate) fn tell(&self, method: &str, params: &[u8]) {
         let (answer, _) = oneshot::channel();
-        let deadline = Instant::now() + self.config.call_deadline;
+        let deadline = Instant::now() + self.config.now().call_deadline;
         let opened = self.pending.lock().open(Waiter::Broker { answer, method: method.into() }, deadline);
         if let Ok(id) = opened
             && !self.note(request_line(id, method, Some(params)))

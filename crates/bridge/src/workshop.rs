@@ -1,7 +1,7 @@
 //! Where workers come from: the starter, the accesses, the caps and the counters, shared by all seats.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{AccessIssuer, WorkerAccess};
 use crate::breaker::Breaker;
-use crate::config::BridgeConfig;
+use crate::config::{Adjustment, BridgeConfig};
 use crate::observer::Observer;
 use crate::process::{ProcessRequest, SpawnError};
 use crate::program::Programs;
@@ -45,9 +45,6 @@ pub(crate) struct Workshop {
     pub(crate) tasks: TaskTracker,
     pub(crate) starts: AtomicU64,
     pub(crate) failed_starts: AtomicU64,
-    /// Live workers, in total and for one user. Begin as configured.
-    max_sessions: AtomicUsize,
-    max_sessions_per_user: AtomicUsize,
     numbers: AtomicU64,
     roster: Mutex<Roster>,
 }
@@ -79,8 +76,6 @@ impl Workshop {
             tools: ToolDesk::new(config.tools.clone()),
             vault: StateVault::new(config.replica.clone()),
             starting: Semaphore::new(config.max_starts),
-            max_sessions: AtomicUsize::new(config.max_sessions),
-            max_sessions_per_user: AtomicUsize::new(config.max_sessions_per_user),
             config,
             starter,
             issuer,
@@ -101,14 +96,15 @@ impl Workshop {
     /// A place for a seat's worker. Over a cap, the longest idle worker (first the user's own) is sent to sleep for it.
     pub(crate) fn place(self: &Arc<Self>, user: &Arc<str>, seat: &Arc<Seat>) -> Result<Place, Refusal> {
         for _ in 0..ATTEMPTS {
+            let caps = self.config.now();
             let (own, seats) = {
                 let mut roster = self.roster.lock();
                 if roster.closed {
                     return Err(Refusal::draining());
                 }
                 let of_user = roster.places.values().filter(|(owner, _)| owner == user).count();
-                let own = of_user >= self.max_sessions_per_user.load(Ordering::Relaxed);
-                if !own && roster.places.len() < self.max_sessions.load(Ordering::Relaxed) {
+                let own = of_user >= caps.max_sessions_per_user;
+                if !own && roster.places.len() < caps.max_sessions {
                     roster.last += 1;
                     let number = roster.last;
                     roster.places.insert(number, (user.clone(), Arc::downgrade(seat)));
@@ -138,9 +134,10 @@ impl Workshop {
         Err(Refusal::unavailable("worker_limit", 1, "all workers are busy; try again in a few seconds"))
     }
 
-    pub(crate) fn set_caps(&self, max_sessions: usize, max_sessions_per_user: usize) {
-        self.max_sessions.store(max_sessions, Ordering::Relaxed);
-        self.max_sessions_per_user.store(max_sessions_per_user, Ordering::Relaxed);
+    /// Takes other limits and times.
+    pub(crate) fn adjust(&self, adjustment: Adjustment) {
+        self.config.adjusted.set(adjustment);
+        self.warm.look();
     }
 
     /// No worker is started any more.

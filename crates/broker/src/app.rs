@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bridge::bridge::Bridge;
 use forgejo::credentials::Credentials;
+use forgejo::gateway::Gateway;
 use forgejo::oauth_client::OAuthClient;
 use forgejo::repositories::Repositories;
 use oauth::authorize::AuthorizationRequest;
@@ -18,6 +19,7 @@ use oauth::scope::ScopeSet;
 use oauth::token::Lifetimes;
 use parking_lot::Mutex;
 use store::logins::LoginCompleted;
+use store::sweep::Retention;
 use store::{KeyRing, Store, StoreError};
 
 use crate::audit::{self, Audit};
@@ -69,6 +71,10 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) entry: Arc<Entry>,
+    /// The workers' way to Forgejo.
+    gateway: Gateway,
+    /// How long what has ended is kept.
+    retention: Arc<Mutex<Retention>>,
     /// Answers `fjmcp-broker doctor`.
     pub(crate) examination: Arc<Examination>,
     /// One change of a grant at a time: the last one that is stored has to be the last one that takes effect here.

@@ -48,7 +48,7 @@ pub use capacity::{Bound, Capacity};
 pub use flags::FlagValues;
 pub use hosts::AllowedHost;
 pub(crate) use load::changed_settings;
-pub use load::{Addresses, Loaded, addresses, database, listen_address, load};
+pub use load::{Addresses, Loaded, addresses, database, listen_address, load, server};
 pub use problem::{Problem, Problems};
 pub use public_url::{BaseUrl, PublicUrl};
 pub use raw::Environment;

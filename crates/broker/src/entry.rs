@@ -23,11 +23,11 @@ use forgejo::oauth_client::{Identity, IdentityError, Memberships, OAuthClient, f
 use forgejo::token_source::{After401, CredentialError, TokenSource as _};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use oauth::clock::Clock;
-use parking_lot::Mutex;
+use oauth::clock::{Clock, Timestamp};
+use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
 use store::{Store, StoreError};
-use tokio::time::MissedTickBehavior;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::lists::EntryLists;
@@ -41,13 +41,16 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(15);
 /// How long somebody waits for Forgejo's answer about him where it decides, and where nothing but a working account is asked for.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 const ASK_TIMEOUT_WITHOUT_LISTS: Duration = Duration::from_secs(2);
+/// Longer than a login takes from being judged to being stored.
+const LONGEST_LOGIN_STEP: Duration = Duration::from_mins(1);
 /// How many users are asked about at one time, beside the requests.
 const AT_ONCE: usize = 4;
 
 /// Judges users. Cheap to share.
 pub(crate) struct Entry {
-    lists: EntryLists,
-    recheck: Duration,
+    terms: RwLock<Arc<Terms>>,
+    /// Others have been put in their place.
+    replaced: Notify,
     upstream: OAuthClient,
     credentials: Credentials,
     store: Store,
@@ -58,11 +61,18 @@ pub(crate) struct Entry {
     known: Mutex<HashMap<Arc<str>, Arc<Standing>>>,
 }
 
-/// What [`Entry`] is made of.
-pub(crate) struct EntryParts {
+/// What the operator has decided.
+pub(crate) struct Terms {
     pub(crate) lists: EntryLists,
     /// How old an answer of Forgejo may be.
     pub(crate) recheck: Duration,
+    /// Since when that holds.
+    pub(crate) since: Timestamp,
+}
+
+/// What [`Entry`] is made of.
+pub(crate) struct EntryParts {
+    pub(crate) terms: Terms,
     pub(crate) upstream: OAuthClient,
     pub(crate) credentials: Credentials,
     pub(crate) store: Store,
@@ -118,9 +128,28 @@ pub(crate) enum Freshness {
 
 impl Entry {
     pub(crate) fn new(parts: EntryParts) -> Self {
-        let EntryParts { lists, recheck, upstream, credentials, store, clock, audit, grants, bridge } = parts;
-        let known = Mutex::default();
-        Self { lists, recheck, upstream, credentials, store, clock, audit, grants, bridge, known }
+        let EntryParts { terms, upstream, credentials, store, clock, audit, grants, bridge } = parts;
+        let (known, replaced) = (Mutex::default(), Notify::new());
+        let terms = RwLock::new(Arc::new(terms));
+        Self { terms, replaced, upstream, credentials, store, clock, audit, grants, bridge, known }
+    }
+
+    /// Judges by other lists from now on. Everybody is asked about anew: at his next request, and those who are using their connections
+    /// at once.
+    pub(crate) fn replace(&self, terms: Terms) {
+        let mut current = self.terms.write();
+        let open_to_all = terms.lists.are_empty();
+        *current = Arc::new(terms);
+        self.known.lock().clear();
+        if open_to_all {
+            self.grants.resume_all();
+        }
+        drop(current);
+        self.replaced.notify_one();
+    }
+
+    fn terms(&self) -> Arc<Terms> {
+        Arc::clone(&self.terms.read())
     }
 
     /// Judges somebody who has just logged in, by the token of that login. Nothing is remembered.
@@ -129,8 +158,9 @@ impl Entry {
         identity: &Identity,
         token: &SecretString,
     ) -> Result<Result<(), Refusal>, NotJudged> {
-        match self.memberships(token).await {
-            Ok(memberships) => Ok(self.judge(identity, &memberships).await?),
+        let lists = &self.terms().lists;
+        match self.memberships(lists, token).await {
+            Ok(memberships) => Ok(self.judge(lists, identity, &memberships).await?),
             Err(IdentityError::Blocked(_)) => Ok(Err(Refusal::Unreadable { login: identity.login.clone() })),
             Err(other) => Err(other.into()),
         }
@@ -138,37 +168,42 @@ impl Entry {
 
     /// A user who was judged has logged in: what was known of him before does not count any more.
     pub(crate) fn entered(&self, user: &Arc<str>) {
-        let standing = self.standing(user);
-        standing.settle(Verdict::Admitted, self.clock.now());
+        let now = self.clock.now();
+        let terms = self.terms.read();
+        // A login under way at a reload may have been judged by the lists before: he is asked about at his next request.
+        if now >= terms.since.plus(LONGEST_LOGIN_STEP) {
+            self.standing(user).settle(Verdict::Admitted, now);
+        }
         self.grants.suspend(user, false);
     }
 
     /// Whether a user's request may be served. From memory, unless that is too old.
     pub(crate) async fn admit(&self, user: &Arc<str>, freshness: Freshness) -> Result<(), NotAdmitted> {
         // Without lists it is only asked whether the account still works, which can wait for those who look after it.
-        if freshness == Freshness::Usual && self.lists.are_empty() {
+        let terms = self.terms();
+        if freshness == Freshness::Usual && terms.lists.are_empty() {
             return Ok(());
         }
         let standing = self.standing(user);
         let now = self.clock.now();
         if freshness == Freshness::Usual
-            && let Some(verdict) = standing.fresh(now, self.recheck)
+            && let Some(verdict) = standing.fresh(now, terms.recheck)
         {
             return verdict.outcome();
         }
-        Box::pin(self.admit_slowly(user, &standing, freshness, now)).await
+        let most = if freshness == Freshness::Now { Duration::ZERO } else { terms.recheck };
+        Box::pin(self.admit_slowly(user, &standing, now, most)).await
     }
 
     async fn admit_slowly(
         &self,
         user: &Arc<str>,
         standing: &Standing,
-        freshness: Freshness,
-        now: oauth::clock::Timestamp,
+        now: Timestamp,
+        most: Duration,
     ) -> Result<(), NotAdmitted> {
         // One question at a time about one user; whoever waited looks again first.
         let _turn = standing.turn().await;
-        let most = if freshness == Freshness::Now { Duration::ZERO } else { self.recheck };
         if let Some(verdict) = standing.fresh(self.clock.now(), most).or_else(|| standing.since(now)) {
             return verdict.outcome();
         }
@@ -177,16 +212,17 @@ impl Entry {
 
     /// Asks about those who are using their connections, until `cancel`.
     pub(crate) async fn run(&self, cancel: CancellationToken) {
-        let mut ticks = tokio::time::interval((self.recheck / 4).max(Duration::from_millis(500)));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let recheck = self.terms().recheck;
             tokio::select! {
                 () = cancel.cancelled() => return,
-                _ = ticks.tick() => {}
+                () = self.replaced.notified() => {}
+                () = tokio::time::sleep((recheck / 4).max(Duration::from_millis(500))) => {}
             }
+            let recheck = self.terms().recheck;
             let users = self.grants.users();
-            self.forget_all_but(&users);
-            let due = self.recheck * 3 / 4;
+            self.forget_all_but(&users, recheck);
+            let due = recheck * 3 / 4;
             let old = users.into_iter().filter(|user| self.standing(user).fresh(self.clock.now(), due).is_none());
             let asking = stream::iter(old).for_each_concurrent(AT_ONCE, |user| async move {
                 let standing = self.standing(&user);
@@ -202,10 +238,29 @@ impl Entry {
     }
 
     async fn check(&self, user: &Arc<str>, standing: &Standing) -> Result<(), NotAdmitted> {
-        let asked_at = self.clock.now();
-        let patience = if self.lists.are_empty() { ASK_TIMEOUT_WITHOUT_LISTS } else { ASK_TIMEOUT };
-        let asked = tokio::time::timeout(patience, self.ask(user)).await;
-        match asked.unwrap_or_else(|_| Err(unavailable("Forgejo does not answer in time".to_owned()))) {
+        loop {
+            let terms = self.terms();
+            let asked_at = self.clock.now();
+            let patience = if terms.lists.are_empty() { ASK_TIMEOUT_WITHOUT_LISTS } else { ASK_TIMEOUT };
+            let asked = tokio::time::timeout(patience, self.ask(&terms.lists, user)).await;
+            let answer = asked.unwrap_or_else(|_| Err(unavailable("Forgejo does not answer in time".to_owned())));
+            // Held to the end: what was found out by lists that are not the operator's any more must not count.
+            let current = self.terms.read();
+            if Arc::ptr_eq(&terms, &current) {
+                return self.conclude(answer, user, standing, asked_at, terms.lists.are_empty());
+            }
+        }
+    }
+
+    fn conclude(
+        &self,
+        answer: Result<Result<(), Refusal>, NotAdmitted>,
+        user: &Arc<str>,
+        standing: &Standing,
+        asked_at: Timestamp,
+        open_to_all: bool,
+    ) -> Result<(), NotAdmitted> {
+        match answer {
             Ok(Ok(())) => {
                 standing.settle(Verdict::Admitted, asked_at);
                 // Asked there, because what is known of him may have been forgotten meanwhile.
@@ -229,14 +284,14 @@ impl Entry {
                 // Nothing can be reached while Forgejo is away. Whoever was let in before stays, whoever was not does not.
                 match standing.hold(asked_at.plus(AFTER_TROUBLE)) {
                     Some(verdict) => verdict.outcome(),
-                    None if self.lists.are_empty() => Ok(()),
+                    None if open_to_all => Ok(()),
                     None => Err(trouble),
                 }
             }
         }
     }
 
-    async fn ask(&self, user: &Arc<str>) -> Result<Result<(), Refusal>, NotAdmitted> {
+    async fn ask(&self, lists: &EntryLists, user: &Arc<str>) -> Result<Result<(), Refusal>, NotAdmitted> {
         let mut token = self.credentials.access_token(Arc::clone(user)).await?;
         let mut tries = 0;
         let identity = loop {
@@ -256,23 +311,28 @@ impl Entry {
                 Err(error) => return Err(unavailable(error.to_string())),
             }
         };
-        let memberships = match self.memberships(&token).await {
+        let memberships = match self.memberships(lists, &token).await {
             Ok(memberships) => memberships,
             Err(IdentityError::Blocked(_)) => {
                 return Ok(Err(Refusal::Unreadable { login: for_display(&identity.login, &[]) }));
             }
             Err(error) => return Err(unavailable(error.to_string())),
         };
-        self.judge(&identity, &memberships).await.map_err(|error| unavailable(error.to_string()))
+        self.judge(lists, &identity, &memberships).await.map_err(|error| unavailable(error.to_string()))
     }
 
-    async fn memberships(&self, token: &SecretString) -> Result<Memberships, IdentityError> {
-        if self.lists.need_memberships() { self.upstream.memberships(token).await } else { Ok(Memberships::default()) }
+    async fn memberships(&self, lists: &EntryLists, token: &SecretString) -> Result<Memberships, IdentityError> {
+        if lists.need_memberships() { self.upstream.memberships(token).await } else { Ok(Memberships::default()) }
     }
 
-    async fn judge(&self, identity: &Identity, memberships: &Memberships) -> Result<Result<(), Refusal>, StoreError> {
+    async fn judge(
+        &self,
+        lists: &EntryLists,
+        identity: &Identity,
+        memberships: &Memberships,
+    ) -> Result<Result<(), Refusal>, StoreError> {
         let login = &identity.login;
-        Ok(match self.lists.judge(&self.store, identity, memberships, self.clock.now()).await? {
+        Ok(match lists.judge(&self.store, identity, memberships, self.clock.now()).await? {
             Judgement::Admitted => Ok(()),
             Judgement::NotListed => Err(Refusal::NotListed { login: login.clone() }),
             Judgement::NameReused { kind, name } => {
@@ -301,10 +361,10 @@ impl Entry {
     }
 
     /// What is known of somebody who uses nothing at present is forgotten once it is too old to count.
-    fn forget_all_but(&self, users: &[Arc<str>]) {
+    fn forget_all_but(&self, users: &[Arc<str>], recheck: Duration) {
         let now = self.clock.now();
         let mut known = self.known.lock();
-        known.retain(|user, standing| standing.fresh(now, self.recheck).is_some() || users.contains(user));
+        known.retain(|user, standing| standing.fresh(now, recheck).is_some() || users.contains(user));
     }
 }
 

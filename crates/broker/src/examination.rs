@@ -85,6 +85,12 @@ impl Examination {
         Ok(Self { keys, clock, issuer: issuer.to_owned(), proxies, instance: hex::encode(instance) })
     }
 
+    /// The same process under other keys and other proxies.
+    pub(crate) fn renewed(&self, keys: Arc<KeyRing>, proxies: TrustedProxies) -> Self {
+        let (clock, issuer, instance) = (Arc::clone(&self.clock), self.issuer.clone(), self.instance.clone());
+        Self { keys, clock, issuer, proxies, instance }
+    }
+
     /// The one route.
     pub(crate) fn routes<S: Clone + Send + Sync + 'static>(self: Arc<Self>) -> Router<S> {
         Router::new().route(PATH, get(answer)).with_state(self)

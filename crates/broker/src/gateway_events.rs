@@ -1,9 +1,11 @@
 //! What the gateway reports: the audited part goes to the audit log, the rest to the ordinary one.
 
-use forgejo::gateway::{GatewayAssignment, GatewayEvent, GatewayObserver};
+use forgejo::gateway::{GatewayAssignment, GatewayEvent, GatewayObserver, RequestClass, Trace};
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::audit::{Audit, Entry};
 use crate::metrics::Metrics;
+use crate::telemetry::traces;
 
 /// Writes gateway events down.
 pub(crate) struct GatewayEvents(pub(crate) Audit, pub(crate) Metrics);
@@ -40,6 +42,14 @@ impl GatewayObserver for GatewayEvents {
             }
             other => tracing::trace!(event = ?other, "gateway"),
         }
+    }
+
+    fn forwarding(&self, method: &Method, class: RequestClass, traceparent: Option<&HeaderValue>) -> Trace {
+        traces::forwarding(method, class, traceparent).unwrap_or_default()
+    }
+
+    fn forwarded(&self, trace: &Trace, status: StatusCode) {
+        traces::answered(&trace.span, status);
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct LiveGrant {
     access: RwLock<Arc<LiveAccess>>,
     ended: AtomicBool,
     /// How often it may ask; `None` is as often as it likes.
-    limit: Option<GrantLimit>,
+    limit: RwLock<Option<GrantLimit>>,
     last_used_at: AtomicI64,
 }
 
@@ -93,7 +93,7 @@ impl LiveGrant {
 
     /// Takes one request to `/mcp` into account.
     pub(crate) fn charge(&self) -> Result<(), TooMany> {
-        self.limit.as_ref().map_or(Ok(()), GrantLimit::charge)
+        self.limit.read().as_ref().map_or(Ok(()), GrantLimit::charge)
     }
 
     /// Notes a use; true if the last one that was noted is at least a minute old, and so worth writing down.
@@ -112,9 +112,16 @@ impl LiveGrants {
         Self(Arc::new(Mutex::new(Known { rate, ..Known::default() })))
     }
 
-    /// Grants that come into use from here on may ask as often as `rate`.
+    /// Every grant may ask as often as `rate` from now on. Those in use begin with a full allowance, unless that is what they had.
     pub(crate) fn set_rate(&self, rate: Option<Rate>) {
-        self.0.lock().rate = rate;
+        let mut known = self.0.lock();
+        if known.rate == rate {
+            return;
+        }
+        known.rate = rate;
+        for live in known.live.values().filter_map(Weak::upgrade) {
+            *live.limit.write() = rate.and_then(GrantLimit::new);
+        }
     }
 
     /// The shared object of a grant that was read from the store.
@@ -126,7 +133,7 @@ impl LiveGrants {
         let id = grant.id.to_shared();
         let ended = AtomicBool::new(!grant.is_live() || known.ended.has(&id));
         let last = grant.last_used_at.map_or(0, |at| at.0);
-        let limit = known.rate.and_then(GrantLimit::new);
+        let limit = RwLock::new(known.rate.and_then(GrantLimit::new));
         let access = known.changed.get(&id).cloned();
         let access = RwLock::new(access.unwrap_or_else(|| LiveAccess::new(grant.scope, grant.limits)));
         let grant = Parties { id: grant.id, user: grant.user, client: grant.client };
@@ -165,6 +172,11 @@ impl LiveGrants {
         if suspended { known.suspended.insert(Arc::clone(user)) } else { known.suspended.remove(user) }
     }
 
+    /// Nobody's grants are suspended any more.
+    pub(crate) fn resume_all(&self) {
+        self.0.lock().suspended.clear();
+    }
+
     /// The users whose grants are in use.
     pub(crate) fn users(&self) -> Vec<Arc<str>> {
         let live: Vec<Arc<LiveGrant>> = self.0.lock().live.values().filter_map(Weak::upgrade).collect();
@@ -196,6 +208,9 @@ impl GrantLookup for LiveGrants {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
     use oauth::grant::GrantLimits;
     use oauth::scope::ScopeSet;
 
@@ -285,6 +300,21 @@ mod tests {
         grants.change(&read_before.id, ScopeSet::READ, limited_to(&[]));
         let held = grants.enter(read_before);
         assert_eq!((held.access().scope, &held.access().limits), (ScopeSet::READ, &limited_to(&[])));
+    }
+
+    #[test]
+    fn another_rate_holds_for_grants_that_are_in_use_already() {
+        let rate = |requests| Rate { requests: NonZeroU32::new(requests).unwrap(), per: Duration::from_hours(1) };
+        let grants = LiveGrants::new(Some(rate(1)));
+        let held = grants.enter(grant(ScopeSet::READ));
+        let admitted = || (0..10).filter(|_| held.charge().is_ok()).count();
+        assert_eq!(admitted(), 1);
+        grants.set_rate(Some(rate(1)));
+        assert_eq!(admitted(), 0, "a reload that changes nothing gives no new allowance");
+        grants.set_rate(Some(rate(3)));
+        assert_eq!(admitted(), 3);
+        grants.set_rate(None);
+        assert_eq!(admitted(), 10);
     }
 
     #[test]

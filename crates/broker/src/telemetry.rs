@@ -23,7 +23,7 @@ mod record;
 mod records;
 pub mod traces;
 
-pub use records::Records;
+pub use records::{Format, Records};
 pub use traces::Traces;
 
 /// Tells the time of a record.
@@ -33,9 +33,12 @@ pub type Now = fn() -> Timestamp;
 #[derive(Debug)]
 pub struct LastLines(Gathered);
 
-/// What is logged, changeable while the program runs.
+/// What is logged and how, changeable while the program runs.
 #[derive(Debug, Clone)]
-pub struct Level(reload::Handle<EnvFilter, Registry>);
+pub struct Log {
+    filter: reload::Handle<EnvFilter, Registry>,
+    format: Format,
+}
 
 impl Drop for LastLines {
     fn drop(&mut self) {
@@ -43,12 +46,14 @@ impl Drop for LastLines {
     }
 }
 
-// === impl Level ===
+// === impl Log ===
 
-impl Level {
-    /// Takes another level, or levels by target. What is no level changes nothing.
-    pub(crate) fn set(&self, level: &str) {
-        let set = EnvFilter::builder().parse(level).map(|filter| self.0.reload(filter));
+impl Log {
+    /// Takes another format, and another level or levels by target. What is no level changes nothing.
+    pub(crate) fn set(&self, config: &LogConfig) {
+        self.format.set(config.format);
+        let level = config.level.as_str();
+        let set = EnvFilter::builder().parse(level).map(|filter| self.filter.reload(filter));
         if !matches!(set, Ok(Ok(()))) {
             tracing::warn!(log.level = level, "the log level could not be changed");
         }
@@ -61,17 +66,18 @@ pub fn install(
     traces: &TracesConfig,
     runtime: &Handle,
     now: Now,
-) -> Result<(Level, Traces, LastLines), anyhow::Error> {
+) -> Result<(Log, Traces, LastLines), anyhow::Error> {
     let filter = EnvFilter::builder().parse(&config.level).context("the log level cannot be used")?;
+    let format = Format::from(config.format);
     let gathered = Gathered::start().context("the log's thread cannot be started")?;
     let lines = gathered.clone();
-    let records = Records::new(config.format, now, move |line: &[u8], level| lines.put(line, level));
-    let (filter, level) = reload::Layer::new(filter);
+    let records = Records::new(format.clone(), now, move |line: &[u8], level| lines.put(line, level));
+    let (layer, filter) = reload::Layer::new(filter);
     let (traces, spans) = Traces::start(traces, runtime)?;
-    let subscriber = tracing_subscriber::registry().with(filter).with(records).with(spans);
+    let subscriber = tracing_subscriber::registry().with(layer).with(records).with(spans);
     subscriber.try_init().context("the log is set up already")?;
     log_panics();
-    Ok((Level(level), traces, LastLines(gathered)))
+    Ok((Log { filter, format }, traces, LastLines(gathered)))
 }
 
 /// Panics become log lines like any other; the default would write free text between them.

@@ -24,7 +24,7 @@ pub(crate) fn of(config: &Config, profile: &WorkerProfile, grants: &LiveGrants, 
 }
 
 /// The profile's marks with the operator's changes in them.
-fn rules(config: &Config, profile: &WorkerProfile) -> ToolRules {
+pub(crate) fn rules(config: &Config, profile: &WorkerProfile) -> ToolRules {
     let (marks, settings) = (&profile.tools, &config.tools);
     let is_open = |group: &str| config.gateway.open_doors.iter().any(|open| open == group);
     ToolRules {

@@ -15,9 +15,10 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use url::Url;
 
 use crate::token_source::TokenSource;
 
@@ -50,7 +51,7 @@ mod upstream;
 pub use capability::Capability;
 pub use config::{GatewayConfig, GatewayLimits, GatewayTimeouts};
 pub use doors::{DoorGroup, DoorGroups, UnknownDoorGroup};
-pub use event::{GatewayEvent, GatewayObserver};
+pub use event::{GatewayEvent, GatewayObserver, Trace};
 pub use grant::{GatewayAssignment, GrantAccess, GrantLookup, GrantTerms};
 pub use limits::LimitKind;
 pub use multipart::{Boundary, MultipartError, Scanner};
@@ -93,20 +94,13 @@ impl Gateway {
         grants: Arc<dyn GrantLookup>,
         observer: Arc<dyn GatewayObserver>,
     ) -> io::Result<Self> {
-        let addresses = [&config.forgejo, &config.forgejo_public].into_iter().chain(&config.storage_origins);
-        for address in addresses {
-            if !matches!(address.scheme(), "http" | "https") || !address.has_host() {
-                let problem =
-                    format!("{} is not an http or https address with a host", address.origin().ascii_serialization());
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
-            }
-        }
+        check([&config.forgejo, &config.forgejo_public].into_iter().chain(&config.storage_origins))?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let shared = Shared {
             url,
             origins: redirect::Origins::new(&config.forgejo, &config.forgejo_public, &config.storage_origins),
-            open_doors: config.open_doors,
+            open_doors: RwLock::new(config.open_doors),
             config: config.limits,
             timeouts: config.timeouts,
             limits: limits::Limits::new(config.limits, config.timeouts.queue),
@@ -133,6 +127,17 @@ impl Gateway {
     #[must_use]
     pub fn public_url(&self) -> &str {
         self.shared.origins.public().as_str().trim_end_matches('/')
+    }
+
+    /// Opens these doors and no others, and follows redirects to this storage and no other, from each worker's next request on.
+    ///
+    /// # Errors
+    /// When an origin is not http or https; nothing has changed then.
+    pub fn replace_rules(&self, open_doors: DoorGroups, storage_origins: &[Url]) -> io::Result<()> {
+        check(storage_origins)?;
+        self.shared.origins.replace_storage(storage_origins);
+        *self.shared.open_doors.write() = open_doors;
+        Ok(())
     }
 
     /// Accepts workers until cancelled; then closes the port and ends when the requests under way have ended. To be called
@@ -175,6 +180,14 @@ impl Gateway {
     pub fn remember_forgejo_version(&self, version: &str) {
         self.shared.version.keep(version);
     }
+}
+
+fn check<'a>(addresses: impl IntoIterator<Item = &'a Url>) -> io::Result<()> {
+    let bad = |address: &&Url| !matches!(address.scheme(), "http" | "https") || !address.has_host();
+    addresses.into_iter().find(bad).map_or(Ok(()), |address| {
+        let problem = format!("{} is not an http or https address with a host", address.origin().ascii_serialization());
+        Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
+    })
 }
 
 impl fmt::Debug for Gateway {

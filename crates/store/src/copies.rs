@@ -232,7 +232,7 @@ async fn pragma(pool: &SqlitePool, text: &'static str, path: &Path) -> Result<i6
 }
 
 /// The lock that a broker on this database holds.
-fn lock(target: &Path) -> Result<File, CopyError> {
+pub(crate) fn lock(target: &Path) -> Result<File, CopyError> {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let path = folder.join(RUN_FILE);
     let options = || {

@@ -14,10 +14,10 @@ use oauth::clock::Timestamp;
 use crate::error::StoreError;
 
 pub(crate) use pool::{Connection, Pool, Turn, Tx};
-pub(crate) use query::{Query, Target, query, query_scalar};
+pub(crate) use query::{Query, Target, Value, query, query_scalar};
 pub(crate) use row::Row;
 pub(crate) use server::limited;
-pub use server::{Database, Server, ServerError, Tls};
+pub use server::{Database, PoolFigures, Server, ServerError, Tls};
 
 /// Reads a time.
 pub(crate) fn time(row: &Row, column: &str) -> Result<Timestamp, StoreError> {

@@ -37,13 +37,16 @@ pub mod sessions;
 pub mod store;
 pub mod sweep;
 pub mod tokens;
+pub mod transfer;
 pub mod users;
 
-pub use database::{Database, Server, ServerError, Tls};
+pub use database::{Database, PoolFigures, Server, ServerError, Tls};
 pub use error::StoreError;
 pub use key_ring::KeyRing;
 pub use migrations::SchemaState;
 pub use store::{OpenError, Store};
 
+#[cfg(test)]
+mod races;
 #[cfg(test)]
 mod testing;

@@ -16,7 +16,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::credentials;
-use crate::database::{Database, Pool, Server, Tx, query};
+use crate::database::{Database, Pool, PoolFigures, Server, Tx, query};
 use crate::error::StoreError;
 use crate::key_ring::{KeyRing, OpenSealedError};
 use crate::migrations::{self, SchemaError};
@@ -208,6 +208,15 @@ impl Store {
         self.check_keys(&keys).await?;
         *self.inner.keys.write() = keys;
         Ok(())
+    }
+
+    /// What the connections to PostgreSQL are doing; `None` with SQLite.
+    #[must_use]
+    pub fn pool_figures(&self) -> Option<PoolFigures> {
+        match &self.inner.write {
+            Pool::Sqlite(_) => None,
+            Pool::Postgres(server) => Some(server.figures()),
+        }
     }
 
     /// Which database it is.

@@ -22,5 +22,6 @@ pub mod processes;
 pub mod stack;
 pub mod stdio;
 pub mod through_worker;
+pub mod wire;
 pub mod witness;
 pub mod words;

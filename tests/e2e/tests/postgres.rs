@@ -3,6 +3,9 @@
 mod beside;
 mod commands;
 mod life;
+mod moving;
+mod outages;
+mod pooler;
 
 use anyhow::Result;
 use e2e::broker::Settings;

@@ -39,6 +39,9 @@ pub enum Error {
     /// Debian's package is missing.
     #[error("PostgreSQL is not installed: scripts/prepare.sh installs it (or: apt-get install postgresql)")]
     NotInstalled,
+    /// Debian's package is missing.
+    #[error("PgBouncer is not installed: scripts/prepare.sh installs it (or: apt-get install pgbouncer)")]
+    NoPooler,
     /// As root, PostgreSQL runs as another user.
     #[error("PostgreSQL can't run as root, and there is neither a user `postgres` nor a user `nobody` to run it as")]
     NoUser,
@@ -149,11 +152,11 @@ impl Cluster {
         run(self.command("pg_ctl").args(["-D", "data", "-l", "log", "-w", "-t", "120", "-o", &options, "start"]))
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         self.programs.command(program, &self.folder)
     }
 
-    fn write(&self, name: &str, content: &str) -> Result<PathBuf, Error> {
+    pub(crate) fn write(&self, name: &str, content: &str) -> Result<PathBuf, Error> {
         let path = self.folder.join(name);
         fs::write(&path, content).map_err(|source| Error::File { path: path.clone(), source })?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(|source| file(&path, source))?;
@@ -234,7 +237,7 @@ fn new_folder() -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-fn free_port() -> Result<u16, Error> {
+pub(crate) fn free_port() -> Result<u16, Error> {
     let failed = |source| file(Path::new("127.0.0.1"), source);
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
     Ok(listener.local_addr().map_err(failed)?.port())
@@ -262,6 +265,6 @@ fn output(command: &mut Command) -> Result<String, Error> {
     }
 }
 
-fn file(path: &Path, source: io::Error) -> Error {
+pub(crate) fn file(path: &Path, source: io::Error) -> Error {
     Error::File { path: path.to_owned(), source }
 }

@@ -7,6 +7,8 @@
 //! process is killed.
 
 mod cluster;
+mod pooler;
 mod programs;
 
 pub use cluster::{Cluster, Error, Place, shared};
+pub use pooler::Pooler;

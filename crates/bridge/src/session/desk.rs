@@ -63,7 +63,7 @@ impl Desk for Session {
         let heard = worker.newest_attended().is_some() || self.server_stream.is_attached();
         // Nobody has to think about his roots; a person may have to about anything else.
         let quick = !heard || message.method() == "roots/list";
-        let patience = if quick { self.config.question_timeout } else { self.config.call_deadline };
+        let patience = if quick { self.config.question_timeout } else { self.config.now().call_deadline };
         let Some(number) = worker.register_question(id.clone(), Instant::now() + patience) else {
             worker.refuse_question(&id, UNAVAILABLE, "too many requests to the client are open");
             return;
@@ -147,7 +147,7 @@ impl Desk for Session {
         worker.observer().session_revived();
         if let Some(seen) = tools {
             let (worker, server_stream, within) =
-                (worker.clone(), self.server_stream.clone(), self.config.call_deadline);
+                (worker.clone(), self.server_stream.clone(), self.config.now().call_deadline);
             tokio::spawn(async move {
                 let params = match worker.tongue {
                     Tongue::Handshake => None,

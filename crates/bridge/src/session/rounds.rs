@@ -83,7 +83,7 @@ impl Session {
         }
         let heard = call.exchange.is_attended() || self.server_stream().is_attached();
         let quick = !heard || asked.values().all(|asked| asked.method == "roots/list");
-        let patience = if quick { self.config.question_timeout } else { self.config.call_deadline };
+        let patience = if quick { self.config.question_timeout } else { self.config.now().call_deadline };
         let exchange = call.exchange.clone();
         let mut lines = Vec::with_capacity(asked.len());
         let mut open = HashMap::with_capacity(asked.len());
@@ -166,7 +166,7 @@ impl Session {
         }
         call.unsent = retry;
         call.attempts = 0;
-        call.deadline = Instant::now() + self.config.call_deadline;
+        call.deadline = Instant::now() + self.config.now().call_deadline;
         self.seat().send(vec![*call]);
     }
 

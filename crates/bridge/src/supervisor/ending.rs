@@ -59,8 +59,8 @@ impl Supervisor {
             in_use.map(|session| session.key()).collect()
         };
         spare.push(newest);
-        let config = &self.shop.config;
-        let kept = Kept { of_grant: config.max_stored_sessions, of_user: config.max_stored_sessions_per_user };
+        let now = self.shop.config.now();
+        let kept = Kept { of_grant: now.max_stored_sessions, of_user: now.max_stored_sessions_per_user };
         let forgotten = match self.ledger.trim(who, kept, spare).await {
             Ok(forgotten) => forgotten,
             Err(error) => {
@@ -125,6 +125,19 @@ impl Supervisor {
                 session.lists_changed();
             }
         });
+    }
+
+    /// The operator shows other tools from now on: every client is told that lists have changed.
+    pub(crate) fn lists_changed(&self) {
+        let shared: Vec<Arc<Shared>> = self.shared.lock().values().cloned().collect();
+        for shared in shared {
+            shared.translation().lists_changed();
+        }
+        let native: Vec<Arc<Native>> = self.native.lock().values().cloned().collect();
+        for native in native {
+            native.lists_changed();
+        }
+        self.each_session(Session::lists_changed);
     }
 
     /// The user's credential has died. His sessions stay: a login revives them. Calls that are not answered yet are given up;

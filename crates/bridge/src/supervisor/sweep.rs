@@ -61,7 +61,7 @@ impl Supervisor {
         let mut kept: HashMap<Arc<str>, usize> = HashMap::new();
         let idle = |seat: Arc<Seat>| Some((seat.idle_since()?, seat));
         let mut idle: Vec<(Instant, Arc<Seat>)> = self.shop().seats().into_iter().filter_map(idle).collect();
-        idle.retain(|(since, _)| now.duration_since(*since) >= config.session_idle_timeout);
+        idle.retain(|(since, _)| now.duration_since(*since) >= config.now().session_idle_timeout);
         // Those idle for the shortest time keep their workers first.
         idle.sort_unstable_by_key(|(since, _)| std::cmp::Reverse(*since));
         for (_, seat) in idle {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
 use super::rules::{Hidden, Hint, Tool};
@@ -20,7 +20,7 @@ const REMEMBERED: usize = 4096;
 
 /// Rules, policy, and what the program's lists have said.
 pub(crate) struct ToolDesk {
-    rules: ToolRules,
+    rules: RwLock<Arc<ToolRules>>,
     policy: Arc<dyn ToolPolicy>,
     /// The `readOnlyHint` of each tool, as the last list had it. What was installed since is found out with its first list.
     hints: Mutex<HashMap<Box<str>, Option<bool>>>,
@@ -30,7 +30,16 @@ pub(crate) struct ToolDesk {
 
 impl ToolDesk {
     pub(crate) fn new(Tools { rules, policy }: Tools) -> Arc<Self> {
-        Arc::new(Self { rules, policy, hints: Mutex::default() })
+        Arc::new(Self { rules: RwLock::new(Arc::new(rules)), policy, hints: Mutex::default() })
+    }
+
+    /// Other rules from now on. What the program has said of its tools stays known.
+    pub(crate) fn replace_rules(&self, rules: ToolRules) {
+        *self.rules.write() = Arc::new(rules);
+    }
+
+    fn rules(&self) -> Arc<ToolRules> {
+        Arc::clone(&self.rules.read())
     }
 
     /// Judges a client's request. `Ok` with what has to be done with its answer; an error for a call that does not go to a worker.
@@ -55,8 +64,8 @@ impl ToolDesk {
     }
 
     fn admit(&self, who: &Principal, name: &str) -> Result<(), Refusal> {
-        let may_write = self.policy.may_write(who);
-        if may_write && self.rules.hide_nothing() {
+        let (may_write, rules) = (self.policy.may_write(who), self.rules());
+        if may_write && rules.hide_nothing() {
             return Ok(());
         }
         let hint = match self.hints.lock().get(name) {
@@ -64,7 +73,7 @@ impl ToolDesk {
             Some(None) => Hint::None,
             Some(Some(hint)) => Hint::ReadOnly(*hint),
         };
-        let Err(hidden) = self.rules.judge(Tool { name, hint }, may_write) else { return Ok(()) };
+        let Err(hidden) = rules.judge(Tool { name, hint }, may_write) else { return Ok(()) };
         let (outcome, refusal) = match hidden {
             Hidden::ByOperator => {
                 (CallOutcome::SwitchedOff, switched_off(name, "the operator of this server has switched it off"))
@@ -81,8 +90,8 @@ impl ToolDesk {
 
     /// A list as this caller may see it now.
     pub(super) fn shown(&self, who: &Principal, line: Bytes) -> Bytes {
-        let may_write = self.policy.may_write(who);
-        if may_write && self.rules.hide_nothing() && !self.rules.trust_annotations {
+        let (may_write, rules) = (self.policy.may_write(who), self.rules());
+        if may_write && rules.hide_nothing() && !rules.trust_annotations {
             return line;
         }
         let mut hints = self.hints.lock();
@@ -90,7 +99,7 @@ impl ToolDesk {
             if hints.len() < REMEMBERED || hints.contains_key(name) {
                 hints.insert(name.into(), if let Hint::ReadOnly(hint) = hint { Some(hint) } else { None });
             }
-            self.rules.judge(Tool { name, hint }, may_write).is_ok()
+            rules.judge(Tool { name, hint }, may_write).is_ok()
         })
     }
 

@@ -168,7 +168,7 @@ impl Worker {
                 Waiter::Client(call) => {
                     any_call = true;
                     self.note(cancellation_line(id, Some(br#""deadline exceeded""#)));
-                    let seconds = self.config.call_deadline.as_secs();
+                    let seconds = self.config.now().call_deadline.as_secs();
                     let message = format!("no answer within {seconds} s; the call was cancelled");
                     call.refuse(&Refusal::in_band(GONE, "call_timed_out", message));
                 }

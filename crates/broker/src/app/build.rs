@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use bridge::bridge::Bridge;
 use bridge::cage;
-use bridge::config::BridgeConfig;
+use bridge::config::{Adjustment, BridgeConfig};
 use bridge::observer::Observer;
 use bridge::orphans::{OrphanReaper, become_subreaper};
 use bridge::replica::Replica;
@@ -18,7 +18,7 @@ use forgejo::repositories::Repositories;
 use forgejo::token_source::Now;
 use governor::clock::MonotonicClock;
 use ipnet::IpNet;
-use oauth::clock::{Clock, SystemClock};
+use oauth::clock::{Clock, SystemClock, Timestamp};
 use oauth::random::{OsRandom, Random};
 use oauth::redirect_uri::AllowList;
 use oauth::token::Lifetimes;
@@ -40,7 +40,7 @@ use crate::build_info::BUILD;
 use crate::clients::{Clients, ClientsParts};
 use crate::config::{Bound, CageMode, Config, ConfiguredClient, Keys, RateConfig, SessionConfig};
 use crate::documents::Documents;
-use crate::entry::{Entry, EntryLists, EntryParts};
+use crate::entry::{Entry, EntryLists, EntryParts, Terms};
 use crate::examination::Examination;
 use crate::fetch::{Fetcher, Lookup, Reach, SystemLookup};
 use crate::gateway_events::GatewayEvents;
@@ -205,7 +205,7 @@ async fn build(
 
     let grants = LiveGrants::new(config.rates.grant);
     let gateway =
-        gateway(config, &outbound, &credentials, &grants, GatewayEvents(audit.clone(), metrics.clone())).await?;
+        bind_gateway(config, &outbound, &credentials, &grants, GatewayEvents(audit.clone(), metrics.clone())).await?;
     let issue = GatewayAccessIssuer {
         forgejo_url: gateway.public_url().into(),
         gateway: gateway.clone(),
@@ -232,9 +232,10 @@ async fn build(
     let parts = (store.clone(), Arc::clone(&clock), audit.clone());
     let clients = Arc::new(clients(config, &policy, parts)?);
     let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned());
+    let (lists, unlisted) = EntryLists::load(&store, &config.entry.allowed).await?;
+    EntryLists::free(&store, &unlisted).await?;
     let entry = Entry::new(EntryParts {
-        lists: EntryLists::load(&store, &config.entry.allowed).await?,
-        recheck: config.entry.recheck,
+        terms: Terms { lists, recheck: config.entry.recheck, since: Timestamp(0) },
         upstream: upstream.clone(),
         credentials: credentials.clone(),
         store: store.clone(),
@@ -267,19 +268,21 @@ async fn build(
         metrics,
         readiness: Arc::new(readiness),
         entry: Arc::new(entry),
+        gateway,
+        retention: Arc::new(Mutex::new(retention(config))),
         changing: Arc::default(),
         account_changes: Arc::default(),
         uses: Arc::default(),
     });
-    look_after(&app, &gateway, retention(config), background);
+    look_after(&app, background);
     background.tasks.spawn(follow::run(Arc::clone(&app), heard, background.cancel.clone()));
     Ok((app, spawner))
 }
 
 /// What runs beside the requests.
-fn look_after(app: &Arc<App>, gateway: &Gateway, retention: Retention, background: &Background) {
+fn look_after(app: &Arc<App>, background: &Background) {
     let cancel = &background.cancel;
-    background.tasks.spawn(gateway.serve(cancel.clone()));
+    background.tasks.spawn(app.gateway.serve(cancel.clone()));
     background.tasks.spawn({
         let (credentials, cancel) = (app.credentials.clone(), cancel.clone());
         async move { credentials.run(cancel).await }
@@ -288,7 +291,7 @@ fn look_after(app: &Arc<App>, gateway: &Gateway, retention: Retention, backgroun
         let (app, cancel) = (Arc::clone(app), cancel.clone());
         async move { app.entry.run(cancel).await }
     });
-    background.tasks.spawn(upkeep::run(Arc::clone(app), retention, cancel.clone()));
+    background.tasks.spawn(upkeep::run(Arc::clone(app), cancel.clone()));
 }
 
 /// The clients that are served under this configuration.
@@ -400,7 +403,7 @@ pub(crate) fn upstream(config: &Config, outbound: &Outbound, now: Now) -> anyhow
     settings.build(outbound.clone(), now).context("Forgejo")
 }
 
-async fn gateway(
+async fn bind_gateway(
     config: &Config,
     outbound: &Outbound,
     credentials: &Credentials,
@@ -484,6 +487,11 @@ fn say_limits(sessions: &SessionConfig) {
     );
 }
 
+/// What of the bridge's limits can change while it runs.
+pub(super) fn adjustment(config: &Config) -> Adjustment {
+    bridge_config(config).now()
+}
+
 /// The bridge's limits.
 pub(crate) fn bridge_config(config: &Config) -> BridgeConfig {
     BridgeConfig {
@@ -515,7 +523,7 @@ pub(super) fn policy(config: &Config) -> Policy {
     }
 }
 
-fn retention(config: &Config) -> Retention {
+pub(super) fn retention(config: &Config) -> Retention {
     Retention {
         successor: config.lifetimes.refresh_replay_window,
         spent_code: DAY,

@@ -1,21 +1,29 @@
 //! SIGHUP: the configuration is read again, and what can change does.
 //!
 //! Requests go through one router; a reload makes another from the same store, sessions and workers, and puts it in the first one's place.
-//! Whatever can fail comes before that, so that a broken configuration, or a key ring that does not open what is stored, changes nothing.
-//! Settings that are built into sockets, workers or the connection to Forgejo keep their old values until a restart, and the log says so.
+//! Sessions, workers, the gateway and whoever judges users live on and take their new terms where they are. Whatever can fail comes before
+//! that, so that a broken configuration, or a key ring that does not open what is stored, changes nothing. Settings that are built into
+//! sockets, processes, files or the connection to Forgejo keep their old values until a restart, and the log says so.
 
 use std::sync::Arc;
+
+use anyhow::Context as _;
 
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, build};
-use crate::config::{
-    Config, HttpConfig, Keys, LifetimeConfig, Loaded, LogConfig, SessionConfig, StoreConfig, changed_settings,
-};
-use crate::router;
+use crate::config::{Config, HttpConfig, Keys, Loaded, LogConfig, StoreConfig, changed_settings};
+use crate::entry::{EntryLists, Terms};
+use crate::middleware::TrustedProxies;
 use crate::serve::{SharedRouter, notify};
-use crate::telemetry::Level;
+use crate::telemetry::Log;
+use crate::{router, tools};
+
+/// Settings that decide who may enter.
+const ENTRY: [&str; 4] = ["allowed-users", "allowed-organizations", "allowed-teams", "entry-recheck"];
+/// Settings that decide which tools there are.
+const TOOLS: [&str; 5] = ["tools-allow", "tools-deny", "tools-read-only", "tools-trust-annotations", "open-doors"];
 
 /// Reads the configuration as the start did: the same flags and variables, the files as they are now.
 pub type ReadAgain = Arc<dyn Fn() -> Loaded + Send + Sync>;
@@ -27,7 +35,7 @@ pub struct Steering {
     /// As it was written.
     pub(crate) loaded: Loaded,
     pub(crate) read_again: ReadAgain,
-    pub(crate) level: Level,
+    pub(crate) log: Log,
     pub(crate) hangup: Signal,
 }
 
@@ -43,8 +51,8 @@ pub(super) struct Reloader {
 impl Steering {
     /// `config` is what `loaded` came to.
     #[must_use]
-    pub fn new(config: Config, loaded: Loaded, read_again: ReadAgain, level: Level, hangup: Signal) -> Self {
-        Self { config: Arc::new(config), loaded, read_again, level, hangup }
+    pub fn new(config: Config, loaded: Loaded, read_again: ReadAgain, log: Log, hangup: Signal) -> Self {
+        Self { config: Arc::new(config), loaded, read_again, log, hangup }
     }
 }
 
@@ -88,6 +96,8 @@ impl Reloader {
         let config = effective(&self.steering.config, wanted, &is_changed);
         let app = self.version_of(&config, is_changed("encryption-keys"))?;
         let router = router::build(Arc::clone(&app), &config.http)?;
+        let gateway = build::gateway_config(&config)?;
+        let profile = config.worker.to_profile()?;
         if is_changed("encryption-keys") {
             self.app.store.replace_keys(Arc::clone(&app.keys)).await?;
             if let Err(error) = self.app.store.note_ring(app.clock.now()).await {
@@ -95,10 +105,24 @@ impl Reloader {
             }
         }
 
+        let entry_changed = ENTRY.into_iter().any(&is_changed);
+        let lists = if entry_changed { Some(EntryLists::load(&app.store, &config.entry.allowed).await?) } else { None };
+        app.gateway.replace_rules(gateway.open_doors, &gateway.storage_origins).context("storage-origins")?;
+
         // From here on nothing fails.
-        self.steering.level.set(&config.log.level);
+        self.steering.log.set(&config.log);
         app.grants.set_rate(config.rates.grant);
-        app.bridge.set_caps(config.sessions.max_sessions, config.sessions.max_sessions_per_user);
+        app.bridge.adjust(build::adjustment(&config));
+        *app.retention.lock() = build::retention(&config);
+        if let Some((lists, unlisted)) = lists {
+            app.entry.replace(Terms { lists, recheck: config.entry.recheck, since: app.clock.now() });
+            if let Err(error) = EntryLists::free(&app.store, &unlisted).await {
+                tracing::warn!(error = %error, "names that are not listed any more stay bound until the next start");
+            }
+        }
+        if TOOLS.into_iter().any(&is_changed) {
+            app.bridge.replace_tool_rules(tools::rules(&config, &profile));
+        }
         self.router.replace(router);
         for warning in &config.warnings {
             tracing::warn!("{warning}");
@@ -133,7 +157,9 @@ impl Reloader {
             (Keys::Configured(_), true) => Arc::new(build::key_ring(&config.store.keys, old.random.as_ref())?),
             _ => Arc::clone(&old.keys),
         };
+        let proxies = TrustedProxies::new(&config.http.trusted_proxies);
         Ok(Arc::new(App {
+            examination: Arc::new(old.examination.renewed(Arc::clone(&keys), proxies)),
             site: Arc::new(build::site(config, &clients)),
             policy: Arc::new(policy),
             clients,
@@ -165,26 +191,22 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         },
         forgejo: old.forgejo.clone(),
         worker: old.worker.clone(),
-        gateway: old.gateway.clone(),
-        tools: old.tools.clone(),
-        entry: old.entry.clone(),
+        gateway: wanted.gateway,
+        tools: wanted.tools,
+        entry: wanted.entry,
         store: StoreConfig {
             database: old.store.database.clone(),
             state_dir: old.store.state_dir.clone(),
             ..wanted.store
         },
-        lifetimes: LifetimeConfig { refresh_replay_window: old.lifetimes.refresh_replay_window, ..wanted.lifetimes },
-        sessions: SessionConfig {
-            max_sessions: wanted.sessions.max_sessions,
-            max_sessions_per_user: wanted.sessions.max_sessions_per_user,
-            ..old.sessions.clone()
-        },
+        lifetimes: wanted.lifetimes,
+        sessions: wanted.sessions,
         metrics: old.metrics,
         traces: old.traces.clone(),
         shutdown_grace: old.shutdown_grace,
         clients: wanted.clients,
         rates: wanted.rates,
-        log: LogConfig { level: wanted.log.level, ..old.log.clone() },
+        log: LogConfig { audit_file: old.log.audit_file.clone(), ..wanted.log },
         warnings: wanted.warnings,
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oauth::id::GrantId;
-use store::sweep::Retention;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +14,7 @@ const WRITE_USES_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Runs until `cancel`, then writes down what is left.
-pub(super) async fn run(app: Arc<App>, retention: Retention, cancel: CancellationToken) {
+pub(super) async fn run(app: Arc<App>, cancel: CancellationToken) {
     let mut uses = tokio::time::interval(WRITE_USES_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     uses.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -24,7 +23,7 @@ pub(super) async fn run(app: Arc<App>, retention: Retention, cancel: Cancellatio
         tokio::select! {
             () = cancel.cancelled() => break,
             _ = uses.tick() => write_uses(&app).await,
-            _ = sweep.tick() => sweep_store(&app, &retention).await,
+            _ = sweep.tick() => sweep_store(&app).await,
         }
     }
     write_uses(&app).await;
@@ -42,10 +41,11 @@ async fn write_uses(app: &App) {
     }
 }
 
-async fn sweep_store(app: &App, retention: &Retention) {
+async fn sweep_store(app: &App) {
+    let retention = *app.retention.lock();
     app.grants.prune();
     app.bearers.prune();
-    match app.store.sweep(app.clock.now(), retention).await {
+    match app.store.sweep(app.clock.now(), &retention).await {
         Ok(swept) => {
             for grant in &swept.lapsed_grants {
                 app.grants.end(grant);

@@ -14,6 +14,7 @@ use crate::config::FlagValues;
 mod addresses;
 mod application;
 mod cage;
+mod certificate;
 mod clock;
 mod configuration;
 mod endpoint;

@@ -13,13 +13,12 @@ use crate::{app, telemetry};
 
 pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     let loaded = super::config::from_process(flags);
-    let config = loaded.outcome.clone()?;
-    config.worker.find_program(std::env::var_os("PATH").as_deref())?;
+    let config = loaded.startable(std::env::var_os("PATH").as_deref())?;
     // While there is one thread only.
     let sockets = Sockets::inherited()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    let (level, traces, _last_lines) =
+    let (log, traces, _last_lines) =
         telemetry::install(&config.log, &config.traces, runtime.handle(), jiff::Timestamp::now)?;
     let flags = flags.clone();
     let outcome = runtime.block_on(async {
@@ -31,7 +30,7 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
         }
         open_files::raise_limit();
         let read_again = Arc::new(move || super::config::from_process(&flags));
-        let steering = Steering::new(config, loaded, read_again, level, hangup);
+        let steering = Steering::new(config, loaded, read_again, log, hangup);
         // A second signal ends whatever is going on, the start and the last clean-up included.
         tokio::select! {
             biased;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use store::Database;
+use store::{Database, Server};
 
 use super::exit::Failure;
-use crate::config::{FlagValues, database};
+use crate::config::{FlagValues, database, server};
 
 /// Where the state is. Nothing else of the configuration is needed.
 #[derive(clap::Args)]
@@ -35,6 +35,12 @@ impl StateFile {
         let (config, path, url) = (self.config.as_deref(), self.store_path.as_deref(), self.database_url.as_deref());
         let flags = FlagValues::of_store(config, path, url);
         Ok(database(&flags, &|name| std::env::var_os(name))?)
+    }
+
+    /// A server by its URL, reached as these flags, the variables and the file say.
+    pub(super) fn server(&self, url: &str) -> Result<Server, Failure> {
+        let flags = FlagValues::of_store(self.config.as_deref(), None, None);
+        Ok(server(url, &flags, &|name| std::env::var_os(name))?)
     }
 
     /// The SQLite file, for what only a file needs. `instead` says what PostgreSQL has for it.

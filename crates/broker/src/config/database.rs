@@ -95,6 +95,18 @@ pub(super) fn database(reader: &mut Reader<'_>, environment: Environment<'_>) ->
     Some((Database::Sqlite(path), folder))
 }
 
+/// A server by its URL, reached as the settings say; whatever they say of which database is meant.
+pub(super) fn server(reader: &mut Reader<'_>, url: &str) -> Option<Server> {
+    let how = reach(reader);
+    match Server::new(url) {
+        Ok(server) => Some(how?.of(server)),
+        Err(error) => {
+            reader.fault(&s::DATABASE_URL, refused(&error));
+            None
+        }
+    }
+}
+
 /// systemd names the folder of `StateDirectory=`; of several, the first.
 fn systemd_folder(environment: Environment<'_>) -> Option<PathBuf> {
     let state = environment("STATE_DIRECTORY").filter(|value| !value.is_empty())?;

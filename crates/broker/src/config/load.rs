@@ -1,10 +1,11 @@
 //! Brings flags, variables and file together.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use store::Database;
+use store::{Database, Server};
 
 use super::file::FileValues;
 use super::flags::FlagValues;
@@ -12,6 +13,7 @@ use super::problem::{Problem, Problems};
 use super::raw::{Environment, RawValues, unknown_variables};
 use super::reader::Reader;
 use super::setting::{Setting, variable};
+use super::worker::worker;
 use super::{BaseUrl, Config, PublicUrl, SecretUrl, build, database as databases, settings, show};
 
 /// A configuration with the places it came from. Not `Debug`: it holds secrets as they were written.
@@ -28,6 +30,22 @@ impl Loaded {
     /// Remembers what `other` says of the settings that a reload changes; of the rest this still says what is in effect.
     pub(crate) fn take_live_from(&mut self, other: Self) {
         self.raw.take_from(other.raw, |setting| setting.live);
+    }
+
+    /// The configuration if a broker can start with it, the worker program included; else everything that is wrong. `search` is a `PATH`.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn startable(&self, search: Option<&OsStr>) -> Result<Config, Problems> {
+        let worker = worker(&mut Reader::new(&self.raw));
+        let missing = worker.and_then(|worker| worker.find_program(search).err());
+        match (&self.outcome, missing) {
+            (Ok(config), None) => Ok(config.clone()),
+            (outcome, missing) => {
+                let wrong = outcome.as_ref().err().cloned();
+                Err(Problems(wrong.into_iter().chain(missing).flat_map(|problems| problems.0).collect()))
+            }
+        }
     }
 
     /// The effective configuration as a TOML file, secrets masked, each value with the place it came from.
@@ -72,10 +90,21 @@ pub fn database(flags: &FlagValues, environment: Environment<'_>) -> Result<Data
     let raw = RawValues::gather(flags, environment, &file(flags, environment));
     let mut reader = Reader::new(&raw);
     let found = databases::database(&mut reader, environment);
-    let is_about = |problem: &Problem| databases::SETTINGS.iter().any(|setting| setting.name == problem.setting);
     found
         .map(|(database, _)| database)
-        .ok_or_else(|| Problems(reader.problems.into_iter().filter(|problem| is_about(problem)).collect()))
+        .ok_or_else(|| Problems(reader.problems.into_iter().filter(is_about_the_database).collect()))
+}
+
+/// A PostgreSQL server by its URL, reached as the settings say.
+pub fn server(url: &str, flags: &FlagValues, environment: Environment<'_>) -> Result<Server, Problems> {
+    let raw = RawValues::gather(flags, environment, &file(flags, environment));
+    let mut reader = Reader::new(&raw);
+    let found = databases::server(&mut reader, url);
+    found.ok_or_else(|| Problems(reader.problems.into_iter().filter(is_about_the_database).collect()))
+}
+
+fn is_about_the_database(problem: &Problem) -> bool {
+    databases::SETTINGS.iter().any(|setting| setting.name == problem.setting)
 }
 
 /// Where the broker listens according to the same sources, for commands that need nothing else.

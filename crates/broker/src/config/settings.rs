@@ -57,14 +57,14 @@ settings! {
     "Who may enter" {
         ALLOWED_USERS = Setting::list("allowed-users", "LOGIN", Unset("everybody, unless another list is set"),
             "Forgejo users who may use the broker. Whoever is on one of the three lists may. A name is bound to the Forgejo id that it has when it \
-             first matches: somebody who takes the name later is refused. To bind it anew, start once without it.");
+             first matches: somebody who takes the name later is refused. To bind it anew, reload or start once without it.").live();
         ALLOWED_ORGANIZATIONS = Setting::list("allowed-organizations", "NAME", Unset("none"),
-            "Forgejo organisations whose members may use the broker; bound to ids like users.");
+            "Forgejo organisations whose members may use the broker; bound to ids like users.").live();
         ALLOWED_TEAMS = Setting::list("allowed-teams", "ORGANIZATION/TEAM", Unset("none"),
-            "Forgejo teams whose members may use the broker; bound to ids like users.");
+            "Forgejo teams whose members may use the broker; bound to ids like users.").live();
         ENTRY_RECHECK = Setting::one("entry-recheck", "DURATION", Value("5m"),
             "How often Forgejo is asked, about everybody who is using the broker, whether he still has a working account and is on the lists \
-             (1s to 15m). It is also asked at every login and every refresh of tokens.");
+             (1s to 15m). It is also asked at every login and every refresh of tokens.").live();
     }
     "Worker" {
         WORKER_PROFILE = Setting::one("worker-profile", "NAME", Value("forgejo-mcp"),
@@ -96,21 +96,21 @@ settings! {
     }
     "Gateway" {
         OPEN_DOORS = Setting::list("open-doors", "GROUP", Unset("none"),
-            "Groups of Forgejo's API that are closed to every grant unless named here.");
+            "Groups of Forgejo's API that are closed to every grant unless named here.").live();
         STORAGE_ORIGINS = Setting::list("storage-origins", "ORIGIN", Unset("none"),
-            "Origins of the object storage to which Forgejo redirects downloads; these are fetched without any credential.");
+            "Origins of the object storage to which Forgejo redirects downloads; these are fetched without any credential.").live();
     }
     "Tools" {
         TOOLS_ALLOW = Setting::list("tools-allow", "PATTERN", Unset("all"),
             "Tools of the worker that clients see and may call; all others are not there. A name, in which * stands for any characters and ? for \
-             one, or a group: @read, @write, or @ with a group of open-doors, such as @hooks.");
+             one, or a group: @read, @write, or @ with a group of open-doors, such as @hooks.").live();
         TOOLS_DENY = Setting::list("tools-deny", "PATTERN", Unset("none"),
-            "Tools that are not there, whatever tools-allow says; written alike.");
+            "Tools that are not there, whatever tools-allow says; written alike.").live();
         TOOLS_READ_ONLY = Setting::list("tools-read-only", "PATTERN", Unset("the profile's"),
             "Names of tools that only read, in the same form; a connection that may only read is shown no others. This is for the model's ease: \
-             what such a connection may do is decided at the gateway.");
+             what such a connection may do is decided at the gateway.").live();
         TOOLS_TRUST_ANNOTATIONS = Setting::one("tools-trust-annotations", "true|false", Unset("the profile's"),
-            "Whether the program says honestly which of its tools only read (readOnlyHint); it then counts instead of the name.");
+            "Whether the program says honestly which of its tools only read (readOnlyHint); it then counts instead of the name.").live();
     }
     "Store" {
         STORE_PATH = Setting::one("store-path", "FILE", Computed("broker.db in $STATE_DIRECTORY, else ./fjmcp-broker.db"),
@@ -160,7 +160,7 @@ settings! {
             "How long a user may take from our consent page to the end of the login at Forgejo (1m to 1h).").live();
         REFRESH_REPLAY_WINDOW = Setting::one("refresh-replay-window", "DURATION", Value("0s"),
             "How long the predecessor of a refresh token is answered with the same pair again, for clients that lose answers or refresh from several \
-             places (at most 120s; 0s: never). Use 120s with claude.ai.");
+             places (at most 120s; 0s: never). Use 120s with claude.ai.").live();
     }
     "Rate limits" {
         RATE_LIMIT_REGISTER = Setting::one("rate-limit-register", "RATE", Value("60/m"),
@@ -189,16 +189,16 @@ settings! {
             "The same for one user.").live();
         WARM_WORKERS = Setting::one("warm-workers", "NUMBER", Value("2"),
             "Workers started ahead, so that the first call of a session does not wait for a process. They hold no user's access until they are \
-             given to one, for good. They count within max-sessions and make room for users. 0: none.");
+             given to one, for good. They count within max-sessions and make room for users. 0: none.").live();
         MAX_STORED_SESSIONS = Setting::one("max-stored-sessions", "NUMBER", Value("256"),
             "Sessions kept for one connection, hibernated ones included, and four times as many for one user; beyond it the one unused for the \
-             longest time is forgotten.");
+             longest time is forgotten.").live();
         SESSION_IDLE_TIMEOUT = Setting::one("session-idle-timeout", "DURATION", Value("15m"),
-            "After how long without a call a session's worker is stopped. The session itself stays.");
+            "After how long without a call a session's worker is stopped. The session itself stays.").live();
         SESSION_ABSOLUTE_LIFETIME = Setting::one("session-absolute-lifetime", "DURATION", Value("30d"),
-            "After how long without a request a stored session is forgotten.");
+            "After how long without a request a stored session is forgotten.").live();
         CALL_DEADLINE = Setting::one("call-deadline", "DURATION", Value("300s"),
-            "How long a worker may take over one request.");
+            "How long a worker may take over one request.").live();
         MAX_BODY_BYTES = Setting::one("max-body-bytes", "SIZE", Value("4MiB"),
             "Longest body that /mcp accepts (64KiB to 256MiB).").live();
         MAX_CONNECTIONS = Setting::one("max-connections", "NUMBER", Value("1024"),
@@ -220,9 +220,9 @@ settings! {
             "File to which the audit log is appended, one JSON object a line; created (0600) if it is not there, opened anew for each batch, so it \
              can be moved away at any time. Events are in the store either way.");
         AUDIT_RETENTION = Setting::one("audit-retention", "DURATION", Value("90d"),
-            "How long audit events are kept in the store (1d to 3650d).");
+            "How long audit events are kept in the store (1d to 3650d).").live();
         LOG_FORMAT = Setting::one("log-format", "json|text", Value("json"),
-            "Form of the log lines on standard error.");
+            "Form of the log lines on standard error.").live();
         LOG_LEVEL = Setting::one("log-level", "LEVEL", Value("info"),
             "error, warn, info, debug or trace; or levels by target, such as info,bridge=debug.").live();
     }

@@ -34,21 +34,33 @@ pub(super) enum Judgement {
 // === impl EntryLists ===
 
 impl EntryLists {
-    /// The configured names with what they were bound to before. Names that are not listed any more are freed.
-    pub(crate) async fn load(store: &Store, configured: &[(PinKind, String)]) -> Result<Self, StoreError> {
+    /// The configured names with what they were bound to before, and the names that are not listed any more, to be freed.
+    pub(crate) async fn load(
+        store: &Store,
+        configured: &[(PinKind, String)],
+    ) -> Result<(Self, Vec<EntryPin>), StoreError> {
         let listed = |(kind, name): &(PinKind, String)| Listed {
             kind: *kind,
             name: name.to_ascii_lowercase(),
             pinned: Mutex::default(),
         };
         let lists = Self(configured.iter().map(listed).collect());
+        let mut unlisted = Vec::new();
         for pin in store.entry_pins().await? {
             match lists.0.iter().find(|listed| listed.kind == pin.kind && listed.name == pin.name) {
                 Some(listed) => *listed.pinned.lock() = Some(pin.forgejo_id),
-                None => store.unpin_entry(pin.kind, &pin.name).await?,
+                None => unlisted.push(pin),
             }
         }
-        Ok(lists)
+        Ok((lists, unlisted))
+    }
+
+    /// Frees names, so that they are bound anew if they are listed again.
+    pub(crate) async fn free(store: &Store, names: &[EntryPin]) -> Result<(), StoreError> {
+        for pin in names {
+            store.unpin_entry(pin.kind, &pin.name).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn are_empty(&self) -> bool {

@@ -148,6 +148,12 @@ catalogue! {
         READY: Gauge "fjmcp_ready"
             ["part": "`store`, `key`, `forgejo` or `worker`"]
             "1 if the part was ready when /readyz or /metrics last looked, else 0";
+        DATABASE_CONNECTIONS: Gauge "fjmcp_database_connections"
+            ["state": "`used` or `idle`"]
+            "Open connections to PostgreSQL, the one that listens not included; nothing with SQLite";
+        DATABASE_WAITS: Counter "fjmcp_database_connection_requests_total" [] "How often a connection to PostgreSQL was asked for";
+        DATABASE_WAIT_SECONDS: Counter "fjmcp_database_connection_wait_seconds_total" []
+            "How long those who asked waited for it altogether; divided by the number of requests it tells whether database-connections is enough";
         RELOADS: Counter "fjmcp_reloads_total"
             ["outcome": "`applied` or `refused` (the configuration is broken; nothing was changed)"]
             "Reloads of the configuration by SIGHUP";

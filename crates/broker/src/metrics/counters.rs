@@ -12,6 +12,8 @@ macro_rules! counters {
         pub(crate) struct Counters {
             $(pub(crate) $field: $kind<$n>,)*
             pub(super) cpu_seconds: Reading,
+            pub(super) database_waits: Reading,
+            pub(super) database_wait_seconds: Reading,
         }
 
         impl Counters {
@@ -19,6 +21,8 @@ macro_rules! counters {
                 let counters = Self {
                     $($field: $kind::register(&c::$id, registry),)*
                     cpu_seconds: Reading::register(&c::CPU_SECONDS, registry),
+                    database_waits: Reading::register(&c::DATABASE_WAITS, registry),
+                    database_wait_seconds: Reading::register(&c::DATABASE_WAIT_SECONDS, registry),
                 };
                 counters.build_info.set([BUILD.version, BUILD.revision], 1.0);
                 counters
@@ -64,6 +68,7 @@ counters! {
     limit_hits: Counts<1> = LIMIT_HITS,
     build_info: Levels<2> = BUILD_INFO,
     ready: Levels<1> = READY,
+    database_connections: Levels<1> = DATABASE_CONNECTIONS,
     reloads: Counts<1> = RELOADS,
     start_time: Levels<0> = START_TIME,
     resident_bytes: Levels<0> = RESIDENT_BYTES,

@@ -63,6 +63,12 @@ impl Scrape {
         for (part, fault) in self.readiness.look().await.parts() {
             metrics.ready.set([part], if fault.is_none() { 1.0 } else { 0.0 });
         }
+        if let Some(pool) = self.store.pool_figures() {
+            metrics.database_connections.set(["used"], f64::from(pool.used));
+            metrics.database_connections.set(["idle"], f64::from(pool.idle));
+            metrics.database_waits.set(real(pool.requests));
+            metrics.database_wait_seconds.set(pool.waited.as_secs_f64());
+        }
         metrics.read_process();
     }
 }

@@ -4,8 +4,9 @@
 
 use std::cell::RefCell;
 use std::io::Write as _;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use parking_lot::RwLock;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -35,17 +36,36 @@ thread_local! {
 
 /// A `tracing` layer that writes each event as one line to a sink.
 pub struct Records<W> {
-    format: LogFormat,
+    format: Format,
     now: Now,
     sink: W,
+}
+
+/// The form of the lines at this moment. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Format(Arc<RwLock<LogFormat>>);
+
+// === impl Format ===
+
+impl Format {
+    /// Lines have another form from now on.
+    pub(crate) fn set(&self, format: LogFormat) {
+        *self.0.write() = format;
+    }
+}
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
+        Self(Arc::new(RwLock::new(format)))
+    }
 }
 
 // === impl Records ===
 
 impl<W: Fn(&[u8], Level)> Records<W> {
     /// Lines in this format go to `sink`, one call per line, line end included, with the level of the record.
-    pub fn new(format: LogFormat, now: Now, sink: W) -> Self {
-        Self { format, now, sink }
+    pub fn new(format: impl Into<Format>, now: Now, sink: W) -> Self {
+        Self { format: format.into(), now, sink }
     }
 
     /// Writes one record: `all` are the spans it happened in, from the root, and itself.
@@ -60,7 +80,8 @@ impl<W: Fn(&[u8], Level)> Records<W> {
             each.flat_map(move |(index, fields)| fields.iter().filter(move |(name, _)| shown(index, name)))
         };
         // Writing to memory does not fail.
-        match self.format {
+        let format = *self.format.0.read();
+        match format {
             LogFormat::Json => {
                 let _ = write!(line, "{{\"timestamp\":\"{:.3}\"", (self.now)());
                 member(line, "level", |json| text_as_json(json, metadata.level().as_str()));

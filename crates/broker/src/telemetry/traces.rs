@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use forgejo::gateway::{RequestClass, Trace};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
@@ -180,6 +181,36 @@ pub(crate) fn call(body: &Bytes) -> Option<(Span, Bytes)> {
         .collect();
     let marked = bridge::trace_context::carry(body, &members)?;
     Some((span, marked))
+}
+
+/// The span of a worker's request to Forgejo, and what Forgejo is told of it, if spans go anywhere.
+///
+/// It belongs to the trace that the worker names; a worker that names none has one of its own for each request. A path, which tells what
+/// somebody works on, is not in it.
+pub(crate) fn forwarding(method: &Method, class: RequestClass, parent: Option<&HeaderValue>) -> Option<Trace> {
+    ON.get()?;
+    let class = match class {
+        RequestClass::Read => "read",
+        RequestClass::Write => "write",
+        RequestClass::Download => "download",
+    };
+    let span = tracing::error_span!(
+        parent: None,
+        "gateway",
+        otel.kind = "client",
+        http.request.method = method.as_str(),
+        forgejo.request = class
+    );
+    let parent = parent.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    if let Some(context) = Carrier([parent, None]).context() {
+        // It can only fail if there is no layer.
+        let _ = span.set_parent(context);
+    }
+    let mut carrier = Carrier::default();
+    TraceContextPropagator::new().inject_context(&span.context(), &mut carrier);
+    let [traceparent, _] = carrier.0;
+    let traceparent = traceparent.and_then(|text| HeaderValue::try_from(text).ok());
+    Some(Trace { span, traceparent })
 }
 
 /// A method's name, unless a stranger made it up.

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
+use tracing::Span;
 
 use super::{doors::DoorGroup, grant::GatewayAssignment, limits::LimitKind, policy::RequestClass};
 
@@ -104,4 +105,33 @@ pub enum GatewayEvent {
 pub trait GatewayObserver: Send + Sync + 'static {
     /// Something happened.
     fn event(&self, event: GatewayEvent);
+
+    /// A request is about to be forwarded. `traceparent` is the trace that its worker names, in the form of W3C Trace Context §3.2.
+    fn forwarding(&self, method: &Method, class: RequestClass, traceparent: Option<&HeaderValue>) -> Trace {
+        let _ = (method, class, traceparent);
+        Trace::default()
+    }
+
+    /// Its answer has begun, or it has failed.
+    fn forwarded(&self, trace: &Trace, status: StatusCode) {
+        let _ = (trace, status);
+    }
+}
+
+/// The trace of one forwarded request.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// Entered while the request is under way.
+    pub span: Span,
+    /// What Forgejo is told in place of what the worker named; `None` leaves that as it is.
+    pub traceparent: Option<HeaderValue>,
+}
+
+// === impl Trace ===
+
+impl Default for Trace {
+    /// No trace.
+    fn default() -> Self {
+        Self { span: Span::none(), traceparent: None }
+    }
 }

@@ -6,13 +6,14 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
 use url::Url;
 
 use super::{
     answer::{self, AnswerBody, Passage},
     body::{self, Allowance},
     capability::Holder,
-    event::GatewayEvent,
+    event::{GatewayEvent, Trace},
     grant::GatewayAssignment,
     headers,
     path::{PathError, Place, TargetPath},
@@ -62,11 +63,15 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
         }
     };
     let revoked = holder.revoked().clone();
-    let carried = revoked.run_until_cancelled(carry(&shared, &holder, judged, &parts, body)).await;
-    match carried.unwrap_or(Err(Refusal::WrongCapability)) {
+    let trace = shared.observer.forwarding(&parts.method, judged.class, headers::traceparent(&parts.headers).as_ref());
+    let carrying = carry(&shared, &holder, judged, (&parts, &trace), body).instrument(trace.span.clone());
+    let carried = revoked.run_until_cancelled(carrying).await;
+    let response = match carried.unwrap_or(Err(Refusal::WrongCapability)) {
         Ok(response) => response,
         Err(refusal) => refuse(&shared, &refusal, who.as_ref(), &parts.method),
-    }
+    };
+    shared.observer.forwarded(&trace, response.status());
+    response
 }
 
 fn refuse(
@@ -105,7 +110,7 @@ fn admit(shared: &Shared, holder: &Holder, who: Option<GatewayAssignment>, parts
     shared.limits.count(&who.user)?;
     let path = path?;
     let terms = shared.grants.terms(&who.grant);
-    let class = policy::judge(&parts.method, &path, &terms, shared.open_doors)?;
+    let class = policy::judge(&parts.method, &path, &terms, shared.open_doors())?;
     let query = query::rebuild(parts.uri.query());
     Ok(Admitted::Forward(Box::new(Judged { who, path, query, class })))
 }
@@ -128,7 +133,7 @@ async fn carry(
     shared: &Arc<Shared>,
     holder: &Holder,
     judged: Judged,
-    parts: &Parts,
+    (parts, trace): (&Parts, &Trace),
     body: Incoming,
 ) -> Result<Response<AnswerBody>, Refusal> {
     let Judged { who, path, query, class } = judged;
@@ -140,6 +145,9 @@ async fn carry(
     };
     let url = forwarded_url(shared, &path, query.as_deref())?;
     let mut headers = headers::inward(&parts.headers, path.place() != Place::Api)?;
+    if let Some(traceparent) = &trace.traceparent {
+        headers.insert(headers::TRACEPARENT, traceparent.clone());
+    }
     let (body, content_type) = body::prepare(&parts.method, &parts.headers, body, allowance).await?;
     let method = parts.method.clone();
     let passage = Passage {
@@ -151,7 +159,7 @@ async fn carry(
     };
     // The body may have been long in coming.
     let terms = shared.grants.terms(&who.grant);
-    policy::judge(&method, &path, &terms, shared.open_doors)?;
+    policy::judge(&method, &path, &terms, shared.open_doors())?;
     if let Some(chosen) = &terms.repositories {
         let limited = Limited::new(shared, &who, chosen, &method, &path, query.as_deref());
         let began = Instant::now();
@@ -203,7 +211,7 @@ pub(super) async fn redirected(
         Destination::Inwards { path, query } => {
             let path = TargetPath::parse(&path).map_err(|_| Refusal::PageRedirect)?;
             let terms = shared.grants.terms(&who.grant);
-            policy::judge(&method, &path, &terms, shared.open_doors)?;
+            policy::judge(&method, &path, &terms, shared.open_doors())?;
             if let Some(chosen) = &terms.repositories {
                 let limited = Limited::new(shared, who, chosen, &method, &path, None);
                 repositories::admit_target(limited).await?;

@@ -17,7 +17,7 @@ const INWARD: &[HeaderName] = &[
 ];
 
 /// The trace that a request belongs to (W3C Trace Context §3.2). Its companions, `tracestate` and `baggage`, carry free text.
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What Forgejo says to nobody but us, hop-by-hop headers (RFC 9110 §7.6.1) among it.
 const NEVER_OUTWARD: &[&str] = &[
@@ -73,7 +73,7 @@ pub(super) fn inward(from: &HeaderMap, compressed: bool) -> Result<HeaderMap, Re
 
 /// The trace that the worker names, as it stands: nothing but hexadecimal digits of fixed lengths gets through. Anything else is left
 /// out and not refused, as the specification says, since a broken trace is no broken request.
-fn traceparent(from: &HeaderMap) -> Option<HeaderValue> {
+pub(super) fn traceparent(from: &HeaderMap) -> Option<HeaderValue> {
     let mut values = from.get_all(TRACEPARENT).iter();
     let (value, None) = (values.next()?, values.next()) else {
         return None;

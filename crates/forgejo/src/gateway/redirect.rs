@@ -3,14 +3,14 @@
 use std::fmt;
 
 use http::{Method, StatusCode};
+use parking_lot::RwLock;
 use url::{Origin, Url};
 
 /// The origins that the gateway knows.
-#[derive(Clone)]
 pub(super) struct Origins {
     /// Forgejo's bases, back channel first; every path ends with a slash.
     bases: [Url; 2],
-    storage: Vec<Origin>,
+    storage: RwLock<Vec<Origin>>,
 }
 
 /// Where an address leads.
@@ -33,10 +33,12 @@ pub(super) enum Destination {
 
 impl Origins {
     pub(super) fn new(back_channel: &Url, public: &Url, storage: &[Url]) -> Self {
-        Self {
-            bases: [with_slash(back_channel), with_slash(public)],
-            storage: storage.iter().map(Url::origin).filter(Origin::is_tuple).collect(),
-        }
+        Self { bases: [with_slash(back_channel), with_slash(public)], storage: RwLock::new(origins(storage)) }
+    }
+
+    /// Other storage from now on.
+    pub(super) fn replace_storage(&self, storage: &[Url]) {
+        *self.storage.write() = origins(storage);
     }
 
     /// Forgejo's base on the back channel.
@@ -63,7 +65,7 @@ impl Origins {
         if let Some(rest) = base.and_then(|base| url.path().strip_prefix(base.path())) {
             return Destination::Inwards { path: format!("/{rest}"), query: url.query().map(str::to_owned) };
         }
-        if plain && self.storage.contains(&url.origin()) {
+        if plain && self.storage.read().contains(&url.origin()) {
             return Destination::Storage(url);
         }
         let host = url.host_str().unwrap_or("no host");
@@ -90,6 +92,10 @@ pub(super) fn method_after(status: StatusCode, method: &Method) -> Method {
         _ if *method == Method::POST => Method::GET,
         _ => method.clone(),
     }
+}
+
+fn origins(storage: &[Url]) -> Vec<Origin> {
+    storage.iter().map(Url::origin).filter(Origin::is_tuple).collect()
 }
 
 fn with_slash(base: &Url) -> Url {

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use http::Method;
+use parking_lot::RwLock;
 
 use super::{
     capability::Registry,
@@ -29,7 +30,8 @@ pub(super) struct Shared {
     /// The gateway's own address, without a trailing slash.
     pub(super) url: String,
     pub(super) origins: Origins,
-    pub(super) open_doors: DoorGroups,
+    /// What the operator opens at present.
+    pub(super) open_doors: RwLock<DoorGroups>,
     pub(super) config: GatewayLimits,
     pub(super) timeouts: GatewayTimeouts,
     pub(super) limits: Limits,
@@ -49,6 +51,11 @@ pub(super) struct Shared {
 // === impl Shared ===
 
 impl Shared {
+    /// The doors that are open at this moment.
+    pub(super) fn open_doors(&self) -> DoorGroups {
+        *self.open_doors.read()
+    }
+
     /// What Forgejo's API errors carry as `url`.
     pub(super) fn documentation(&self) -> String {
         format!("{}api/swagger", self.origins.public())

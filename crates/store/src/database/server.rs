@@ -10,7 +10,8 @@ use std::io;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
@@ -88,6 +89,22 @@ struct How {
     patience: Duration,
     pooled: bool,
     tries: u32,
+    /// How often a connection was asked for, and how long was waited for it altogether, in microseconds.
+    requests: AtomicU64,
+    waited: AtomicU64,
+}
+
+/// What the connections to a server are doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolFigures {
+    /// Connections in use.
+    pub used: u32,
+    /// Open connections that nobody uses.
+    pub idle: u32,
+    /// How often a connection was asked for.
+    pub requests: u64,
+    /// How long those who asked waited for it altogether.
+    pub waited: Duration,
 }
 
 /// What a client waits beyond the time after which the server gives up by itself.
@@ -209,7 +226,8 @@ impl Server {
                 Box::pin(async move { limited(GRACE, connection.ping()).await.map(|()| true) })
             })
             .connect_lazy_with(options);
-        let how = How { begin, patience, pooled: self.pooled, tries: self.connections + 1 };
+        let (requests, waited) = (AtomicU64::new(0), AtomicU64::new(0));
+        let how = How { begin, patience, pooled: self.pooled, tries: self.connections + 1, requests, waited };
         ServerPool { pool, how: Arc::new(how) }
     }
 
@@ -278,14 +296,34 @@ impl From<Tls> for PgSslMode {
 
 impl ServerPool {
     pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        self.pool.acquire().await
+        let asked = Instant::now();
+        let acquired = self.pool.acquire().await;
+        self.note(asked);
+        acquired
+    }
+
+    fn note(&self, asked: Instant) {
+        let waited = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.how.requests.fetch_add(1, Ordering::Relaxed);
+        self.how.waited.fetch_add(waited, Ordering::Relaxed);
+    }
+
+    pub(crate) fn figures(&self) -> PoolFigures {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        PoolFigures {
+            used: self.pool.size().saturating_sub(idle),
+            idle,
+            requests: self.how.requests.load(Ordering::Relaxed),
+            waited: Duration::from_micros(self.how.waited.load(Ordering::Relaxed)),
+        }
     }
 
     /// Begins a transaction, on another connection if the first one turns out to be gone: nothing has happened on it.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let mut tries_left = self.tries();
         loop {
-            match limited(self.how.patience, self.pool.begin_with(self.begin_text())).await {
+            let connection = self.acquire().await?;
+            match limited(self.how.patience, Transaction::begin(connection, Some(self.begin_text()))).await {
                 Err(error) if tries_left > 0 && Self::is_gone(&error) => tries_left -= 1,
                 done => return done,
             }

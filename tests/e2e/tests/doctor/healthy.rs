@@ -3,8 +3,9 @@
 use anyhow::Result;
 use e2e::broker::{Settings, http_client, is_alive};
 use e2e::front::Twist;
-use e2e::stack::eventually;
+use e2e::stack::{KEY, eventually};
 use reqwest::StatusCode;
+use rustix::process::Signal;
 
 use super::{examine, house, run};
 
@@ -38,6 +39,25 @@ async fn a_broker_behind_a_good_proxy_passes_every_check() -> Result<()> {
     assert!(["ok", "warning"].contains(&examined.status("cage").0), "{}", examined.stdout);
     assert_eq!(examined.status("tls").0, "skipped");
     assert_eq!(examined.checks.len(), 18, "{}", examined.stdout);
+    Ok(())
+}
+
+/// The proof that the doctor shows is sealed under the ring's first key.
+#[tokio::test]
+async fn a_broker_that_took_another_key_and_another_proxy_at_a_reload_knows_the_doctor() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let keys = folder.path().join("keys");
+    std::fs::write(&keys, format!("{KEY}\n"))?;
+    let settings =
+        Settings::default().with("ENCRYPTION_KEYS", "").with("ENCRYPTION_KEYS_FILE", keys.display().to_string());
+    let house = house(Twist::None, settings).await?;
+    std::fs::write(&keys, format!("HxweHRscGRoXGBUWExQREg8QDQ4LDAkKBwgFBgMEAQI\n{KEY}\n"))?;
+    house.stack.broker.signal(Signal::HUP)?;
+    house.stack.broker.wait_for_line("configuration reloaded").await?;
+    let examined = examine(&house.stack.settings).await?;
+    for check in ["public-url", "client-addresses", "event-streams"] {
+        assert_eq!(examined.status(check).0, "ok", "{check}: {}", examined.stdout);
+    }
     Ok(())
 }
 

@@ -8,11 +8,16 @@ use e2e::stack::{KEY, Stack};
 
 #[tokio::test]
 async fn everything_that_is_missing_is_told_at_once() -> Result<()> {
-    let ended = run(&["serve"], &Settings::default()).await?;
+    let ended = run(&["serve"], &Settings::default().with("WORKER_COMMAND", "/nowhere/forgejo-mcp")).await?;
     assert_eq!(ended.code, Some(2));
-    for name in
-        ["public-url", "forgejo-url", "forgejo-oauth-client-id", "forgejo-oauth-client-secret", "encryption-keys"]
-    {
+    for name in [
+        "public-url",
+        "forgejo-url",
+        "forgejo-oauth-client-id",
+        "forgejo-oauth-client-secret",
+        "encryption-keys",
+        "worker program /nowhere/forgejo-mcp",
+    ] {
         assert!(ended.stderr.contains(name), "{name} is not in:\n{}", ended.stderr);
     }
     assert!(ended.stderr.contains("keys generate"), "it says how to make a key:\n{}", ended.stderr);

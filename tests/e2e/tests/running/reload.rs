@@ -1,5 +1,7 @@
 //! SIGHUP.
 
+mod terms;
+
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
@@ -40,7 +42,7 @@ async fn limits_lists_and_the_log_level_change_without_a_restart_and_sessions_st
     std::fs::write(
         &file,
         "log-level = \"debug\"\nmax-clients = 10\nallowed-origins = [\"https://inspector.example\"]\n\
-         rate-limit-register = \"1/h\"\nsession-idle-timeout = \"77m\"\n",
+         rate-limit-register = \"1/h\"\nshutdown-grace = \"7s\"\n",
     )?;
     reload(&stack.broker, "configuration reloaded").await?;
     let asked = http_client()?.post(format!("{}/mcp", stack.broker.url)).header("origin", "https://inspector.example");
@@ -54,7 +56,7 @@ async fn limits_lists_and_the_log_level_change_without_a_restart_and_sessions_st
     for name in ["log-level", "allowed-origins", "rate-limit-register"] {
         ensure!(line(name).is_some_and(|line| line.contains("setting reloaded")), "{name} in\n{log}");
     }
-    ensure!(line("session-idle-timeout").is_some_and(|line| line.contains("needs a restart")), "{log}");
+    ensure!(line("shutdown-grace").is_some_and(|line| line.contains("needs a restart")), "{log}");
     ensure!(line("max-clients").is_none(), "what is as before is not told");
     http_client()?.get(format!("{}/healthz", stack.broker.url)).send().await?;
     until_ok("a debug line is there", || async {

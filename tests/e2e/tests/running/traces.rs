@@ -11,6 +11,7 @@ use e2e::broker::{Settings, http_client};
 use e2e::children::fixture;
 use e2e::mcp::request;
 use e2e::stack::{Stack, until_ok};
+use e2e::through_worker::WorkerRequest;
 use forgejo_sim::SimConfig;
 use parking_lot::Mutex;
 use serde_json::json;
@@ -87,6 +88,31 @@ async fn a_worker_gets_the_trace_in_meta_and_the_call_stays_what_it_was() -> Res
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn a_workers_request_to_forgejo_is_a_span_of_the_trace_that_it_names() -> Result<()> {
+    let (address, got) = collector().await?;
+    let settings = Settings::default().with("TRACES_ENDPOINT", address);
+    let stack = Stack::start_with(&fixture("2.34.1")?, SimConfig::default(), settings).await?;
+    let (mcp, _, _) = stack.session("alice").await?;
+    let named = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let request = WorkerRequest::get("/api/v1/repos/alice/hello").header("traceparent", &named);
+    ensure!(request.send(&mcp).await?.status == 200);
+    let logged = stack.sim.requests();
+    let at_forgejo = logged.iter().rev().find(|request| request.path == "/api/v1/repos/alice/hello");
+    let told = at_forgejo.and_then(|request| request.headers.iter().find(|(name, _)| name == "traceparent"));
+    let told = told.map(|(_, value)| value.as_str()).context("Forgejo was told no trace")?;
+    let parts: Vec<&str> = told.split('-').collect();
+    ensure!(parts.len() == 4 && parts[1] == TRACE && parts[2] != "b7ad6b7169203331", "{told}");
+    let (trace, span, parent) = (bytes(TRACE)?, bytes(parts[2])?, bytes("b7ad6b7169203331")?);
+    until_ok("the span is at the collector", || async {
+        ensure!(holds(&got, &trace) && holds(&got, &span) && holds(&got, &parent) && holds(&got, b"gateway"));
+        Ok(())
+    })
+    .await?;
+    ensure!(!holds(&got, b"alice/hello"), "the collector got a path");
+    Ok(())
 }
 
 #[tokio::test]

@@ -147,7 +147,7 @@ fn call(
         token: message.progress_token(),
         id,
         unsent: Some(message),
-        deadline: Instant::now() + shop.config.call_deadline,
+        deadline: Instant::now() + shop.config.now().call_deadline,
         after,
         attempts: 0,
         ticket: Some(Ticket::new(counted, open_id)),

@@ -85,7 +85,7 @@ impl Native {
             token: message.progress_token(),
             id,
             unsent: Some(message),
-            deadline: Instant::now() + shop.config.call_deadline,
+            deadline: Instant::now() + shop.config.now().call_deadline,
             after: After::Nothing,
             attempts: 0,
             ticket: Some(Ticket::new(counted, None)),

@@ -163,7 +163,7 @@ impl Native {
                 inner.seen[index].filter(|_| wanted)
             };
             let Some(seen) = seen else { continue };
-            let listed = worker.ask(method.name(), Some(params.as_bytes()), self.shop.config.call_deadline).await;
+            let listed = worker.ask(method.name(), Some(params.as_bytes()), self.shop.config.now().call_deadline).await;
             let now = listed.ok().and_then(|answer| answer.result().and(answer.payload_member(member)));
             let Some(now) = now.map(|list| sha256(&list)).filter(|now| *now != seen) else { continue };
             let mut inner = self.listens.0.lock();

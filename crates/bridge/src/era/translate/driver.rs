@@ -79,7 +79,7 @@ impl Driver for Shared {
             id: request.id,
             token: message.progress_token(),
             unsent: Some(message),
-            deadline: Instant::now() + shop.config.call_deadline,
+            deadline: Instant::now() + shop.config.now().call_deadline,
             after: After::Nothing,
             attempts: 0,
             ticket: Some(Ticket::new(counted, None)),

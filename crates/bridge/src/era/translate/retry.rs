@@ -50,7 +50,7 @@ fn try_retry(shared: &Shared, request: &Request, state: &[u8], exchange: &Arc<Ex
             terms.asking = None;
         }
         asking.unpark();
-        pending.postpone(number, Instant::now() + shop.config.call_deadline);
+        pending.postpone(number, Instant::now() + shop.config.now().call_deadline);
         true
     };
     let resumed = asking.back(answers.as_ref(), exchange, &request.id, resume);

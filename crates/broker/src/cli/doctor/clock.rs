@@ -56,7 +56,7 @@ mod tests {
 
     fn reading(date: &'static str, before: i64, after: i64) -> Option<Reading> {
         let headers = HeaderMap::from_iter([(header::DATE, HeaderValue::from_static(date))]);
-        let answer = Answer { status: StatusCode::OK, headers, body: Vec::new() };
+        let answer = Answer { status: StatusCode::OK, headers, body: Vec::new(), certificate: None };
         Reading::of(&answer, Timestamp(before), Timestamp(after))
     }
 

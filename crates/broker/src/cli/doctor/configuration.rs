@@ -17,6 +17,9 @@ pub(super) fn examine(loaded: &Loaded) -> Vec<Finding> {
             config.warnings.iter().map(|warning| Finding::warn(CHECK, warning, remedy)).collect()
         }
         Err(problems) => {
+            // The worker program too, which is looked at on its own where the rest can be used.
+            let all = loaded.startable(std::env::var_os("PATH").as_deref()).err();
+            let problems = all.as_ref().unwrap_or(problems);
             let told = |problem: &crate::config::Problem| {
                 let source = problem.source.as_ref().map(|source| format!(" (from {source})")).unwrap_or_default();
                 Finding::fail(CHECK, format!("{}{source}: {}", problem.setting, problem.wrong), &problem.remedy)

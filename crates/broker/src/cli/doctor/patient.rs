@@ -42,6 +42,8 @@ impl Patient {
             .connect_timeout(Duration::from_secs(10))
             // One request, one connection: none of them may profit from another.
             .pool_max_idle_per_host(0)
+            // The certificate, to see how long it is good.
+            .tls_info(true)
             .build()
             .context("cannot make an HTTP client")?;
         Ok(Self { config, keys, clock, random, outbound, forgejo, web })

@@ -2,13 +2,13 @@
 
 use http::header;
 
+use super::certificate::{self, TLS};
 use super::finding::Finding;
 use super::listener::Listener;
 use super::patient::Patient;
 use super::web::{NoAnswer, Trouble, ask};
 use crate::examination;
 
-const TLS: &str = "tls";
 const CHECK: &str = "public-url";
 
 /// What was found, and what others build on.
@@ -35,7 +35,7 @@ pub(super) async fn examine(patient: &Patient, listener: &Listener) -> PublicUrl
         Err(trouble) => return nothing(unreachable(patient, &trouble).await),
     };
     let tls = if public.is_https() {
-        Finding::ok(TLS, "the certificate is good for everybody who trusts the usual authorities")
+        certificate::examine(answer.certificate.as_deref(), patient.clock.now())
     } else {
         Finding::skip(TLS, "public-url is plain http on loopback: good for trials on this machine only")
     };

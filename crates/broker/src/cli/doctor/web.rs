@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use reqwest::RequestBuilder;
+use reqwest::tls::TlsInfo;
 
 use crate::examination::Seen;
 
@@ -18,6 +19,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// The server's certificate in DER, if it has one.
+    pub(super) certificate: Option<Vec<u8>>,
 }
 
 /// No answer.
@@ -72,6 +75,8 @@ pub(super) async fn ask(request: RequestBuilder) -> Result<Answer, NoAnswer> {
     let mut response = request.timeout(PATIENCE).send().await.map_err(|error| trouble(&error))?;
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
+    let certificate =
+        response.extensions().get::<TlsInfo>().and_then(|info| info.peer_certificate()).map(<[u8]>::to_vec);
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
         let room = BODY_LIMIT.saturating_sub(body.len());
@@ -80,7 +85,7 @@ pub(super) async fn ask(request: RequestBuilder) -> Result<Answer, NoAnswer> {
             break;
         }
     }
-    Ok(Answer { status, headers, body: body.to_vec() })
+    Ok(Answer { status, headers, body: body.to_vec(), certificate })
 }
 
 /// The text of an error of the HTTP client with all its causes, and without the URL, which could hold a password.

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help prepare children clients demo test clients-table conformance lint fuzz schemathesis clean
+.PHONY: help prepare children clients demo test postgres-test clients-table conformance lint fuzz schemathesis clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,14 @@ test: children clients ## everything: unit, property and end-to-end tests, and t
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 	@scripts/conformance.sh --decide
+
+# Tests of the file itself.
+ABOUT_FILES := running::copies operation::health operation::start::a_file operation::start::the_store operation::commands::a_healthcheck \
+	operation::configuration::everything_that_is_wrong
+
+postgres-test: children clients ## the end-to-end tests once more, with every broker's state in PostgreSQL
+	$(CARGO) build --workspace --bins
+	E2E_DATABASE=postgres $(CARGO) test -p e2e --test e2e -- $(addprefix --skip ,$(ABOUT_FILES))
 
 clients-table: clients ## what real clients do with the broker; writes it into docs/clients.md
 	WRITE_CLIENTS_TABLE=1 $(CARGO) test -p e2e --test e2e clients::every_real_client_finds

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::replica::Lease;
 use crate::reply::Principal;
 
 /// Hands out one [`WorkerAccess`] per worker.
@@ -24,6 +25,8 @@ pub trait WorkerAccess: Send + Sync + 'static {
     /// Binds the access to a user's grant. Until then every request through it is refused, start-up probes excepted.
     /// Called again when a session moves to a newer grant of the same user.
     fn assign(&self, principal: &Principal);
+    /// The capability opens nothing at any moment at which this lease is not held. For workers of sessions; said once, before any use.
+    fn only_under(&self, lease: Arc<dyn Lease>);
     /// The capability ends now, whatever the worker does until its own end.
     fn revoke(&self);
     /// The worker has printed its first message: start-up is over and the start-up probes lose their special answers.

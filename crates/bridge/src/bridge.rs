@@ -1,5 +1,6 @@
 //! The bridge as the HTTP endpoint sees it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::envelope::{Bounds, Incoming, RawId, read_post};
 use crate::era::{Era, legacy, modern};
 use crate::observer::{Figures, Observer};
 use crate::refusal::{INVALID_REQUEST, Refusal};
-use crate::replica::Via;
+use crate::replica::{Usage, Via};
 use crate::reply::{GetHead, PostHead, Principal, Reply};
 use crate::session_store::SessionStore;
 use crate::starter::StartWorker;
@@ -159,6 +160,17 @@ impl Bridge {
         let refusal = Refusal::unavailable("replica_unreachable", 3, text);
         self.supervisor.shop().refused(&refusal);
         refusal.reply(id.as_ref().map(RawId::as_bytes))
+    }
+
+    /// What each user has open here, for other replicas.
+    #[must_use]
+    pub fn usage(&self) -> HashMap<Arc<str>, Usage> {
+        self.supervisor.shop().usage()
+    }
+
+    /// What each user has open at other replicas: it counts against his limits here.
+    pub fn set_usage_elsewhere(&self, usage: HashMap<Arc<str>, Usage>) {
+        self.supervisor.shop().set_usage_elsewhere(usage);
     }
 
     /// No new work from now on. Returns when all workers have ended, or after `grace`.

@@ -56,6 +56,10 @@ pub(crate) trait Desk: Send + Sync {
     }
     /// A worker is ready for calls. `again` if it is not the first one.
     fn opened(&self, worker: &Arc<Worker>, again: bool);
+    /// Whether its worker is a session's, which only its owner may serve.
+    fn is_of_session(&self) -> bool {
+        false
+    }
     /// Whether the worker has to be there even without calls.
     fn needs_worker(&self) -> bool;
     /// The worker has ended. `unsent` never reached it.

@@ -75,6 +75,21 @@ pub enum Via {
     Replica(Held),
 }
 
+/// What one user has open at a replica.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Workers.
+    pub workers: usize,
+    /// Those of them that are at work.
+    pub busy: usize,
+    /// Calls without an answer.
+    pub calls: usize,
+    /// Event streams.
+    pub streams: usize,
+    /// Calls that wait for answers of their clients.
+    pub parked: usize,
+}
+
 /// A key of this process.
 struct OwnKey(Option<RandomizedNonceKey>);
 

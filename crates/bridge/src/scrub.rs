@@ -86,6 +86,7 @@ mod tests {
         fn public_url(&self) -> &'static str {
             "https://forge.example/git"
         }
+        fn only_under(&self, _: std::sync::Arc<dyn crate::replica::Lease>) {}
         fn revoke(&self) {}
         fn assign(&self, _: &Principal) {}
         fn ready(&self) {}

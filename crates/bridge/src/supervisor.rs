@@ -90,10 +90,19 @@ impl Supervisor {
         Ok(())
     }
 
+    /// The same for a request about a session. One of another replica is to come back until the session is released.
+    pub(crate) fn admit_to_session(&self, who: &Principal, via: Via) -> Result<(), Refusal> {
+        let admitted = self.admit(who);
+        if matches!(via, Via::Replica(_)) && self.draining.load(Ordering::Relaxed) {
+            return Err(self.not_as_held(0));
+        }
+        admitted
+    }
+
     /// The session with this id, from memory or from the store. Unknown, ended and foreign ones are the same (T53, T54).
     pub(crate) async fn find(&self, who: &Principal, id: &str, via: Via) -> Result<Arc<Session>, Refusal> {
         if !self.shop.config.replica.lease.is_held() {
-            return Err(Refusal::lease_lost());
+            return Err(if matches!(via, Via::Replica(_)) { self.not_as_held(0) } else { Refusal::lease_lost() });
         }
         let key = session_id::key(id);
         let known = self.sessions.lock().get(&key).cloned();

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
+
+use crate::replica::Usage;
 
 /// Counts of one user.
 #[derive(Default)]
@@ -20,6 +22,8 @@ struct Counts {
 pub(crate) struct Tally {
     users: Mutex<HashMap<Arc<str>, Weak<Counts>>>,
     total: Arc<Total>,
+    /// What users have open at other replicas, as those last said.
+    elsewhere: RwLock<HashMap<Arc<str>, Usage>>,
 }
 
 #[derive(Default)]
@@ -52,7 +56,7 @@ impl Tally {
         let open = guard.of_user.calls.fetch_add(1, Ordering::Relaxed);
         guard.total.counts.calls.fetch_add(1, Ordering::Relaxed);
         let guard = CallGuard(guard);
-        (open < limit).then_some(guard)
+        (open + self.elsewhere(user).calls < limit).then_some(guard)
     }
 
     /// `None` if the user has `limit` streams open already.
@@ -61,7 +65,7 @@ impl Tally {
         let open = guard.of_user.streams.fetch_add(1, Ordering::Relaxed);
         guard.total.counts.streams.fetch_add(1, Ordering::Relaxed);
         let guard = StreamGuard(guard);
-        (open < limit).then_some(guard)
+        (open + self.elsewhere(user).streams < limit).then_some(guard)
     }
 
     /// `None` if as many calls of the user wait for answers of their clients as may.
@@ -69,7 +73,7 @@ impl Tally {
         let guard = self.guard(user);
         let parked = guard.of_user.parked.fetch_add(1, Ordering::Relaxed);
         let guard = ParkGuard(guard);
-        (parked < limit).then_some(guard)
+        (parked + self.elsewhere(user).parked < limit).then_some(guard)
     }
 
     /// A stream that is bounded elsewhere: that of a POST, by its call.
@@ -78,6 +82,28 @@ impl Tally {
         guard.of_user.streams.fetch_add(1, Ordering::Relaxed);
         guard.total.counts.streams.fetch_add(1, Ordering::Relaxed);
         StreamGuard(guard)
+    }
+
+    /// What the user has open at other replicas.
+    pub(crate) fn elsewhere(&self, user: &Arc<str>) -> Usage {
+        self.elsewhere.read().get(user).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn set_elsewhere(&self, usage: HashMap<Arc<str>, Usage>) {
+        *self.elsewhere.write() = usage;
+    }
+
+    /// What users have open here, workers not included.
+    pub(crate) fn usage(&self) -> HashMap<Arc<str>, Usage> {
+        let users = self.users.lock();
+        let of = |counts: &Counts| Usage {
+            calls: counts.calls.load(Ordering::Relaxed),
+            streams: counts.streams.load(Ordering::Relaxed),
+            parked: counts.parked.load(Ordering::Relaxed),
+            ..Usage::default()
+        };
+        let usage = users.iter().filter_map(|(user, counts)| Some((user.clone(), of(&*counts.upgrade()?))));
+        usage.filter(|(_, usage)| *usage != Usage::default()).collect()
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -159,6 +185,20 @@ mod tests {
         drop(held);
         assert!(tally.call(&alice, 1).is_some());
         assert_eq!(tally.calls(), 0);
+    }
+
+    #[test]
+    fn what_a_user_has_open_at_other_replicas_counts_against_his_limits() {
+        let tally = Tally::default();
+        let (alice, bob): (Arc<str>, Arc<str>) = ("alice".into(), "bob".into());
+        tally.set_elsewhere(HashMap::from([(
+            alice.clone(),
+            Usage { calls: 2, streams: 1, parked: 3, ..Usage::default() },
+        )]));
+        assert!(tally.call(&alice, 2).is_none() && tally.call(&alice, 3).is_some() && tally.call(&bob, 1).is_some());
+        assert!(tally.stream(&alice, 1).is_none() && tally.park(&alice, 3).is_none());
+        let _held = (tally.call(&bob, 5), tally.unlimited_stream(&bob));
+        assert_eq!(tally.usage(), HashMap::from([(bob, Usage { calls: 1, streams: 1, ..Usage::default() })]));
     }
 
     #[test]

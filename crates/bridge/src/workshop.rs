@@ -16,6 +16,7 @@ use crate::observer::Observer;
 use crate::process::{ProcessRequest, SpawnError};
 use crate::program::Programs;
 use crate::refusal::Refusal;
+use crate::replica::Usage;
 use crate::request_state::StateVault;
 use crate::seat::Seat;
 use crate::speech::Verdicts;
@@ -103,6 +104,8 @@ impl Workshop {
                     return Err(Refusal::draining());
                 }
                 let of_user = roster.places.values().filter(|(owner, _)| owner == user).count();
+                // An idle one elsewhere makes room as soon as it is heard of this one.
+                let of_user = of_user + self.tally.elsewhere(user).busy;
                 let own = of_user >= caps.max_sessions_per_user;
                 if !own && roster.places.len() < caps.max_sessions {
                     roster.last += 1;
@@ -132,6 +135,39 @@ impl Workshop {
             }
         }
         Err(Refusal::unavailable("worker_limit", 1, "all workers are busy; try again in a few seconds"))
+    }
+
+    /// What users have open here.
+    pub(crate) fn usage(&self) -> HashMap<Arc<str>, Usage> {
+        let mut usage = self.tally.usage();
+        let places: Vec<_> = self.roster.lock().places.values().cloned().collect();
+        for (user, seat) in places {
+            let of_user = usage.entry(user).or_default();
+            of_user.workers += 1;
+            of_user.busy += usize::from(seat.upgrade().is_some_and(|seat| seat.idle_since().is_none()));
+        }
+        usage
+    }
+
+    /// Takes what users have open at other replicas. Where a user has too many workers in all, idle ones here make room.
+    pub(crate) fn set_usage_elsewhere(&self, elsewhere: HashMap<Arc<str>, Usage>) {
+        let cap = self.config.now().max_sessions_per_user;
+        let over: Vec<(Arc<str>, usize)> = {
+            let here = self.usage();
+            let total = |(user, usage): (&Arc<str>, &Usage)| {
+                let total = usage.workers + here.get(user).map_or(0, |here| here.workers);
+                (total > cap).then(|| (user.clone(), total - cap))
+            };
+            elsewhere.iter().filter_map(total).collect()
+        };
+        self.tally.set_elsewhere(elsewhere);
+        for (user, surplus) in over {
+            for _ in 0..surplus {
+                let seats: Vec<_> = self.roster.lock().places.values().cloned().collect();
+                let Some(idle) = longest_idle(&seats, |owner| *owner == user) else { break };
+                idle.hibernate();
+            }
+        }
     }
 
     /// Takes other limits and times.

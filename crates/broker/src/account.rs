@@ -3,6 +3,9 @@
 //! The cookie is a random token of which only the hash is stored; every login makes a new one. A session ends when it was not used for
 //! [`IDLE`], [`ABSOLUTE`] after its login at the latest, and when its user logs out. It allows to take away at any time; what gives a client more than
 //! it has needs a login of the last [`RECENT`], so that whoever finds an open browser, or steals its cookie, can't hand out access.
+//!
+//! Whoever may not enter any more (`entry.rs`) loses his sessions with the next thing that he does in them. While nobody can be asked about
+//! him he may go on: what he can do without a recent login only takes away.
 
 use std::time::Duration;
 
@@ -14,8 +17,10 @@ use store::StoreError;
 use store::account_sessions::AccountSession;
 
 use crate::app::App;
+use crate::audit::Entry;
 use crate::browser::{Cookies, csrf_admits, csrf_token};
-use crate::login::BeginError;
+use crate::entry::{Freshness, NotAdmitted, Refusal};
+use crate::failure::Failure;
 
 /// A session ends after this time without use.
 pub(crate) const IDLE: Duration = Duration::from_mins(30);
@@ -32,14 +37,33 @@ pub(crate) struct Visitor {
     session: AccountSession,
 }
 
+/// Why it is not known who a browser is, or he is not received.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotReceived {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
 // === impl Visitor ===
 
 impl Visitor {
     /// The session of the browser that sent these headers, if it has one. Using it puts off its end.
-    pub(crate) async fn of(app: &App, headers: &HeaderMap) -> Result<Option<Self>, StoreError> {
+    pub(crate) async fn of(app: &App, headers: &HeaderMap) -> Result<Option<Self>, NotReceived> {
         let Some(cookie) = Cookies::read(headers, &app.cookies.account()) else { return Ok(None) };
         let now = app.clock.now();
         let Some(session) = app.store.account_session(&cookie.hash(), now).await? else { return Ok(None) };
+        match app.entry.admit(&session.user.to_shared(), Freshness::Usual).await {
+            Err(NotAdmitted::Refused(refusal)) => {
+                app.store.end_account_session(&cookie.hash()).await?;
+                let text = refusal.to_string();
+                let entry = Entry { actor: Some(session.user.as_str()), detail: Some(&text), ..Entry::default() };
+                app.audit.record("account_refused", refusal.as_str(), &entry);
+                return Err(refusal.into());
+            }
+            Ok(()) | Err(NotAdmitted::LogInAgain | NotAdmitted::Unavailable { .. }) => {}
+        }
         let end = end(&session, now);
         if end.since(session.expires_at) >= NOTED_EVERY {
             app.store.extend_account_session(&cookie.hash(), end, now).await?;
@@ -48,7 +72,7 @@ impl Visitor {
     }
 
     /// Begins a session for a user who has just logged in at Forgejo; its cookie. The session that this browser had ends.
-    pub(crate) async fn enter(app: &App, headers: &HeaderMap, user: UserId) -> Result<Option<HeaderValue>, BeginError> {
+    pub(crate) async fn enter(app: &App, headers: &HeaderMap, user: UserId) -> Result<Option<HeaderValue>, Failure> {
         let cookie = PlainToken::generate(TokenKind::Browser, app.random.as_ref())?;
         let now = app.clock.now();
         let session = AccountSession { user, created_at: now, expires_at: now.plus(IDLE) };

@@ -34,11 +34,13 @@ use crate::metrics::Metrics;
 use crate::pages::LandingPage;
 use crate::rate_limit::AddressLimit;
 use crate::readiness::Readiness;
+use crate::replica::{Neighbours, Tenancy};
 use crate::shelf::Shelf;
 
 pub(crate) mod build;
 mod follow;
 mod reload;
+mod replicas;
 mod upkeep;
 
 pub(crate) use build::key_ring;
@@ -71,6 +73,10 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) entry: Arc<Entry>,
+    /// This replica's lease; `None` where there can be no others.
+    pub(crate) tenancy: Option<Arc<Tenancy>>,
+    /// The way to other replicas, if there is one.
+    pub(crate) neighbours: Option<Arc<Neighbours>>,
     /// The workers' way to Forgejo.
     gateway: Gateway,
     /// How long what has ended is kept.

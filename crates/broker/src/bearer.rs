@@ -3,6 +3,7 @@
 //! The hot path is one SHA-256 and one cache look-up; the store is read only for a token that this process has not seen lately.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use oauth::clock::{Clock, Timestamp};
@@ -12,6 +13,7 @@ use oauth::token::TokenHash;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use store::{Store, StoreError};
+use tokio::time::Instant;
 
 use crate::live_grants::{LiveGrant, LiveGrants};
 use crate::metrics::client_family;
@@ -20,6 +22,8 @@ use crate::tombstones::Tombstones;
 
 /// Tokens that are remembered; the rest are read from the store again.
 const REMEMBERED: usize = 50_000;
+/// For so long what is remembered counts although nothing is heard of what others have ended meanwhile.
+const TRUSTED: Duration = Duration::from_secs(30);
 /// What is longer is not looked up at all, in bytes.
 const LONGEST_TOKEN: usize = 512;
 
@@ -31,6 +35,8 @@ pub(crate) struct Bearers {
     clock: Arc<dyn Clock>,
     known: Arc<Cache<TokenHash, Known>>,
     revoked: Arc<Mutex<Tombstones<TokenHash>>>,
+    /// When it was last known what others had ended.
+    heard: Arc<Mutex<Instant>>,
     challenge: Challenge,
 }
 
@@ -86,6 +92,7 @@ impl Bearers {
             clock,
             known: Arc::new(Cache::new(REMEMBERED)),
             revoked: Arc::default(),
+            heard: Arc::new(Mutex::new(Instant::now())),
             challenge: Challenge::of_issuer(issuer),
         }
     }
@@ -110,7 +117,7 @@ impl Bearers {
             }
         };
         let hash = TokenHash::of(token);
-        let known = if let Some(known) = self.known.get(&hash) {
+        let known = if let Some(known) = self.known.get(&hash).filter(|_| self.is_up_to_date()) {
             known
         } else {
             charge()?;
@@ -130,6 +137,10 @@ impl Bearers {
         let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
         let client = self.store.client(&record.grant.client).await?;
         let family = client_family(client.and_then(|client| client.metadata.client_name).as_deref());
+        if !record.grant.is_live() {
+            // In use here, it would be remembered as alive.
+            self.grants.end(&record.grant.id);
+        }
         let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at, family };
         self.remember(hash, &known)?;
         Ok(known)
@@ -140,6 +151,17 @@ impl Bearers {
         let mut revoked = self.revoked.lock();
         revoked.bury(*hash, ());
         self.known.remove(hash);
+    }
+
+    /// Notes that all that others had ended before `at` is ended here too.
+    pub(crate) fn has_heard(&self, at: Instant) {
+        let mut heard = self.heard.lock();
+        *heard = at.max(*heard);
+    }
+
+    /// A process that is cut off from the store would go on serving what was revoked elsewhere. It asks the store instead, in vain: 503.
+    fn is_up_to_date(&self) -> bool {
+        self.heard.lock().elapsed() < TRUSTED
     }
 
     /// To be called less often than a request may take.

@@ -19,8 +19,9 @@ use store::StoreError;
 use store::selections::{Chosen, Selection, SelectionPurpose};
 
 use crate::app::App;
+use crate::failure::Failure;
 use crate::handlers::consent::FORM_LIFETIME;
-use crate::login::{BeginError, Consented};
+use crate::login::Consented;
 
 /// The most repositories that one connection can be limited to. Who needs more grants all.
 pub(crate) const MOST: usize = 100;
@@ -90,10 +91,10 @@ pub(crate) async fn begin_for_client(
     app: &App,
     user: UserId,
     consented: &Consented,
-) -> Result<(String, Option<HeaderValue>), BeginError> {
+) -> Result<(String, Option<HeaderValue>), Failure> {
     let browser = PlainToken::generate(TokenKind::Browser, app.random.as_ref())?;
     let id = new_id(app)?;
-    let sealed = seal(consented, &id, app).ok_or(BeginError::Seal)?;
+    let sealed = seal(consented, &id, app).ok_or(Failure::Seal)?;
     let now = app.clock.now();
     let selection = Selection {
         id,
@@ -110,7 +111,7 @@ pub(crate) async fn begin_for_client(
 }
 
 /// Begins to change the choice of a grant that stands, in the session with this cookie; the choice's id.
-pub(crate) async fn begin_for_grant(app: &App, grant: &Grant, session: &PlainToken) -> Result<String, BeginError> {
+pub(crate) async fn begin_for_grant(app: &App, grant: &Grant, session: &PlainToken) -> Result<String, Failure> {
     let user = grant.user.to_shared();
     let ids = grant.limits.repositories.as_deref().unwrap_or_default();
     let chosen = names(app, &user, ids).await;

@@ -35,6 +35,7 @@ mod rates;
 mod raw;
 mod reader;
 mod reference;
+mod replica;
 mod secret_url;
 mod setting;
 mod settings;
@@ -74,6 +75,8 @@ pub struct Config {
     pub clients: ClientsConfig,
     /// Where state is kept.
     pub store: StoreConfig,
+    /// Other brokers on the same store; `None` for one that is alone, because its store is a file.
+    pub replica: Option<ReplicaConfig>,
     /// How long what we issue is good.
     pub lifetimes: LifetimeConfig,
     /// How often somebody may ask.
@@ -243,6 +246,24 @@ pub enum Keys {
     Configured(SecretString),
     /// A key made for this run, for trials: what was stored is lost at a restart.
     Ephemeral,
+}
+
+/// Other brokers on the same store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaConfig {
+    /// How long a lease lasts without being renewed.
+    pub lease: Duration,
+    /// The way between them; without it each serves only what it holds itself.
+    pub link: Option<ReplicaLink>,
+}
+
+/// The way between brokers on the same store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaLink {
+    /// Where we listen for others.
+    pub listen: SocketAddr,
+    /// Where they reach that, host and port.
+    pub advertise: String,
 }
 
 /// How long what we issue is good.

@@ -364,7 +364,14 @@ impl Entry {
     fn forget_all_but(&self, users: &[Arc<str>], recheck: Duration) {
         let now = self.clock.now();
         let mut known = self.known.lock();
-        known.retain(|user, standing| standing.fresh(now, recheck).is_some() || users.contains(user));
+        known.retain(|user, standing| {
+            let stays = standing.fresh(now, recheck).is_some() || users.contains(user);
+            if !stays {
+                let refused = standing.is_refused();
+                tracing::debug!(user.id = %user, entry.refused = refused, "a user who uses nothing is forgotten");
+            }
+            stays
+        });
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod callback;
 pub(crate) mod consent;
 pub(crate) mod discovery;
 pub(crate) mod health;
+pub(crate) mod hop;
 pub(crate) mod landing;
 pub(crate) mod mcp;
 pub(crate) mod oauth_error;

@@ -7,7 +7,6 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use oauth::authorize::AuthorizationRequest;
 use oauth::pkce::OwnVerifier;
-use oauth::random::NoRandomness;
 use oauth::scope::ScopeSet;
 use oauth::token::{PlainToken, TokenHash, TokenKind};
 use serde::{Deserialize, Serialize};
@@ -16,6 +15,7 @@ use store::{KeyRing, StoreError};
 
 use crate::app::App;
 use crate::browser::{Cookies, add_cookie, see_other};
+use crate::failure::Failure;
 
 /// What a login is for, and our own verifier; stored sealed, bound to the state it belongs to.
 #[derive(Serialize, Deserialize)]
@@ -46,26 +46,15 @@ pub(crate) struct Consented {
     pub(crate) choose: bool,
 }
 
-/// Why a login can't begin.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BeginError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Randomness(#[from] NoRandomness),
-    #[error("the login could not be sealed")]
-    Seal,
-}
-
 /// Begins a login: from here on there is something to protect, the state of the upstream leg, bound to this browser by a cookie of its own.
-pub(crate) async fn begin(app: &App, aim: Aim) -> Result<Response, BeginError> {
+pub(crate) async fn begin(app: &App, aim: Aim) -> Result<Response, Failure> {
     let state = PlainToken::generate(TokenKind::State, app.random.as_ref())?;
     let browser = PlainToken::generate(TokenKind::Browser, app.random.as_ref())?;
     let verifier = OwnVerifier::generate(app.random.as_ref())?;
     let challenge = verifier.challenge();
     let (now, state_hash, purpose) = (app.clock.now(), state.hash(), aim.purpose());
     let pending = PendingLogin { aim, verifier: verifier.expose().to_owned() };
-    let sealed = pending.seal(&state_hash, &app.keys).ok_or(BeginError::Seal)?;
+    let sealed = pending.seal(&state_hash, &app.keys).ok_or(Failure::Seal)?;
     let login = NewAuthorization {
         state_hash,
         browser_hash: browser.hash(),

@@ -4,13 +4,17 @@
 //! looks. What outsiders are told is which part is not ready; why is for the log.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bridge::replica::Lease as _;
 use forgejo::oauth_client::{OAuthClient, VersionError};
 use rustix::fs::{Access, access};
 use store::Store;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
+
+use crate::replica::Tenancy;
 
 /// How long a look is good for.
 const GOOD_FOR: Duration = Duration::from_secs(3);
@@ -22,6 +26,8 @@ pub(crate) struct Readiness {
     store: Store,
     forgejo: OAuthClient,
     worker_program: PathBuf,
+    /// Where there are other replicas.
+    lease: Option<Arc<Tenancy>>,
     /// Held while somebody looks: the others wait for what he sees.
     last: Mutex<Option<(Instant, Report)>>,
 }
@@ -33,13 +39,19 @@ pub(crate) struct Report {
     key: Option<&'static str>,
     forgejo: Option<&'static str>,
     worker: Option<&'static str>,
+    replica: Option<&'static str>,
 }
 
 // === impl Readiness ===
 
 impl Readiness {
-    pub(crate) fn new(store: Store, forgejo: OAuthClient, worker_program: PathBuf) -> Self {
-        Self { store, forgejo, worker_program, last: Mutex::new(None) }
+    pub(crate) fn new(
+        store: Store,
+        forgejo: OAuthClient,
+        worker_program: PathBuf,
+        lease: Option<Arc<Tenancy>>,
+    ) -> Self {
+        Self { store, forgejo, worker_program, lease, last: Mutex::new(None) }
     }
 
     /// How it is now, or was up to a few seconds ago.
@@ -51,7 +63,8 @@ impl Readiness {
             return report.clone();
         }
         let (store, forgejo) = tokio::join!(self.store(), self.forgejo());
-        let report = Report { store, key: self.key(), forgejo, worker: self.worker() };
+        let (key, worker, replica) = (self.key(), self.worker(), self.replica());
+        let report = Report { store, key, forgejo, worker, replica };
         *last = Some((Instant::now(), report.clone()));
         report
     }
@@ -87,6 +100,14 @@ impl Readiness {
         Some("Forgejo does not answer")
     }
 
+    fn replica(&self) -> Option<&'static str> {
+        if self.lease.as_ref().is_none_or(|lease| lease.is_held()) {
+            return None;
+        }
+        tracing::warn!("not ready: this replica has no lease at the database");
+        Some("this replica has lost its lease at the database")
+    }
+
     fn worker(&self) -> Option<&'static str> {
         let error = access(&self.worker_program, Access::EXEC_OK).err()?;
         tracing::warn!(
@@ -102,8 +123,14 @@ impl Readiness {
 
 impl Report {
     /// The parts by name, with what is wrong with each.
-    pub(crate) fn parts(&self) -> [(&'static str, Option<&'static str>); 4] {
-        [("store", self.store), ("key", self.key), ("forgejo", self.forgejo), ("worker", self.worker)]
+    pub(crate) fn parts(&self) -> [(&'static str, Option<&'static str>); 5] {
+        [
+            ("store", self.store),
+            ("key", self.key),
+            ("forgejo", self.forgejo),
+            ("worker", self.worker),
+            ("replica", self.replica),
+        ]
     }
 
     /// Whether nothing is wrong.

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{any, get, post};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use oauth::random::NoRandomness;
 
 use crate::app::{App, RateLimits};
 use crate::config::HttpConfig;
 use crate::handlers::{
-    absent, account, authorize, callback, discovery, health, landing, mcp, ready, register, repositories, revoke, token,
+    absent, account, authorize, callback, discovery, health, hop, landing, mcp, ready, register, repositories, revoke,
+    token,
 };
 use crate::metrics;
 use crate::middleware::{self, HostGuard, Identify, Shape, TrustedProxies, limit_rate};
+use crate::replica::wire;
 
 /// The whole program as one router.
 ///
@@ -36,6 +39,21 @@ pub(crate) fn build(app: Arc<App>, http: &HttpConfig) -> Result<Router, NoRandom
     let proxies = TrustedProxies::new(&http.trusted_proxies);
     let router = middleware::around(router, Identify::new(proxies, u64::from_ne_bytes(seed)));
     Ok(metrics::measure(router, counted))
+}
+
+/// Other replicas, on a listener of their own, with a certificate each.
+///
+/// # Errors
+/// When the random source gives no seed for request ids.
+pub(crate) fn build_for_replicas(app: Arc<App>, http: &HttpConfig) -> Result<Router, NoRandomness> {
+    let mut seed = [0u8; 8];
+    app.random.fill(&mut seed)?;
+    let router = Router::new().route(wire::PATH, any(hop::any)).with_state(app);
+    let router = middleware::limit_body(router, http.max_body_bytes, Shape::JsonRpc);
+    // Whoever passes a request on has given it an id; the certificate says that it is one of us.
+    let everybody = [IpNet::from(Ipv4Net::default()), IpNet::from(Ipv6Net::default())];
+    let who = Identify::new(TrustedProxies::new(&everybody), u64::from_ne_bytes(seed));
+    Ok(middleware::around(router, who))
 }
 
 /// MCP clients, with a bearer token. Both spellings, no redirect between them (clients.md pain 14).

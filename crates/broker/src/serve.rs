@@ -18,8 +18,10 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use parking_lot::RwLock;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -36,6 +38,8 @@ pub use stop::Stop;
 
 /// How long a client may take to send a request's headers.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest request line and headers together, in bytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// How long to wait when the system has no descriptor left for another connection.
@@ -57,7 +61,11 @@ pub struct Server {
     listener: TcpListener,
     limits: Limits,
     purpose: &'static str,
+    tls: Option<Tls>,
 }
+
+/// What a listener shows and asks for; each connection goes by what is there when it begins.
+pub(crate) type Tls = Arc<RwLock<Arc<ServerConfig>>>;
 
 /// The operator sent a second signal: everything ends at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -105,7 +113,13 @@ impl Server {
         let listener = TcpListener::bind(listen).await.with_context(|| {
             format!("cannot listen on {listen}: choose another address with --listen, or stop the program that uses it")
         })?;
-        Ok(Self { listener, limits, purpose: "listening" })
+        Ok(Self { listener, limits, purpose: "listening", tls: None })
+    }
+
+    /// With TLS.
+    #[must_use]
+    pub(crate) fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Says in the log what it listens for.
@@ -118,7 +132,7 @@ impl Server {
     pub fn of(listener: std::net::TcpListener, limits: Limits) -> Result<Self, anyhow::Error> {
         listener.set_nonblocking(true).context("the inherited socket cannot be used")?;
         let listener = TcpListener::from_std(listener).context("the inherited socket cannot be used")?;
-        Ok(Self { listener, limits, purpose: "listening" })
+        Ok(Self { listener, limits, purpose: "listening", tls: None })
     }
 
     /// Where it listens; tells the port if the configured one was 0.
@@ -136,10 +150,10 @@ impl Server {
         stop: Stop,
         drain: impl Future<Output = ()>,
     ) -> Result<(), anyhow::Error> {
-        let Self { listener, limits, purpose } = self;
+        let Self { listener, limits, purpose, tls } = self;
         let listening = listener.local_addr().context("the listener has no address")?;
         tracing::info!(listen.address = %listening, "{purpose}");
-        let connections = Connections::new(router.into());
+        let connections = Connections::new(router.into(), tls);
         let permits = Arc::new(Semaphore::new(limits.max_connections));
         tokio::select! {
             () = stop.requested() => {}
@@ -183,6 +197,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 struct Connections {
     router: SharedRouter,
     http: http1::Builder,
+    tls: Option<Tls>,
     graceful: GracefulShutdown,
     tasks: TaskTracker,
     cut: CancellationToken,
@@ -191,12 +206,13 @@ struct Connections {
 // === impl Connections ===
 
 impl Connections {
-    fn new(router: SharedRouter) -> Self {
+    fn new(router: SharedRouter, tls: Option<Tls>) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
         Self {
             router,
             http,
+            tls,
             graceful: GracefulShutdown::new(),
             tasks: TaskTracker::new(),
             cut: CancellationToken::new(),
@@ -212,14 +228,27 @@ impl Connections {
             let router = router.current();
             async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
         });
-        let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(stream), service));
+        let tls = self.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.read())));
+        let (http, watcher) = (self.http.clone(), self.graceful.watcher());
+        let connection = async move {
+            let Some(tls) = tls else {
+                return watcher
+                    .watch(http.serve_connection(TokioIo::new(stream), service))
+                    .await
+                    .map_err(anyhow::Error::from);
+            };
+            let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream))
+                .await
+                .context("the handshake took too long")??;
+            watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await.map_err(anyhow::Error::from)
+        };
         let cut = self.cut.clone();
         self.tasks.spawn(async move {
             let _permit = permit;
             tokio::select! {
                 outcome = connection => {
                     if let Err(error) = outcome {
-                        tracing::debug!(error = &error as &dyn std::error::Error, peer.address = %peer, "connection ended");
+                        tracing::debug!(error = %format!("{error:#}"), peer.address = %peer, "connection ended");
                     }
                 }
                 () = cut.cancelled() => {}

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use bridge::access::{AccessIssuer, WorkerAccess};
+use bridge::replica::Lease;
 use bridge::reply::Principal;
 use bridge::spawn::GatewayListeners;
 use forgejo::gateway::{Capability, Gateway, GatewayAssignment};
@@ -68,6 +69,10 @@ impl WorkerAccess for GatewayAccess {
         *self.grant.lock() = self.grants.get(&principal.grant);
         self.capability
             .assign(GatewayAssignment { user: Arc::clone(&principal.user), grant: Arc::clone(&principal.grant) });
+    }
+
+    fn only_under(&self, lease: Arc<dyn Lease>) {
+        self.capability.only_while(Box::new(move || lease.is_held()));
     }
 
     fn revoke(&self) {

@@ -48,7 +48,7 @@ mod rewrite;
 mod shared;
 mod upstream;
 
-pub use capability::Capability;
+pub use capability::{Capability, Condition};
 pub use config::{GatewayConfig, GatewayLimits, GatewayTimeouts};
 pub use doors::{DoorGroup, DoorGroups, UnknownDoorGroup};
 pub use event::{GatewayEvent, GatewayObserver, Trace};

@@ -5,6 +5,7 @@
 
 pub mod credential_store;
 pub mod credentials;
+pub mod display;
 #[cfg(test)]
 mod fake_forgejo;
 pub mod gateway;

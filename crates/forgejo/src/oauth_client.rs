@@ -19,7 +19,6 @@ use crate::{
 mod answer;
 mod applications;
 mod config;
-mod display_text;
 mod errors;
 mod identity;
 mod introspection;
@@ -31,10 +30,10 @@ mod token_hints;
 #[cfg(test)]
 mod tests;
 
+pub use crate::display::for_display;
 pub(crate) use answer::{Answer, bearer};
 pub use applications::{Applications, ApplicationsError, CreatedApplication, KnownApplication, Owner};
 pub use config::{ConfigError, ForgejoConfig, UrlProblem};
-pub use display_text::for_display;
 pub use errors::{
     BlockReason, Blocked, Denial, ExchangeError, IdentityError, IntrospectionError, RefreshError, Unreachable,
     VersionError,

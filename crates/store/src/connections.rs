@@ -97,8 +97,9 @@ mod tests {
             subscriptions: Vec::new(),
             created_at: Timestamp(1),
             last_seen: Timestamp(1),
+            epoch: 1,
         };
-        assert!(store.insert_session(&session).await.unwrap());
+        assert!(store.insert_session(&session, None).await.unwrap());
         let seen = store.connections_of(&user).await.unwrap();
         let shown: Vec<_> =
             seen.iter().map(|one| (one.grant.id.as_str(), one.client_name.as_deref(), one.sessions)).collect();

@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use crate::database::{Database, Pool, query_scalar};
 use crate::key_ring::KeyRing;
 use crate::migrations;
+use crate::replicas::{self, LiveReplica};
 use crate::store::{OpenError, check_keys};
 
 /// What was found.
@@ -49,6 +50,29 @@ pub async fn examine(database: &Database, keys: &KeyRing) -> Result<Examined, Op
     }
     pool.close().await;
     Ok(Examined { pending_steps, users, damage })
+}
+
+/// Brokers on one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbourhood {
+    /// Those whose leases are good.
+    pub live: Vec<LiveReplica>,
+    /// The database's clock, in milliseconds since the Unix epoch.
+    pub clock: i64,
+}
+
+/// Looks who shares a database; `None` for a file, and where the schema knows nothing of it yet.
+///
+/// # Errors
+/// As [`crate::Store::at`].
+pub async fn neighbourhood(database: &Database) -> Result<Option<Neighbourhood>, OpenError> {
+    let Database::Postgres(server) = database else { return Ok(None) };
+    let failed = |source| OpenError::of(database, source);
+    let pool = Pool::Postgres(server.pool());
+    let pending = migrations::state(&pool).await.map_err(failed)?.pending;
+    let seen = if pending.is_empty() { Some(replicas::look(&pool).await.map_err(failed)?) } else { None };
+    pool.close().await;
+    Ok(seen)
 }
 
 async fn open_file(path: &Path) -> Result<Pool, sqlx::Error> {

@@ -29,6 +29,7 @@ pub mod key_ring;
 pub mod listener;
 pub mod logins;
 mod migrations;
+pub mod replicas;
 pub mod revocations;
 pub mod seal;
 pub mod sealed;

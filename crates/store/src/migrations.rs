@@ -36,10 +36,15 @@ const SQLITE: &[Step] = &[
     step(6, "ended_sessions", include_str!("../migrations/sqlite/0006_ended_sessions.sql"), 6),
     step(7, "rings", include_str!("../migrations/sqlite/0007_rings.sql"), 7),
     step(8, "oldest_program", include_str!("../migrations/sqlite/0008_oldest_program.sql"), 8),
+    // A program that knows no owners would serve sessions that others hold.
+    step(10, "replicas", include_str!("../migrations/sqlite/0010_replicas.sql"), 10),
 ];
 
 /// PostgreSQL came with step 8: its first one makes what SQLite's first eight do. From then on both have the same numbers.
-const POSTGRES: &[Step] = &[step(8, "initial", include_str!("../migrations/postgres/0008_initial.sql"), 8)];
+const POSTGRES: &[Step] = &[
+    step(8, "initial", include_str!("../migrations/postgres/0008_initial.sql"), 8),
+    step(10, "replicas", include_str!("../migrations/postgres/0010_replicas.sql"), 10),
+];
 
 /// Why a database can't be brought to this program's schema.
 #[derive(Debug, thiserror::Error)]

@@ -4,10 +4,12 @@ use std::fmt;
 
 use oauth::clock::Timestamp;
 use oauth::id::{ClientId, GrantId, UserId};
+use sqlx::AssertSqlSafe;
 
 use crate::database::{Row, hash, query, query_scalar, time};
 use crate::error::StoreError;
 use crate::key_ring::KeyRing;
+use crate::replicas::{Holder, Owner};
 use crate::seal::row_aad;
 use crate::store::Store;
 
@@ -39,18 +41,20 @@ pub struct SessionRow {
     pub created_at: Timestamp,
     /// When it was last used.
     pub last_seen: Timestamp,
+    /// How often it has been taken over.
+    pub epoch: i64,
 }
 
 // === impl Store ===
 
 impl Store {
-    /// Writes a new session. `false`, and nothing is written, if its grant has ended or is not of that user and client.
-    pub async fn insert_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
+    /// Writes a new session, which `owner` holds. `false`, and nothing is written, if its grant has ended or is not of that user and client.
+    pub async fn insert_session(&self, session: &SessionRow, owner: Option<&Owner>) -> Result<bool, StoreError> {
         let initialize = seal_initialize(&self.keys(), session)?;
         let mut tx = self.begin().await?;
         let written = query(tx.locking(
             "INSERT INTO sessions (id_hash, grant_id, protocol_version, initialize, initialized, log_level, subscriptions, \
-             created_at, last_seen) SELECT $1, g.id, $5, $6, $7, $8, $9, $10, $11 FROM grants g \
+             created_at, last_seen, owner, owner_life, epoch) SELECT $1, g.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 FROM grants g \
              WHERE g.id = $2 AND g.user_id = $3 AND g.client_id = $4 AND g.revoked_at IS NULL",
         ))
         .bind(session.id_hash.as_slice())
@@ -64,6 +68,9 @@ impl Store {
         .bind(to_json(&session.subscriptions)?)
         .bind(session.created_at.0)
         .bind(session.last_seen.0)
+        .bind(owner.map(|owner| owner.id.as_str()))
+        .bind(owner.map(|owner| owner.life))
+        .bind(session.epoch)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
@@ -72,19 +79,37 @@ impl Store {
 
     /// A session by the hash of its id.
     pub async fn session(&self, id_hash: &[u8; 32]) -> Result<Option<SessionRow>, StoreError> {
-        let row = query(
+        Ok(self.session_with_holder(id_hash).await?.map(|(session, _)| session))
+    }
+
+    /// The same, with who has it.
+    pub(crate) async fn session_with_holder(
+        &self,
+        id_hash: &[u8; 32],
+    ) -> Result<Option<(SessionRow, Option<Holder>)>, StoreError> {
+        let now = self.clock_sql();
+        let text = format!(
             "SELECT s.id_hash, g.user_id, g.client_id, s.grant_id, s.protocol_version, s.initialize, s.initialized, \
-             s.log_level, s.subscriptions, s.created_at, s.last_seen \
-             FROM sessions s JOIN grants g ON g.id = s.grant_id WHERE s.id_hash = $1",
-        )
-        .bind(id_hash.as_slice())
-        .fetch_optional(self.read())
-        .await?;
-        row.map(|row| SessionRow::read(&row, &self.keys())).transpose()
+             s.log_level, s.subscriptions, s.created_at, s.last_seen, s.epoch, s.owner, s.owner_life, r.address, \
+             (r.life = s.owner_life AND r.lease_until > {now}) AS lives \
+             FROM sessions s JOIN grants g ON g.id = s.grant_id LEFT JOIN replicas r ON r.id = s.owner WHERE s.id_hash = $1"
+        );
+        let row = query(AssertSqlSafe(text)).bind(id_hash.as_slice()).fetch_optional(self.read()).await?;
+        let Some(row) = row else { return Ok(None) };
+        let owner: (Option<String>, Option<i64>) = (row.try_get("owner")?, row.try_get("owner_life")?);
+        let holder = match owner {
+            (Some(id), Some(life)) => Some(Holder {
+                owner: Owner { id, life },
+                address: row.try_get("address")?,
+                lives: row.try_get::<Option<bool>, _>("lives")?.unwrap_or(false),
+            }),
+            _ => None,
+        };
+        Ok(Some((SessionRow::read(&row, &self.keys())?, holder)))
     }
 
     /// Replaces what can change, and seals what the client said at the start under the first key: grant (by a live one of the same user and client), initialized, log level, subscriptions, last seen.
-    /// `false`, and nothing is written, if the session is gone or the grant is no such one.
+    /// `false`, and nothing is written, if the session is gone, has another epoch, or the grant is no such one.
     pub async fn update_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
         let initialize = seal_initialize(&self.keys(), session)?;
         let mut tx = self.begin().await?;
@@ -95,7 +120,7 @@ impl Store {
         let written = query(
             "UPDATE sessions SET grant_id = $2, initialized = $3, log_level = $4, subscriptions = $5, last_seen = $6, \
              initialize = CASE WHEN substr(initialize, 1, 5) = substr($7, 1, 5) THEN initialize ELSE $7 END \
-             WHERE id_hash = $1 AND EXISTS (SELECT 1 FROM grants new JOIN grants old \
+             WHERE id_hash = $1 AND epoch = $8 AND EXISTS (SELECT 1 FROM grants new JOIN grants old \
              ON old.user_id = new.user_id AND old.client_id = new.client_id \
              WHERE new.id = $2 AND new.revoked_at IS NULL AND old.id = sessions.grant_id)",
         )
@@ -106,15 +131,17 @@ impl Store {
         .bind(to_json(&session.subscriptions)?)
         .bind(session.last_seen.0)
         .bind(initialize)
+        .bind(session.epoch)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
         Ok(written.rows_affected() == 1)
     }
 
-    /// Forgets a session.
-    pub async fn delete_session(&self, id_hash: &[u8; 32]) -> Result<(), StoreError> {
-        query("DELETE FROM sessions WHERE id_hash = $1").bind(id_hash.as_slice()).execute(self.write()).await?;
+    /// Forgets a session; one that is given only if it has this epoch.
+    pub async fn delete_session(&self, id_hash: &[u8; 32], epoch: Option<i64>) -> Result<(), StoreError> {
+        let text = "DELETE FROM sessions WHERE id_hash = $1 AND epoch = COALESCE($2, epoch)";
+        query(text).bind(id_hash.as_slice()).bind(epoch).execute(self.write()).await?;
         Ok(())
     }
 
@@ -125,7 +152,7 @@ impl Store {
     }
 
     /// Forgets the sessions of a grant beyond `of_grant` and of a user beyond `of_user`, those used last the longest ago first, but none
-    /// in `spare`; says which.
+    /// in `spare`, and none that another living replica than `me` holds; says which.
     pub async fn trim_sessions(
         &self,
         user: &UserId,
@@ -133,19 +160,25 @@ impl Store {
         of_user: usize,
         of_grant: usize,
         spare: &[[u8; 32]],
+        me: &str,
     ) -> Result<Vec<[u8; 32]>, StoreError> {
-        let grants = "SELECT id_hash FROM sessions WHERE grant_id = $1 ORDER BY last_seen, created_at";
-        let users = "SELECT s.id_hash FROM sessions s JOIN grants g ON g.id = s.grant_id WHERE g.user_id = $1 \
-                     ORDER BY s.last_seen, s.created_at";
+        let now = self.clock_sql();
+        // What another replica holds may be in use there.
+        let theirs = format!(
+            "EXISTS (SELECT 1 FROM replicas r WHERE r.id = s.owner AND r.id <> $2 AND r.life = s.owner_life AND r.lease_until > {now})"
+        );
+        let select = format!("SELECT s.id_hash, {theirs} AS theirs FROM sessions s JOIN grants g ON g.id = s.grant_id");
+        let grants = format!("{select} WHERE s.grant_id = $1 ORDER BY s.last_seen, s.created_at");
+        let users = format!("{select} WHERE g.user_id = $1 ORDER BY s.last_seen, s.created_at");
         let mut forgotten = Vec::new();
         for (oldest_first, owner, kept) in [(grants, grant.as_str(), of_grant), (users, user.as_str(), of_user)] {
-            let rows = query(oldest_first).bind(owner).fetch_all(self.read()).await?;
+            let rows = query(AssertSqlSafe(oldest_first)).bind(owner).bind(me).fetch_all(self.read()).await?;
             let surplus = rows.len().saturating_sub(kept);
             let mut gone = 0;
             for row in rows.iter().take_while(|_| surplus > 0) {
                 let id_hash = hash(row, TABLE, "id_hash")?;
-                if !spare.contains(&id_hash) {
-                    self.delete_session(&id_hash).await?;
+                if !spare.contains(&id_hash) && !row.try_get::<bool, _>("theirs")? {
+                    self.delete_session(&id_hash, None).await?;
                     forgotten.push(id_hash);
                     gone += 1;
                 }
@@ -196,6 +229,7 @@ impl SessionRow {
             })?,
             created_at: time(row, "created_at")?,
             last_seen: time(row, "last_seen")?,
+            epoch: row.try_get("epoch")?,
         })
     }
 }

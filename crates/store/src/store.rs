@@ -192,6 +192,11 @@ impl Store {
         &self.inner.write
     }
 
+    /// The present time by the database's clock, as SQL: milliseconds since the Unix epoch.
+    pub(crate) fn clock_sql(&self) -> &'static str {
+        self.read().clock_sql()
+    }
+
     /// The writing connection, for several statements that belong together. Inside, nothing may ask for it a second time.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(self.inner.write.begin().await?)

@@ -19,6 +19,7 @@ pub mod memory;
 pub mod modern;
 pub mod oauth_client;
 pub mod processes;
+pub mod replicas;
 pub mod stack;
 pub mod stdio;
 pub mod through_worker;

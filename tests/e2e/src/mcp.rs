@@ -59,6 +59,14 @@ impl Mcp {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
+    /// The same client, which speaks to another address of the broker.
+    ///
+    /// # Errors
+    /// When no HTTP client can be built.
+    pub fn at(&self, origin: &str) -> Result<Self> {
+        Ok(Self { http: http_client()?, url: format!("{origin}/mcp"), ..self.clone() })
+    }
+
     /// Initializes a session and returns the result.
     ///
     /// # Errors

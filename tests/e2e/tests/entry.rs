@@ -12,6 +12,10 @@ use e2e::through_worker::WorkerRequest;
 use forgejo_sim::{Fault, FaultRule, NewUser, SimConfig, UserState};
 use reqwest::StatusCode;
 use serde_json::json;
+use url::Url;
+
+/// Nothing that a page of the broker's redirects to begins like this.
+const NOWHERE: &str = "https://nowhere.invalid/";
 
 async fn stack(audit: &AuditFile, settings: Settings) -> Result<Stack> {
     let mut all = audit.settings();
@@ -131,6 +135,83 @@ async fn whoever_leaves_the_organization_is_suspended_and_goes_on_when_he_is_bac
     audit.event("entry_resumed", "ok").await?;
     client.refresh(&tokens.refresh_token).await?;
     assert!(WorkerRequest::get("/api/v1/user").send(&mcp).await?.status == 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_suspended_user_of_whom_nothing_is_remembered_goes_on_once_he_is_let_in_again() -> Result<()> {
+    let audit = AuditFile::new()?;
+    let stack = stack(&audit, only("ALLOWED_ORGANIZATIONS", "acme")).await?;
+    let (client, tokens) = stack.log_in("bob").await?;
+    assert!(stack.sim.remove_team_member("acme", "Developers", "bob"));
+    let (status, body) = client.refresh_raw(&tokens.refresh_token).await?;
+    assert_eq!((status.as_u16(), body["error"].as_str()), (400, Some("invalid_grant")), "{body}");
+    // He uses nothing, so that after a while nobody remembers that he was refused; his grants are suspended all the same.
+    stack.broker.wait_for_line("\"entry.refused\":true").await?;
+    stack.sim.add_team_member("acme", "Developers", "bob").context("the team")?;
+    let tokens = client.refresh(&tokens.refresh_token).await?;
+    audit.event("entry_resumed", "ok").await?;
+    let mut mcp = Mcp::new(&stack.broker.url, &tokens.access_token)?;
+    mcp.initialize("2025-11-25").await?;
+    let answer = WorkerRequest::get("/api/v1/user").send(&mcp).await?;
+    assert_eq!(answer.status, 200, "his worker reaches Forgejo: {}", answer.body);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_open_account_page_ends_for_whoever_may_not_enter_any_more() -> Result<()> {
+    let audit = AuditFile::new()?;
+    let stack = stack(&audit, only("ALLOWED_ORGANIZATIONS", "acme")).await?;
+    let (client, tokens) = stack.log_in("bob").await?;
+    let account = Url::parse(&format!("{}/account", stack.broker.url))?;
+    let browser = Browser::new()?;
+    let page = browser.page(&account, NOWHERE).await?;
+    let entered = browser.submit(&page.form_to("/account/login")?, account.as_str()).await?.page()?;
+    browser.log_in(&entered.url, &Person::named("bob"), account.as_str()).await?;
+    let open = browser.page(&account, NOWHERE).await?;
+    let end_all = open.form_to("/account/end")?;
+    assert!(stack.sim.remove_team_member("acme", "Developers", "bob"));
+
+    until_ok("the account page is refused", async || {
+        let page = browser.page(&account, NOWHERE).await?;
+        ensure!(page.status == StatusCode::FORBIDDEN, "{}", page.status);
+        let text = page.text();
+        ensure!(text.contains("bob is not among those") && text.contains("Ask the operator"), "{text}");
+        Ok(())
+    })
+    .await?;
+    audit.event("account_refused", "not_listed").await?;
+    // The session is over: also a form that was open changes nothing, and the next page asks for a login.
+    let left = browser.submit(&end_all, NOWHERE).await?.page()?;
+    assert!(left.text().contains("You are not logged in here"), "{}", left.text());
+    assert!(browser.page(&account, NOWHERE).await?.form_to("/account/login").is_ok());
+
+    stack.sim.add_team_member("acme", "Developers", "bob").context("the team")?;
+    client.refresh(&tokens.refresh_token).await.context("nothing had ended")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_may_not_enter_any_more_while_he_chooses_repositories_grants_nothing() -> Result<()> {
+    let audit = AuditFile::new()?;
+    let stack = stack(&audit, only("ALLOWED_ORGANIZATIONS", "acme").with("ENTRY_RECHECK", "15m")).await?;
+    let client = OAuthClient::register(&stack.broker.url, "e2e").await?;
+    stack.sim.create_repo("bob", "own", false).context("no repository")?;
+    let choosing = Person::named("bob").choosing(&["bob/own"]);
+    let browser = Browser::new()?;
+    let picker = format!("{}/oauth/repositories/", stack.broker.url);
+    let at = browser.log_in(&client.authorize(None)?.url, &choosing, &picker).await?;
+    let page = browser.page(&at, &client.redirect_uri).await?;
+    let found = page.boxes().into_iter().find(|one| one.label.starts_with("bob/own")).context("nothing to tick")?;
+    let form = page.ticked_form()?.ticking(&found.name, &found.value).with("step", "allow");
+    assert!(stack.sim.remove_team_member("acme", "Developers", "bob"));
+
+    let refused = browser.submit(&form, &client.redirect_uri).await?.page()?;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text());
+    let text = refused.text();
+    assert!(text.contains("bob is not among those") && text.contains("Nothing was granted"), "{text}");
+    // What was found out counts for the page too.
+    assert_eq!(browser.page(&at, &client.redirect_uri).await?.status, StatusCode::FORBIDDEN);
     Ok(())
 }
 

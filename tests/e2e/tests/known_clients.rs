@@ -18,7 +18,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use self::table::{Authenticates, CLIENTS, KnownClient, Registers};
+use self::table::{Authenticates, CLIENTS, KnownClient, Registers, Registration};
 
 /// Long enough, and the same every time: who tests the tester needs no secret.
 const VERIFIER: &str = "a-verifier-of-the-known-clients-table-0123456789";
@@ -99,17 +99,25 @@ impl Scene {
 
     async fn register<'a>(&self, known: &'a KnownClient) -> Result<Registered<'a>> {
         let id = match &known.registers {
-            Registers::Document { registered, method } => {
+            Registers::Document { .. } => {
                 let path = format!("/{}.json", known.name.replace(' ', "-"));
                 self.documents.client(&path, "", |document| {
                     document["client_name"] = json!(known.name);
-                    document["redirect_uris"] = json!(registered);
-                    document["token_endpoint_auth_method"] = json!(method);
+                    document["redirect_uris"] = json!(known.registered());
+                    document["token_endpoint_auth_method"] = json!("none");
                 })
             }
-            Registers::Dynamically { body, times } => {
-                let mut body: Value = serde_json::from_str(body)?;
+            Registers::Dynamically(Registration { grant_types, method, more, times, .. }) => {
+                let mut body: Value = serde_json::from_str(more)?;
                 body["client_name"] = json!(known.name);
+                body["redirect_uris"] = json!(known.registered());
+                body["response_types"] = json!(["code"]);
+                if !grant_types.is_empty() {
+                    body["grant_types"] = json!(grant_types);
+                }
+                if let Some(method) = method {
+                    body["token_endpoint_auth_method"] = json!(method);
+                }
                 let mut ids = Vec::new();
                 for _ in 0..*times {
                     let request = self.http.post(format!("{}{}", self.stack.broker.url, known.endpoint("register")));

@@ -29,6 +29,7 @@ mod postgres;
 mod proxies;
 mod rates;
 mod recorded;
+mod replicas;
 mod running;
 mod secrets;
 mod tokens;

@@ -108,6 +108,42 @@ async fn the_tools_of_a_door_appear_when_the_operator_opens_it() -> Result<()> {
 }
 
 #[tokio::test]
+async fn no_program_shows_a_tool_that_speaks_of_a_closed_door() -> Result<()> {
+    const DOORS: [&str; 17] = [
+        "admin",
+        "application",
+        "collaborator",
+        "credential",
+        "email",
+        "gpg",
+        "hook",
+        "key",
+        "migrat",
+        "mirror",
+        "password",
+        "runner",
+        "secret",
+        "ssh",
+        "token",
+        "transfer",
+        "variable",
+    ];
+    for child in children::table()?.0 {
+        if child.profile == "custom" {
+            continue;
+        }
+        let stack = Stack::start_with(&child, SimConfig::default(), Settings::default()).await?;
+        let (mcp, ..) = stack.session("alice").await?;
+        let tools = mcp.tools().await?;
+        assert!(tools.len() > 10, "{}: {tools:?}", child.label);
+        let speaks = |tool: &&String| DOORS.iter().any(|door| tool.to_lowercase().contains(door));
+        let shown: Vec<_> = tools.iter().filter(speaks).collect();
+        assert!(shown.is_empty(), "{}: {shown:?}", child.label);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_operator_gives_and_takes_tools_by_pattern_and_group() -> Result<()> {
     let settings = Settings::default()
         .with("TOOLS_ALLOW", "@read,create_issue*,delete_*")

@@ -106,6 +106,9 @@ impl Seat {
         running: RunningWorker,
     ) -> Arc<Worker> {
         let shop = &self.shop;
+        if desk.is_of_session() {
+            access.only_under(shop.config.replica.lease.clone());
+        }
         access.assign(&self.inner.lock().who);
         let parts = Parts {
             label,

@@ -162,6 +162,10 @@ impl Desk for Session {
         }
     }
 
+    fn is_of_session(&self) -> bool {
+        true
+    }
+
     fn needs_worker(&self) -> bool {
         self.has_live_subscriptions()
     }

@@ -24,6 +24,7 @@ impl WorkerAccess for NoAccess {
     fn public_url(&self) -> &'static str {
         "https://forge.example"
     }
+    fn only_under(&self, _: Arc<dyn crate::replica::Lease>) {}
     fn revoke(&self) {}
     fn assign(&self, _: &Principal) {}
     fn ready(&self) {}

@@ -73,6 +73,7 @@ impl WorkerAccess for Access {
         "https://forge.example"
     }
 
+    fn only_under(&self, _: Arc<dyn bridge::replica::Lease>) {}
     fn revoke(&self) {}
     fn assign(&self, _: &Principal) {}
 

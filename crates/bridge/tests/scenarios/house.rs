@@ -619,6 +619,7 @@ pub(crate) struct Access {
     pub(crate) assigned: Mutex<Vec<Principal>>,
     pub(crate) ready: AtomicU64,
     pub(crate) revoked: AtomicU64,
+    pub(crate) lease: Mutex<Option<Arc<dyn bridge::replica::Lease>>>,
 }
 
 impl AccessIssuer for Issuer {
@@ -630,6 +631,7 @@ impl AccessIssuer for Issuer {
             assigned: Mutex::default(),
             ready: AtomicU64::new(0),
             revoked: AtomicU64::new(0),
+            lease: Mutex::default(),
         });
         accesses.push(access.clone());
         access
@@ -645,6 +647,9 @@ impl WorkerAccess for Access {
     }
     fn public_url(&self) -> &str {
         FORGEJO
+    }
+    fn only_under(&self, lease: Arc<dyn bridge::replica::Lease>) {
+        *self.lease.lock().expect("lock") = Some(lease);
     }
     fn revoke(&self) {
         self.revoked.fetch_add(1, Ordering::SeqCst);

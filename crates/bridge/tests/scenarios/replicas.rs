@@ -262,3 +262,15 @@ async fn a_stream_ends_with_its_owner_and_goes_on_at_the_next_one() {
     assert!(again.frame().await.is_some());
     assert_eq!(commune.owner(), ("two".to_owned(), 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_way_to_forgejo_of_a_sessions_worker_is_open_only_under_the_lease() {
+    let commune = Commune::default();
+    let one = commune.member("one");
+    let (_client, _worker) = one.house.session(VERSION).await;
+    let access = one.house.issuer.accesses.lock().expect("lock")[0].clone();
+    let lease = access.lease.lock().expect("lock").clone().expect("no lease");
+    assert!(lease.is_held());
+    one.lose_lease();
+    assert!(!lease.is_held());
+}

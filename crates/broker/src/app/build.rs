@@ -9,7 +9,6 @@ use bridge::cage;
 use bridge::config::{Adjustment, BridgeConfig};
 use bridge::observer::Observer;
 use bridge::orphans::{OrphanReaper, become_subreaper};
-use bridge::replica::Replica;
 use bridge::spawn::{SpawnConfig, Spawner};
 use forgejo::credentials::{CredentialEvent, CredentialEvents, Credentials};
 use forgejo::gateway::{DoorGroups, Gateway, GatewayConfig, GatewayLimits, GatewayTimeouts};
@@ -32,7 +31,8 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::reload::{Reloader, Steering};
-use super::{App, Policy, RateLimits, Site, follow, upkeep};
+use super::replicas::Arranged;
+use super::{App, Policy, RateLimits, Site, follow, replicas, upkeep};
 use crate::audit::Audit;
 use crate::bearer::Bearers;
 use crate::browser::Cookies;
@@ -50,13 +50,11 @@ use crate::metrics::{self, BridgeEvents, Metrics, Scrape};
 use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::readiness::Readiness;
-use crate::replica::RingSeal;
 use crate::router;
 use crate::serve::{Limits, Server, SharedRouter, Sockets, Stop, notify};
 use crate::shelf::Shelf;
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
-use crate::storage::sessions::StoredSessions;
 use crate::tools;
 use crate::worker_access::{GatewayAccessIssuer, WorkerListeners};
 
@@ -91,6 +89,9 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
     let measured = bind_metrics(&config, sockets.metrics).await?;
     let (app, spawner) = build(&config, &background, metrics, observer).await?;
     let router = SharedRouter::from(router::build(Arc::clone(&app), &config.http)?);
+    let for_replicas = SharedRouter::from(router::build_for_replicas(Arc::clone(&app), &config.http)?);
+    let beside = (&background.tasks, &background.cancel);
+    replicas::serve(&config, app.neighbours.as_ref(), for_replicas.clone(), beside).await?;
     if let Some(measured) = measured {
         let scrape = Scrape {
             metrics: app.metrics.clone(),
@@ -107,13 +108,13 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
         });
     }
 
-    let reloader = Reloader::new(steering, Arc::clone(&app), router.clone());
+    let reloader = Reloader::new(steering, Arc::clone(&app), router.clone(), for_replicas);
     background.tasks.spawn(reloader.run(background.cancel.clone()));
     background.tasks.spawn(notify::watchdog(background.cancel.clone()));
     notify::ready(&format!("serving {}", config.http.public_url.origin()));
 
     let grace = config.shutdown_grace;
-    let (bridge, workers) = (app.bridge.clone(), spawner.clone());
+    let (bridge, workers, tenancy) = (app.bridge.clone(), spawner.clone(), app.tenancy.clone());
     let deadline = Arc::new(OnceLock::new());
     let begun = Arc::clone(&deadline);
     let outcome = server
@@ -121,6 +122,7 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
             begun.get_or_init(|| Instant::now() + grace);
             notify::stopping();
             bridge.drain(grace.saturating_sub(LAST_STEPS)).await;
+            Box::pin(replicas::retire(tenancy)).await;
             workers.shutdown(LAST_STEPS / 2).await;
         })
         .await;
@@ -216,9 +218,8 @@ async fn build(
     let cages = SpawnConfig { observer: Arc::clone(&observer), ..spawn_config(config, &gateway) };
     let spawner = Spawner::start(profile, cages)?;
     say_limits(&config.sessions);
-    let replica =
-        Replica { id: owner.into(), run: clock.now().0, seal: Arc::new(RingSeal(store.clone())), ..Replica::default() };
-    let sessions = StoredSessions { store: store.clone(), clock: Arc::clone(&clock) };
+    let Arranged { replica, sessions, tenancy, neighbours } =
+        replicas::arrange(config, owner, (&store, &keys), &clock, &metrics).await?;
     let bridge = Bridge::start(
         BridgeConfig { tools, replica, ..bridge_config(config) },
         spawner.clone(),
@@ -231,7 +232,7 @@ async fn build(
     let policy = policy(config);
     let parts = (store.clone(), Arc::clone(&clock), audit.clone());
     let clients = Arc::new(clients(config, &policy, parts)?);
-    let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned());
+    let readiness = Readiness::new(store.clone(), upstream.clone(), spawner.program().to_owned(), tenancy.clone());
     let (lists, unlisted) = EntryLists::load(&store, &config.entry.allowed).await?;
     EntryLists::free(&store, &unlisted).await?;
     let entry = Entry::new(EntryParts {
@@ -268,6 +269,8 @@ async fn build(
         metrics,
         readiness: Arc::new(readiness),
         entry: Arc::new(entry),
+        tenancy,
+        neighbours,
         gateway,
         retention: Arc::new(Mutex::new(retention(config))),
         changing: Arc::default(),
@@ -282,6 +285,7 @@ async fn build(
 /// What runs beside the requests.
 fn look_after(app: &Arc<App>, background: &Background) {
     let cancel = &background.cancel;
+    replicas::keep_lease(app, &background.tasks, cancel.clone());
     background.tasks.spawn(app.gateway.serve(cancel.clone()));
     background.tasks.spawn({
         let (credentials, cancel) = (app.credentials.clone(), cancel.clone());

@@ -12,7 +12,7 @@ use store::StoreError;
 use store::listener::Listener;
 use store::revocations::Revoked;
 use tokio::sync::Notify;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
@@ -64,8 +64,12 @@ async fn read(app: &App, mut heard: i64, news: &Notify) {
             _ = ticks.tick() => {}
             () = news.notified() => {}
         }
+        let begun = Instant::now();
         match catch_up(app, &mut heard).await {
-            Ok(()) => silent = false,
+            Ok(()) => {
+                silent = false;
+                app.bearers.has_heard(begun);
+            }
             Err(error) if !silent => {
                 silent = true;
                 tracing::warn!(error = %error, "what other processes end cannot be heard; trying again every second");

@@ -44,6 +44,8 @@ pub(super) struct Reloader {
     steering: Steering,
     app: Arc<App>,
     router: SharedRouter,
+    /// What other replicas are served by.
+    for_replicas: SharedRouter,
 }
 
 // === impl Steering ===
@@ -59,8 +61,8 @@ impl Steering {
 // === impl Reloader ===
 
 impl Reloader {
-    pub(super) fn new(steering: Steering, app: Arc<App>, router: SharedRouter) -> Self {
-        Self { steering, app, router }
+    pub(super) fn new(steering: Steering, app: Arc<App>, router: SharedRouter, for_replicas: SharedRouter) -> Self {
+        Self { steering, app, router, for_replicas }
     }
 
     /// Reloads at each SIGHUP until `cancel`.
@@ -96,10 +98,14 @@ impl Reloader {
         let config = effective(&self.steering.config, wanted, &is_changed);
         let app = self.version_of(&config, is_changed("encryption-keys"))?;
         let router = router::build(Arc::clone(&app), &config.http)?;
+        let for_replicas = router::build_for_replicas(Arc::clone(&app), &config.http)?;
         let gateway = build::gateway_config(&config)?;
         let profile = config.worker.to_profile()?;
         if is_changed("encryption-keys") {
             self.app.store.replace_keys(Arc::clone(&app.keys)).await?;
+            if let Some(neighbours) = &app.neighbours {
+                neighbours.take_keys(&app.keys)?;
+            }
             if let Err(error) = self.app.store.note_ring(app.clock.now()).await {
                 tracing::warn!(error = %error, "the new key ring could not be noted in the store");
             }
@@ -110,6 +116,7 @@ impl Reloader {
         app.gateway.replace_rules(gateway.open_doors, &gateway.storage_origins).context("storage-origins")?;
 
         // From here on nothing fails.
+        self.for_replicas.replace(for_replicas);
         self.steering.log.set(&config.log);
         app.grants.set_rate(config.rates.grant);
         app.bridge.adjust(build::adjustment(&config));
@@ -194,6 +201,7 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         gateway: wanted.gateway,
         tools: wanted.tools,
         entry: wanted.entry,
+        replica: old.replica.clone(),
         store: StoreConfig {
             database: old.store.database.clone(),
             state_dir: old.store.state_dir.clone(),

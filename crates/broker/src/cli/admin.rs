@@ -100,7 +100,7 @@ impl Output {
             Self::List(objects, columns) => super::listing::print(objects, columns, json),
             Self::One(object) => super::listing::show(object, json),
             Self::Done(_, object) if json => super::listing::show(object, true),
-            Self::Done(words, _) => super::print(&format!("{}\n", super::listing::visible(words))),
+            Self::Done(words, _) => super::print(&format!("{}\n", crate::display::visible(words))),
         }
     }
 }

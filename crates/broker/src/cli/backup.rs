@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let size = std::fs::metadata(target).map(|file| file.len()).unwrap_or_default();
     super::print(&format!(
         "{size} bytes are in {}\nThe key ring (encryption-keys) is not among them: keep it apart, without it nobody can use them.\n",
-        super::listing::visible(&target.display().to_string())
+        crate::display::visible(&target.display().to_string())
     ))
 }
 

@@ -26,6 +26,7 @@ mod keys;
 mod listener;
 mod patient;
 mod public_url;
+mod replicas;
 mod store;
 mod user_agents;
 mod web;
@@ -66,6 +67,7 @@ async fn examine(flags: &FlagValues, out: &mut Lines) -> Result<(), Failure> {
     let patient = Patient::new(config)?;
     out.say([keys::examine(&patient)])?;
     out.say([store::examine(&patient).await])?;
+    out.say(replicas::examine(&patient).await)?;
 
     let forgejo = forgejo::examine(&patient).await;
     out.say(forgejo.findings)?;

@@ -3,13 +3,11 @@
 //! What is listed was partly written by strangers. Neither form lets a character through that steers a terminal, turns the direction
 //! of writing, or is not seen: it is shown as its number.
 
-use std::fmt::Write as _;
-
 use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
 use super::exit::Failure;
-use crate::pages::is_deceptive;
+use crate::display::{visible, visible_json};
 
 /// A column of a table: heading and member.
 pub(super) type Column = (&'static str, &'static str);
@@ -60,46 +58,14 @@ fn text(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => visible(text),
+        Value::String(text) => visible(text).into_owned(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(" "),
-        other => visible(&other.to_string()),
+        other => visible(&other.to_string()).into_owned(),
     }
 }
 
-/// A text in which every character is seen as what it is.
-pub(super) fn visible(text: &str) -> String {
-    let mut seen = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_deceptive(c) {
-            seen.extend(c.escape_unicode());
-        } else {
-            seen.push(c);
-        }
-    }
-    seen
-}
-
-/// The same for several lines.
-pub(super) fn visible_lines(text: &str) -> String {
-    text.split_inclusive('\n')
-        .map(|line| line.strip_suffix('\n').map_or_else(|| visible(line), |line| visible(line) + "\n"))
-        .collect()
-}
-
-/// The same as JSON: such characters stand in strings only, where their escape means the same.
 fn json_text(value: &Value) -> String {
-    let plain = serde_json::to_string_pretty(value).unwrap_or_default();
-    let mut safe = String::with_capacity(plain.len());
-    for c in plain.chars() {
-        if c == '\n' || !is_deceptive(c) {
-            safe.push(c);
-            continue;
-        }
-        for unit in c.encode_utf16(&mut [0; 2]) {
-            let _ = write!(safe, "\\u{unit:04x}");
-        }
-    }
-    safe
+    visible_json(serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -107,24 +73,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    const HOSTILE: &str = "a\u{1b}[2J\u{9b}1mb\u{202e}cod\r\n\u{200b}\u{e0041}";
-
-    #[test]
-    fn no_character_that_deceives_reaches_a_terminal() {
-        let seen = visible(HOSTILE);
-        assert!(!seen.chars().any(is_deceptive), "{seen:?}");
-        assert!(seen.contains("\\u{1b}[2J") && seen.contains("\\u{202e}cod"), "{seen}");
-        assert_eq!(visible("Gérard’s エージェント 🦊"), "Gérard’s エージェント 🦊");
-    }
-
-    #[test]
-    fn json_says_the_same_without_such_characters() {
-        let value = json!({"name": HOSTILE});
-        let text = json_text(&value);
-        assert!(!text.chars().any(|c| c != '\n' && is_deceptive(c)), "{text:?}");
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
-    }
 
     #[test]
     fn long_names_are_cut_and_ids_are_not() {

@@ -63,7 +63,7 @@ fn move_everything(arguments: &Arguments, from: &str, to: &str) -> Result<(), Fa
         table(&moved?),
         path.display()
     );
-    super::print(&super::listing::visible_lines(&text))
+    super::print(&crate::display::visible_lines(&text))
 }
 
 fn table(moved: &[MovedTable]) -> String {

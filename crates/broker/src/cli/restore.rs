@@ -52,5 +52,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         |ended| format!("Grants ended: {ended}."),
     );
     let text = format!("{} is as it was in the backup.\n{aside}{ended}\n", target.display());
-    super::print(&super::listing::visible_lines(&text))
+    super::print(&crate::display::visible_lines(&text))
 }

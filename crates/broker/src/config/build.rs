@@ -25,6 +25,7 @@ use super::public_url::parse_origin;
 use super::rates::rates;
 use super::raw::Environment;
 use super::reader::Reader;
+use super::replica::replica;
 use super::setting::Setting;
 use super::settings as s;
 use super::tools::tools;
@@ -48,6 +49,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
     let entry = entry(reader);
     let clients = clients(reader);
     let store = store(reader, environment);
+    let replica = replica(reader, store.as_ref());
     let lifetimes = lifetimes(reader);
     let rates = rates(reader);
     let sessions = sessions(reader, worker.as_ref());
@@ -64,6 +66,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
         entry: entry?,
         clients: clients?,
         store: store?,
+        replica: replica.ok()?,
         lifetimes: lifetimes?,
         rates: rates?,
         sessions: sessions?,

@@ -147,6 +147,17 @@ settings! {
         EPHEMERAL_KEY = Setting::switch("ephemeral-key",
             "Seal with a key that only this run knows, instead of encryption-keys. After a restart nobody can use what was stored: for trials only.");
     }
+    "Replicas" {
+        REPLICA_LISTEN = Setting::one("replica-listen", "ADDRESS:PORT", Unset("no other brokers"),
+            "Where to listen for other brokers on the same PostgreSQL database, with TLS and certificates that come of encryption-keys. Nothing but \
+             they has to reach it. Over it a request for a session goes on to the broker that holds it; without it each serves only its own.");
+        REPLICA_ADVERTISE = Setting::one("replica-advertise", "HOST:PORT", Computed("replica-listen, if that is one address"),
+            "Where other replicas reach replica-listen. Each replica has an address of its own.");
+        REPLICA_LEASE = Setting::one("replica-lease", "DURATION", Value("10s"),
+            "With PostgreSQL: how long the database holds a broker's sessions for it when it does not renew its lease, which it does five times as \
+             often (2s to 2m). So long the sessions of a broker that was killed wait for another one; a broker that cannot reach the database \
+             stops serving sessions after four fifths of it. The same for all brokers.");
+    }
     "Lifetimes" {
         ACCESS_TOKEN_LIFETIME = Setting::one("access-token-lifetime", "DURATION", Value("1h"),
             "How long an access token is good (1m to 24h).").live();

@@ -58,6 +58,11 @@ impl Standing {
         known.as_ref().filter(|known| known.asked_at >= moment).map(|known| known.verdict.clone())
     }
 
+    /// Whether he was refused when Forgejo was last asked.
+    pub(super) fn is_refused(&self) -> bool {
+        self.known.lock().as_ref().is_some_and(|known| matches!(known.verdict, Verdict::Refused(_)))
+    }
+
     /// Whoever has the turn asks Forgejo.
     pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turns.lock().await

@@ -14,21 +14,21 @@ use oauth::authorize::{AuthorizationRequest, PageReason, Parameters, Refusal};
 use oauth::client::{Client, ClientKind};
 use oauth::error::ErrorCode;
 use oauth::id::ClientId;
-use oauth::random::NoRandomness;
 use oauth::redirect_uri::{AllowList, RedirectUri};
 use oauth::scope::{Access, ScopeSet};
 use oauth::token::{PlainToken, TokenKind};
-use store::StoreError;
 use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
 use crate::browser::{Cookies, add_cookie, csrf_admits, csrf_token, is_from_us, see_other};
 use crate::clients::FindError;
+use crate::display::display_name;
+use crate::failure::{Failure, failures_of};
 use crate::handlers::consent::{ConsentTicket, FORM_LIFETIME, InvalidTicket};
-use crate::login::{self, Aim, BeginError, Consented};
+use crate::login::{self, Aim, Consented};
 use crate::middleware::RequestId;
-use crate::pages::{ClientShown, ConsentPage, Destination, ErrorPage, MessagePage, NamedLink, display_name};
+use crate::pages::{ClientShown, ConsentPage, Destination, ErrorPage, MessagePage, NamedLink};
 
 /// Why no consent page is shown, or its answer does not count.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +46,7 @@ pub(crate) enum Cause {
     #[error("{0}")]
     Ticket(#[from] InvalidTicket),
     #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Randomness(#[from] NoRandomness),
-    #[error("the authorization request could not be sealed")]
-    Seal,
+    Failed(#[from] Failure),
 }
 
 /// A cause with the request it belongs to.
@@ -102,7 +98,7 @@ async fn show(app: &App, headers: &HeaderMap, query: &str, request_id: &RequestI
         Some(cookie) => cookie,
         None => PlainToken::generate(TokenKind::Browser, app.random.as_ref())?,
     };
-    let sealed = ConsentTicket::seal(request.clone(), &cookie, app.clock.now(), &app.keys).ok_or(Cause::Seal)?;
+    let sealed = ConsentTicket::seal(request.clone(), &cookie, app.clock.now(), &app.keys).ok_or(Failure::Seal)?;
     let page = consent_page(app, &client, &request, sealed, csrf_token(&cookie));
     let mut response = page.into_response();
     // Set anew each time: it has to live as long as the form that is shown now.
@@ -208,20 +204,12 @@ pub(crate) fn client_shown(kind: ClientKind, id: &ClientId, name: Option<String>
     }
 }
 
-impl From<BeginError> for Cause {
-    fn from(error: BeginError) -> Self {
-        match error {
-            BeginError::Store(error) => Self::Store(error),
-            BeginError::Randomness(error) => Self::Randomness(error),
-            BeginError::Seal => Self::Seal,
-        }
-    }
-}
+failures_of!(Cause);
 
 impl From<FindError> for Cause {
     fn from(error: FindError) -> Self {
         match error {
-            FindError::Store(error) => Self::Store(error),
+            FindError::Store(error) => error.into(),
             other => Self::Client(other),
         }
     }
@@ -265,18 +253,7 @@ impl IntoResponse for RouteError {
                 "This form does not count",
                 "Go back to your application and start the connection again.",
             ),
-            Cause::Store(error) => {
-                tracing::error!(error = %error, request.id = self.request_id.as_str(), "authorize: the store does not answer");
-                (StatusCode::SERVICE_UNAVAILABLE, "The server is not ready", "Try again in a minute.")
-            }
-            Cause::Randomness(_) | Cause::Seal => {
-                tracing::error!(error = text, request.id = self.request_id.as_str(), "authorize failed");
-                (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "The server has a problem",
-                    "Tell the operator the request id below.",
-                )
-            }
+            Cause::Failed(failure) => return failure.page("consent", &self.request_id).into_response(),
         };
         let wrong = match &self.cause {
             // What exactly went wrong in a fetch would show a stranger what can be reached from here. It is in the log.
@@ -288,7 +265,6 @@ impl IntoResponse for RouteError {
                 let client = display_name(client.as_str()).unwrap_or_default();
                 format!("Reason: the client “{client}” is not known here.")
             }
-            _ if status.is_server_error() => "The request could not be handled.".to_owned(),
             _ => format!("Reason: {text}."),
         };
         tracing::info!(request.id = self.request_id.as_str(), authorize.refusal = text, "no consent");

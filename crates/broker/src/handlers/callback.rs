@@ -9,16 +9,15 @@ use axum::response::{IntoResponse, Response};
 use forgejo::credential_store::IssuedPair;
 use forgejo::oauth_client::{ExchangeError, Identity, IdentityError, for_display};
 use oauth::error::ErrorCode;
-use oauth::random::NoRandomness;
 use oauth::token::TokenHash;
-use store::StoreError;
 use url::Url;
 
 use crate::app::App;
 use crate::audit::Entry;
 use crate::browser::{add_cookie, see_other};
 use crate::entry::{self, NotJudged};
-use crate::login::{self, Aim, BeginError, PendingLogin};
+use crate::failure::{Failure, failures_of};
+use crate::login::{self, Aim, PendingLogin};
 use crate::middleware::RequestId;
 use crate::pages::{ErrorPage, MessagePage, NamedLink};
 
@@ -42,11 +41,7 @@ pub(crate) enum Cause {
     #[error("{0}")]
     NotAllowed(entry::Refusal),
     #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Randomness(#[from] NoRandomness),
-    #[error("the login could not be sealed")]
-    Seal,
+    Failed(#[from] Failure),
 }
 
 /// A cause with the request it belongs to.
@@ -231,20 +226,12 @@ impl From<NotJudged> for Cause {
     fn from(error: NotJudged) -> Self {
         match error {
             NotJudged::Identity(error) => Self::Identity(error),
-            NotJudged::Store(error) => Self::Store(error),
+            NotJudged::Store(error) => error.into(),
         }
     }
 }
 
-impl From<BeginError> for Cause {
-    fn from(error: BeginError) -> Self {
-        match error {
-            BeginError::Store(error) => Self::Store(error),
-            BeginError::Randomness(error) => Self::Randomness(error),
-            BeginError::Seal => Self::Seal,
-        }
-    }
-}
+failures_of!(Cause);
 
 impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
@@ -282,18 +269,7 @@ impl IntoResponse for RouteError {
                 "Forgejo did not accept what this server sent, or its answer cannot be used.".to_owned(),
                 operator,
             ),
-            Cause::Store(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The server is not ready",
-                "The login could not be stored.".to_owned(),
-                "Try again in a minute, from your application.",
-            ),
-            Cause::Randomness(_) | Cause::Seal => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The server has a problem",
-                "The request could not be handled.".to_owned(),
-                operator,
-            ),
+            Cause::Failed(failure) => return failure.page("login", &self.request_id).into_response(),
         };
         if status.is_server_error() {
             let hint = self.cause.hint();

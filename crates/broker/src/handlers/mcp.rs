@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bridge::replica::Via;
 use bridge::reply::{GetHead, PostHead, Principal, Reply, ReplyBody};
@@ -23,6 +23,7 @@ use crate::entry::{self, Freshness, NotAdmitted};
 use crate::live_grants::LiveGrant;
 use crate::middleware::{ClientAddress, RequestId, Shape, read_body};
 use crate::rate_limit::TooMany;
+use crate::replica::Onward;
 use crate::telemetry::traces;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -35,7 +36,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// An open stream ends this long after its token, so that a client that refreshes in time is not cut off (mcp.md trap 31).
 const GRACE_AFTER_EXPIRY: Duration = Duration::from_mins(1);
 /// How long a client may take to send a body.
-const BODY_DEADLINE: Duration = Duration::from_mins(1);
+pub(super) const BODY_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Why a request does not reach the bridge.
 #[derive(Debug, thiserror::Error)]
@@ -88,25 +89,33 @@ pub(crate) async fn post(
         Ok(body) => body,
         Err(error) => return error.refusal().into_response(Shape::JsonRpc, Some(request_id.as_str())),
     };
-    let head = PostHead {
-        session_id: text(&headers, &SESSION_ID),
-        protocol_version: all_of(&headers, &PROTOCOL_VERSION),
-        mcp_method: all_of(&headers, &METHOD),
-        mcp_name: all_of(&headers, &NAME),
-        params: params(&headers),
-        label: caller.family,
-        via: Via::Client,
-    };
+    let head = post_head(&headers, caller.family, Via::Client);
     let reply = match traces::call(&body) {
-        Some((span, body)) => app.bridge.post(&caller.principal, head, body).instrument(span).await,
-        None => app.bridge.post(&caller.principal, head, body).await,
+        Some((span, body)) => post_to_bridge(&app, &caller, &request_id, &headers, head, body).instrument(span).await,
+        None => post_to_bridge(&app, &caller, &request_id, &headers, head, body).await,
     };
     respond(&app, reply, &caller)
+}
+
+async fn post_to_bridge(
+    app: &App,
+    caller: &Caller,
+    request_id: &RequestId,
+    headers: &HeaderMap,
+    head: PostHead,
+    body: Bytes,
+) -> Reply {
+    let who = &caller.principal;
+    let Some(neighbours) = &app.neighbours else { return app.bridge.post(who, head, body).await };
+    let onward = caller.onward(Method::POST, request_id, headers, body);
+    let ask = |via| app.bridge.post(who, PostHead { via, ..head.clone() }, onward.body.clone());
+    neighbours.answer(&app.bridge, &onward, ask).await
 }
 
 /// Opens the server's stream (ibid., Listening for Messages from the Server).
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
+    Extension(request_id): Extension<RequestId>,
     Extension(address): Extension<ClientAddress>,
     headers: HeaderMap,
 ) -> Response {
@@ -114,19 +123,21 @@ pub(crate) async fn get(
         Ok(caller) => caller,
         Err(error) => return error.into_response_of(&app),
     };
-    let head = GetHead {
-        session_id: text(&headers, &SESSION_ID),
-        protocol_version: text(&headers, &PROTOCOL_VERSION),
-        last_event_id: text(&headers, &LAST_EVENT_ID),
-        via: Via::Client,
+    let ask = |via| app.bridge.get(&caller.principal, get_head(&headers, via));
+    let reply = match &app.neighbours {
+        Some(neighbours) => {
+            let onward = caller.onward(Method::GET, &request_id, &headers, Bytes::new());
+            neighbours.answer(&app.bridge, &onward, ask).await
+        }
+        None => ask(Via::Client).await,
     };
-    let reply = app.bridge.get(&caller.principal, head).await;
     respond(&app, reply, &caller)
 }
 
 /// Ends a session (ibid., Session Management).
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
+    Extension(request_id): Extension<RequestId>,
     Extension(address): Extension<ClientAddress>,
     headers: HeaderMap,
 ) -> Response {
@@ -134,7 +145,15 @@ pub(crate) async fn delete(
         Ok(caller) => caller,
         Err(error) => return error.into_response_of(&app),
     };
-    let reply = app.bridge.delete(&caller.principal, text(&headers, &SESSION_ID).as_deref(), Via::Client).await;
+    let id = session_id(&headers);
+    let ask = |via| app.bridge.delete(&caller.principal, id.as_deref(), via);
+    let reply = match &app.neighbours {
+        Some(neighbours) => {
+            let onward = caller.onward(Method::DELETE, &request_id, &headers, Bytes::new());
+            neighbours.answer(&app.bridge, &onward, ask).await
+        }
+        None => ask(Via::Client).await,
+    };
     respond(&app, reply, &caller)
 }
 
@@ -153,6 +172,13 @@ async fn admit(app: &App, headers: &HeaderMap, address: ClientAddress) -> Result
     };
     let Admitted { grant, expires_at, family } = app.bearers.check(headers, charge).await?;
     grant.charge().inspect_err(hit("rate-limit-grant")).map_err(NotAuthorized::TooMany)?;
+    vet(app, &grant).await?;
+    app.note_use(&grant);
+    Ok(Caller { principal: principal(&grant), grant, expires_at, family })
+}
+
+/// Whether the user of a grant may come in: his credential at Forgejo lives, and he is on the lists.
+pub(super) async fn vet(app: &App, grant: &LiveGrant) -> Result<(), RouteError> {
     let user = &grant.grant.user;
     match app.credentials.is_dead(&user.to_shared()).await {
         Ok(false) => {}
@@ -162,17 +188,44 @@ async fn admit(app: &App, headers: &HeaderMap, address: ClientAddress) -> Result
         }
     }
     app.entry.admit(&user.to_shared(), Freshness::Usual).await?;
-    app.note_use(&grant);
-    let principal =
-        Principal { user: user.to_shared(), client: grant.grant.client.to_shared(), grant: grant.grant.id.to_shared() };
-    Ok(Caller { principal, grant, expires_at, family })
+    Ok(())
+}
+
+pub(super) fn principal(grant: &LiveGrant) -> Principal {
+    let parties = &grant.grant;
+    Principal { user: parties.user.to_shared(), client: parties.client.to_shared(), grant: parties.id.to_shared() }
+}
+
+pub(super) fn post_head(headers: &HeaderMap, label: &'static str, via: Via) -> PostHead {
+    PostHead {
+        session_id: session_id(headers),
+        protocol_version: all_of(headers, &PROTOCOL_VERSION),
+        mcp_method: all_of(headers, &METHOD),
+        mcp_name: all_of(headers, &NAME),
+        params: params(headers),
+        label,
+        via,
+    }
+}
+
+pub(super) fn get_head(headers: &HeaderMap, via: Via) -> GetHead {
+    GetHead {
+        session_id: session_id(headers),
+        protocol_version: text(headers, &PROTOCOL_VERSION),
+        last_event_id: text(headers, &LAST_EVENT_ID),
+        via,
+    }
+}
+
+pub(super) fn session_id(headers: &HeaderMap) -> Option<String> {
+    text(headers, &SESSION_ID)
 }
 
 fn respond(app: &Arc<App>, reply: Reply, caller: &Caller) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = match reply.body {
         ReplyBody::LogInAgain => return RouteError::LogInAgain.into_response_of(app),
-        // A broker that is alone has nowhere to send anybody.
+        // Of a broker that has no way to others; one that is alone sends nobody elsewhere.
         ReplyBody::Elsewhere(_) => json_rpc(status, -32000, "another part of this server has to answer; try again"),
         ReplyBody::MayNotWrite(body) => may_not_write(app, body),
         ReplyBody::Empty => (status, [(header::CONTENT_LENGTH, HeaderValue::from_static("0"))]).into_response(),
@@ -232,7 +285,7 @@ fn params(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.keys().filter_map(param).collect()
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE);
     // As most clients write it.
     if value.is_some_and(|value| value == "application/json") {
@@ -249,6 +302,15 @@ fn json_rpc(status: StatusCode, code: i32, message: &str) -> Response {
     let mut response = (status, axum::Json(body)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// The same request for another replica.
+    fn onward<'r>(&'r self, method: Method, id: &'r RequestId, headers: &'r HeaderMap, body: Bytes) -> Onward<'r> {
+        Onward { method, grant: &self.principal.grant, request_id: id.as_str(), headers, body }
+    }
 }
 
 // === impl RouteError ===
@@ -268,7 +330,7 @@ impl RouteError {
         })
     }
 
-    fn into_response_of(self, app: &App) -> Response {
+    pub(super) fn into_response_of(self, app: &App) -> Response {
         if let Some(reason) = self.reason() {
             app.metrics.bearer_refusals.add([reason]);
         }

@@ -15,7 +15,6 @@ use forgejo::token_source::CredentialError;
 use oauth::error::ErrorCode;
 use oauth::grant::GrantLimits;
 use oauth::id::GrantId;
-use oauth::random::NoRandomness;
 use oauth::scope::Access;
 use oauth::token::{PlainToken, TokenKind};
 use store::StoreError;
@@ -27,6 +26,8 @@ use crate::audit::Entry;
 use crate::browser::{Cookies, add_cookie, csrf_admits, csrf_token, is_from_us, see_other};
 use crate::choosing::{self, Answer, LookError, Notice, SettleError, Settled, Step, View};
 use crate::clients::FindError;
+use crate::entry::{Freshness, NotAdmitted, Refusal};
+use crate::failure::{Failure, failures_of};
 use crate::handlers::authorize::{client_shown, tell_client};
 use crate::login::Consented;
 use crate::middleware::RequestId;
@@ -44,13 +45,13 @@ pub(crate) enum Cause {
     #[error("the login at Forgejo has ended: {0}")]
     LoginDead(String),
     #[error("Forgejo: {0}")]
-    Forgejo(RepositoriesError),
+    Forgejo(String),
     #[error(transparent)]
     Client(FindError),
+    #[error("{0}")]
+    NotAllowed(Refusal),
     #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Randomness(#[from] NoRandomness),
+    Failed(#[from] Failure),
 }
 
 /// A cause with the request it belongs to.
@@ -152,6 +153,7 @@ async fn answer(
 
 async fn allow(app: &App, begun: &Begun, ids: Vec<i64>, request_id: &RequestId) -> Result<Response, Cause> {
     let Begun { selection, consented, browser } = begun;
+    app.entry.admit(&selection.user.to_shared(), Freshness::Now).await?;
     let request = &consented.request;
     let own_code = PlainToken::generate(TokenKind::Code, app.random.as_ref())?;
     let (now, id) = (app.clock.now(), GrantId::generate(app.random.as_ref())?);
@@ -210,6 +212,8 @@ async fn begun(app: &App, headers: &HeaderMap, id: &str) -> Result<Begun, Cause>
     let selection = app.store.selection(id, &browser.hash(), app.clock.now()).await?.ok_or(Cause::NoSuchChoice)?;
     let SelectionPurpose::Authorize(sealed) = &selection.purpose else { return Err(Cause::NoSuchChoice) };
     let consented = choosing::open(sealed, id, app).ok_or(Cause::NoSuchChoice)?;
+    // Judged at his login, which may be an hour ago.
+    app.entry.admit(&selection.user.to_shared(), Freshness::Usual).await?;
     Ok(Begun { selection, consented, browser })
 }
 
@@ -245,7 +249,7 @@ pub(crate) async fn page(
         occasion: shown.occasion,
         client: shown.client,
         may_write: shown.may_write,
-        login: user.and_then(|user| crate::pages::display_name(&user.login)).unwrap_or_default(),
+        login: user.and_then(|user| crate::display::display_name(&user.login)).unwrap_or_default(),
         forgejo_host: app.site.forgejo_host.clone(),
         action: shown.action,
         csrf: shown.csrf,
@@ -269,11 +273,23 @@ fn is_dead(error: &RepositoriesError) -> bool {
     matches!(error, RepositoriesError::Credential(CredentialError::Dead(_)))
 }
 
+failures_of!(Cause);
+
+impl From<NotAdmitted> for Cause {
+    fn from(reason: NotAdmitted) -> Self {
+        match reason {
+            NotAdmitted::Refused(refusal) => Self::NotAllowed(refusal),
+            NotAdmitted::LogInAgain => Self::LoginDead(reason.to_string()),
+            NotAdmitted::Unavailable { reason, .. } => Self::Forgejo(reason),
+        }
+    }
+}
+
 impl From<RepositoriesError> for Cause {
     fn from(error: RepositoriesError) -> Self {
         match error {
             RepositoriesError::Credential(CredentialError::Dead(reason)) => Self::LoginDead(reason),
-            error => Self::Forgejo(error),
+            error => Self::Forgejo(error.to_string()),
         }
     }
 }
@@ -281,7 +297,7 @@ impl From<RepositoriesError> for Cause {
 impl From<LookError> for Cause {
     fn from(error: LookError) -> Self {
         match error {
-            LookError::Store(error) => Self::Store(error),
+            LookError::Store(error) => error.into(),
             LookError::Forgejo(error) => error.into(),
         }
     }
@@ -290,7 +306,7 @@ impl From<LookError> for Cause {
 impl From<FindError> for Cause {
     fn from(error: FindError) -> Self {
         match error {
-            FindError::Store(error) => Self::Store(error),
+            FindError::Store(error) => error.into(),
             other => Self::Client(other),
         }
     }
@@ -309,7 +325,7 @@ impl IntoResponse for RouteError {
                 "This application cannot be verified at present",
                 "Reload this page in a minute; what you have ticked is kept.",
             ),
-            Cause::Client(_) | Cause::Store(StoreError::ClientGone(_)) => (
+            Cause::Client(_) | Cause::Failed(Failure::Store(StoreError::ClientGone(_))) => (
                 StatusCode::BAD_REQUEST,
                 "This application is not known here any more",
                 "Remove the connection in your application and add it again: it then registers anew.",
@@ -319,12 +335,12 @@ impl IntoResponse for RouteError {
                 "Forgejo does not answer",
                 "Go back and try again in a minute; what you had ticked before this step is kept.",
             ),
-            Cause::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "The server is not ready", "Try again in a minute."),
-            Cause::Randomness(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The server has a problem",
-                "Tell the operator the request id below.",
+            Cause::NotAllowed(_) => (
+                StatusCode::FORBIDDEN,
+                "You may not use this server any more",
+                "Nothing was granted. Ask the operator of this server to be let in, and start again from your application.",
             ),
+            Cause::Failed(failure) => return failure.page("choice of repositories", &self.request_id).into_response(),
         };
         let request_id = self.request_id.as_str().to_owned();
         let wrong = if status.is_server_error() {

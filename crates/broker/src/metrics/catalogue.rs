@@ -107,6 +107,16 @@ catalogue! {
             ["attempt": "`foreign_peer`: a process that is no worker of ours came to the gateway; `wrong_capability`; `door`: a closed part of Forgejo's API; `read_only`: a write under a read-only grant; `grant_limits`: something that the grant does not include; `identity_field`: a form field that would take another identity; `foreign_redirect`: a redirect to a stranger"]
             "What workers tried at the gateway and were refused; what the kernel refuses them is not reported to anybody";
     }
+    "Replicas" {
+        REPLICAS: Gauge "fjmcp_replicas" [] "Brokers with a good lease at the database, this one included";
+        HOPS: Counter "fjmcp_hops_total"
+            ["outcome": "`answered`, `unavailable` (answered with 503), `not_mine` (the other one does not hold it any more), `unreachable`, or `lost` (the connection broke before the answer)"]
+            "Requests passed on to the replica that holds their session or parked call";
+        HOP_DURATION: Histogram "fjmcp_hop_duration_seconds" []
+            "From passing a request on to the head of the other replica's answer";
+        TAKEOVERS: Counter "fjmcp_takeovers_total" [] "Sessions taken over from a replica whose lease had run out";
+        LEASES_LOST: Counter "fjmcp_leases_lost_total" [] "How often this replica has lost its lease and ended its sessions";
+    }
     "Tokens and logins" {
         TOKENS_ISSUED: Counter "fjmcp_tokens_issued_total"
             ["grant_type": "`authorization_code`, `refresh_token`, or `replay` (the same pair again, within refresh-replay-window)"]
@@ -146,7 +156,7 @@ catalogue! {
             ["version": "of the program", "revision": "of its source"]
             "Always 1";
         READY: Gauge "fjmcp_ready"
-            ["part": "`store`, `key`, `forgejo` or `worker`"]
+            ["part": "`store`, `key`, `forgejo`, `worker` or `replica` (its lease)"]
             "1 if the part was ready when /readyz or /metrics last looked, else 0";
         DATABASE_CONNECTIONS: Gauge "fjmcp_database_connections"
             ["state": "`used` or `idle`"]

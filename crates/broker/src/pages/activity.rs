@@ -4,9 +4,9 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::display_name::{display_name, display_text};
 use super::moment::Moment;
 use super::{Forms, respond};
+use crate::display::{display_name, display_text};
 
 /// Longest text shown of an event that has no words of its own.
 const LONGEST: usize = 160;

@@ -5,8 +5,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use super::destination::Destination;
-use super::display_name::display_name;
 use super::{Forms, respond};
+use crate::display::display_name;
 
 /// Asks the user whether a client may act for him. Its form posts `request`, `csrf`, `access` (`write` or `read`) and `decision`
 /// (`approve` or `deny`) to `/oauth/authorize`.

@@ -4,9 +4,9 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::display_name::display_text;
 use super::link::NamedLink;
 use super::{Forms, respond};
+use crate::display::display_text;
 
 /// Longest account of what was wrong, in characters.
 const LONGEST: usize = 400;

@@ -5,8 +5,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use super::consent::ClientShown;
-use super::display_name::display_text;
 use super::{Forms, respond};
+use crate::display::display_text;
 
 /// Longest name shown: Forgejo allows 40 characters for the owner and 100 for the repository.
 const LONGEST_NAME: usize = 150;

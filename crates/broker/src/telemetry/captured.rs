@@ -49,6 +49,12 @@ impl Captured {
         JSON.with_borrow(|lines| lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 
+    /// The JSON records as they were written.
+    pub(crate) fn json_lines(&self) -> Vec<String> {
+        let Self(()) = self;
+        JSON.with_borrow(Clone::clone)
+    }
+
     /// The text lines.
     pub(crate) fn text(&self) -> Vec<String> {
         let Self(()) = self;

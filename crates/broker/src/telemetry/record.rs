@@ -7,6 +7,7 @@ use std::ops::Range;
 use tracing::field::{Field, Visit};
 
 use super::never_logged::permitted;
+use crate::display::visible_json;
 
 /// Collects fields as JSON; what may not be logged does not get in.
 ///
@@ -52,8 +53,12 @@ impl Fields {
     }
 }
 
-/// Appends a text as a JSON string.
+/// Appends a text as a JSON string, in which every character is seen as what it is.
 pub(super) fn text_as_json(json: &mut Vec<u8>, text: &str) {
+    if !text.bytes().all(|byte| byte.is_ascii() && byte != 0x7f) {
+        json.extend_from_slice(visible_json(serde_json::Value::from(text).to_string()).as_bytes());
+        return;
+    }
     // Writing to memory does not fail, and every text can be a JSON string.
     let _ = serde_json::to_writer(json, text);
 }

@@ -17,6 +17,7 @@ use super::Now;
 use super::record::{Fields, text_as_json};
 use crate::build_info::{BUILD, SERVICE};
 use crate::config::LogFormat;
+use crate::display::visible;
 
 /// What every JSON record says of the program.
 static STAMP: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -101,10 +102,10 @@ impl<W: Fn(&[u8], Level)> Records<W> {
                     (self.now)(),
                     metadata.level(),
                     metadata.target(),
-                    printable(&text)
+                    visible(&text)
                 );
                 for (name, value) in fields() {
-                    let _ = write!(line, " {name}={}", printable(&bare(value)));
+                    let _ = write!(line, " {name}={}", bare(value));
                 }
                 let _ = write!(line, " service={SERVICE} version={} revision={}", BUILD.version, BUILD.revision);
             }
@@ -165,14 +166,11 @@ fn member(json: &mut Vec<u8>, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
 /// A JSON value as a person reads it: a text of one word without its quotes.
 fn bare(json: &[u8]) -> String {
     match serde_json::from_slice(json) {
-        Ok(serde_json::Value::String(text)) if !text.is_empty() && !text.contains([' ', '"', '=']) => text,
+        Ok(serde_json::Value::String(text)) if !text.is_empty() && !text.contains([' ', '"', '=']) => {
+            visible(&text).into_owned()
+        }
         _ => String::from_utf8_lossy(json).into_owned(),
     }
-}
-
-/// One line stays one line, and a terminal is not spoken to by strangers.
-fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]
@@ -236,5 +234,16 @@ mod tests {
         let line = captured.text().remove(0);
         assert_eq!(line.matches('\n').count(), 1);
         assert!(!line.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn no_record_in_either_form_holds_a_character_that_deceives() {
+        let captured = Captured::start();
+        let name = "a\u{1b}[2J\u{202e}b\u{200b} c";
+        tracing::info!(client.name = name, client.id = "x\u{202e}y", "{name}");
+        assert_eq!(captured.json()[0]["client.name"], name, "it says the same");
+        for line in [captured.json_lines().remove(0), captured.text().remove(0)] {
+            assert!(!line.trim_end().contains(forgejo::display::is_deceptive), "{line:?}");
+        }
     }
 }

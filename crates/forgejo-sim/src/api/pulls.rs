@@ -11,7 +11,7 @@ use crate::{
         git::{self, Commit, Signature},
         issue::{Issue, Merged, Pull},
         reference::Source,
-        repo::{Access, Repo},
+        repo::{Access, MergedBranch, Repo},
     },
     wire,
 };
@@ -362,8 +362,7 @@ struct MergeOption {
     title: String,
     #[serde(rename = "MergeMessageField", default)]
     message: String,
-    #[serde(default)]
-    delete_branch_after_merge: bool,
+    delete_branch_after_merge: Option<bool>,
     #[serde(default)]
     head_commit_id: String,
 }
@@ -417,7 +416,9 @@ fn merge(call: &mut Call<'_>) -> ApiResult {
         }
     }
     call.state.refer(by, &message, Source::Commit(repo_id, &commit), now);
-    if option.delete_branch_after_merge {
+    let deletes =
+        option.delete_branch_after_merge.unwrap_or(call.state.repos[&repo_id].merged_branch == MergedBranch::Goes);
+    if deletes {
         delete_head(call, &pull);
     }
     Ok(wire::empty(StatusCode::OK))

@@ -9,7 +9,7 @@ use crate::{
         account::{Org, Team, User},
         issue::{Comment, Issue, Label, Milestone},
         release::Release,
-        repo::{Access, Repo},
+        repo::{Access, MergedBranch, Repo},
     },
     site::Site,
 };
@@ -136,7 +136,7 @@ impl Render<'_> {
             "has_wiki": true, "has_pull_requests": true, "has_projects": true, "has_releases": true, "has_packages": true,
             "has_actions": true, "ignore_whitespace_conflicts": false, "allow_merge_commits": true, "allow_rebase": true,
             "allow_rebase_explicit": true, "allow_squash_merge": true, "allow_fast_forward_only_merge": true,
-            "allow_rebase_update": true, "default_delete_branch_after_merge": false, "default_merge_style": "merge",
+            "allow_rebase_update": true, "default_delete_branch_after_merge": repo.merged_branch == MergedBranch::Goes, "default_merge_style": "merge",
             "default_allow_maintainer_edit": false, "avatar_url": "", "internal": false, "mirror_interval": "",
             "object_format_name": "sha1", "mirror_updated": "0001-01-01T00:00:00Z", "repo_transfer": null,
             "topics": repo.topics.iter().collect::<Vec<_>>(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::model::{
     git::{Signature, Tree},
-    repo::{Access, Repo},
+    repo::{Access, MergedBranch, Repo},
 };
 
 use super::{
@@ -63,6 +63,7 @@ struct EditRepo {
     archived: Option<bool>,
     template: Option<bool>,
     default_branch: Option<String>,
+    default_delete_branch_after_merge: Option<bool>,
 }
 
 fn get(call: &mut Call<'_>) -> ApiResult {
@@ -144,6 +145,11 @@ fn edit(call: &mut Call<'_>) -> ApiResult {
     repo.private = option.private.unwrap_or(repo.private);
     repo.archived = option.archived.unwrap_or(repo.archived);
     repo.template = option.template.unwrap_or(repo.template);
+    repo.merged_branch = match option.default_delete_branch_after_merge {
+        Some(true) => MergedBranch::Goes,
+        Some(false) => MergedBranch::Stays,
+        None => repo.merged_branch,
+    };
     repo.updated = now;
     ok(&call.render().repo(&call.state.repos[&id]))
 }

@@ -28,6 +28,7 @@ pub(crate) struct Repo {
     pub(crate) template: bool,
     pub(crate) fork_of: Option<i64>,
     pub(crate) default_branch: String,
+    pub(crate) merged_branch: MergedBranch,
     pub(crate) created: i64,
     pub(crate) updated: i64,
     pub(crate) git: Git,
@@ -47,6 +48,13 @@ pub(crate) struct Repo {
     pub(crate) statuses: Vec<serde_json::Value>,
     pub(crate) push_mirrors: Vec<serde_json::Value>,
     pub(crate) runner_token: Option<String>,
+}
+
+/// What becomes of a branch by a merge that does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MergedBranch {
+    Stays,
+    Goes,
 }
 
 pub(crate) struct WikiPage {
@@ -94,6 +102,7 @@ impl Repo {
             template: false,
             fork_of: None,
             default_branch: "main".to_owned(),
+            merged_branch: MergedBranch::Stays,
             created: now,
             updated: now,
             git: Git::default(),

@@ -121,6 +121,8 @@ impl Inner {
                 Purpose::After401(_) => {
                     let (forced, held) =
                         self.with_slot(user, |slot| (slot.forced_lately(now), slot.hold_off(now).is_some()));
+                    // One that is due by the clock is no forced one.
+                    let forced = forced && now < row.due_at();
                     if forced || held {
                         return self.alive(user, row, forced).await.map(Claim::Settled);
                     }

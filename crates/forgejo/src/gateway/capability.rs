@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -27,6 +27,9 @@ pub struct Capability {
     registry: Arc<Registry>,
 }
 
+/// Whether a capability may be used at this moment. No I/O, no wait.
+pub type Condition = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// Every living capability, by the hash of its token.
 #[derive(Default)]
 pub(super) struct Registry {
@@ -37,6 +40,8 @@ pub(super) struct Registry {
 pub(super) struct Holder {
     assignment: RwLock<Option<GatewayAssignment>>,
     ready: AtomicBool,
+    /// Asked at each use.
+    condition: OnceLock<Condition>,
     revoked: CancellationToken,
 }
 
@@ -63,6 +68,13 @@ impl Capability {
     /// Start-up is over: `GET /api/v1/version` and `/api/v1/user` are forwarded like everything else from now on.
     pub fn ready(&self) {
         self.holder.ready.store(true, Ordering::Release);
+    }
+
+    /// It opens nothing at any moment at which this does not hold. The first condition counts.
+    pub fn only_while(&self, condition: Condition) {
+        if self.holder.condition.set(condition).is_err() {
+            tracing::error!("a capability was given a second condition; the first one stays");
+        }
     }
 
     /// It opens nothing any more, and what is under way with it ends.
@@ -96,6 +108,7 @@ impl Registry {
         let holder = Arc::new(Holder {
             assignment: RwLock::new(None),
             ready: AtomicBool::new(false),
+            condition: OnceLock::new(),
             revoked: CancellationToken::new(),
         });
         if random {
@@ -111,7 +124,8 @@ impl Registry {
         let (known, holder) = holders.get_key_value(&presented)?;
         // The table already compared hashes, whose time tells nothing of the token; equality itself is decided in
         // constant time all the same.
-        bool::from(known.ct_eq(&presented)).then(|| Arc::clone(holder))
+        let is_good = bool::from(known.ct_eq(&presented)) && holder.condition.get().is_none_or(|holds| holds());
+        is_good.then(|| Arc::clone(holder))
     }
 }
 

@@ -40,6 +40,12 @@ pub enum Refusal {
          this broker"
     )]
     NamesAnother(&'static str),
+    /// The same, and a merge that may delete a branch of another repository.
+    #[error(
+        "this connection is limited to chosen repositories, and this pull request comes from another one, where the merge could delete the branch: send \
+         delete_branch_after_merge as false"
+    )]
+    MayDeleteBranch,
     /// The same, and an attachment that no answer has shown.
     #[error(
         "this connection is limited to chosen repositories, so an attachment can be downloaded only after its issue, comment or release was read: read that \
@@ -133,7 +139,7 @@ pub enum Refusal {
     /// Forgejo's 401 although the credential lives.
     #[error(
         "Forgejo does not accept this connection for this request, although the login is good: the application's permissions in Forgejo may not cover \
-         it, or your account needs attention there (Settings, Applications)"
+         it, or your account needs attention there (Settings, Applications). If it worked a moment ago, try again in a minute, when the login can be renewed"
     )]
     NotAccepted,
     /// A 401, a fresh token, and a body that could not be kept for a second try.
@@ -185,6 +191,7 @@ impl Refusal {
             | Self::OutsideChosen
             | Self::BeyondChosen
             | Self::NamesAnother(_)
+            | Self::MayDeleteBranch
             | Self::UnseenAttachment
             | Self::LimitedBody
             | Self::UnclearMember(_)

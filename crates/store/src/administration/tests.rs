@@ -30,6 +30,7 @@ fn session(user: &UserId) -> SessionRow {
         subscriptions: Vec::new(),
         created_at: Timestamp(1),
         last_seen: Timestamp(1),
+        epoch: 1,
     }
 }
 
@@ -93,13 +94,13 @@ async fn an_ended_session_is_told_by_the_hash_of_its_id(at: Scratch) {
     let (store, admin) = house(&at).await;
     let user = admin.users().await.unwrap().remove(0).id;
     let session = session(&user);
-    assert!(store.insert_session(&session).await.unwrap());
+    assert!(store.insert_session(&session, None).await.unwrap());
     let listed = admin.sessions(Some("alice")).await.unwrap().remove(0);
     assert_eq!((listed.id_hash, listed.grant.as_str()), (session.id_hash, "g"));
     assert!(admin.revoke_session(&session.id_hash, NOW).await.unwrap());
     assert!(!admin.revoke_session(&session.id_hash, NOW).await.unwrap());
     assert_eq!(store.revocations_after(0, 10).await.unwrap()[0].subject, Revoked::Session(session.id_hash));
-    assert!(store.insert_session(&session).await.unwrap());
+    assert!(store.insert_session(&session, None).await.unwrap());
     assert_eq!(admin.purge_sessions(Timestamp(session.last_seen.0 + 1), NOW).await.unwrap(), 1);
     assert_eq!(store.revocations_after(1, 10).await.unwrap().len(), 1);
 }

@@ -50,6 +50,14 @@ impl Pool {
         }))
     }
 
+    /// The present time by the database's clock, as SQL: milliseconds since the Unix epoch.
+    pub(crate) fn clock_sql(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+            Self::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        }
+    }
+
     /// Ends all connections after their present work.
     pub(crate) async fn close(&self) {
         match self {

@@ -23,8 +23,9 @@ async fn session(store: &Store, user: UserId) {
         subscriptions: vec![],
         created_at: NOW,
         last_seen: NOW,
+        epoch: 1,
     };
-    assert!(store.insert_session(&session).await.unwrap());
+    assert!(store.insert_session(&session, None).await.unwrap());
 }
 
 on_each!(a_revoked_grant_takes_codes_tokens_and_sessions_with_it);

@@ -18,7 +18,7 @@ async fn filled(at: &Scratch) {
         let login = Login { sub, ..Login::of(&format!("g{sub}")) };
         let user = login.write(&store).await.unwrap().user;
         let session = session(&user, u8::try_from(number).unwrap(), &login.grant);
-        assert!(store.insert_session(&session).await.unwrap());
+        assert!(store.insert_session(&session, None).await.unwrap());
     }
     let state_hash = TokenHash::of("state");
     let aad = row_aad("authorizations", "sealed_request", &hex::encode(state_hash.as_bytes()));
@@ -47,6 +47,7 @@ fn session(user: &UserId, id: u8, grant: &str) -> SessionRow {
         subscriptions: vec![],
         created_at: Timestamp(1),
         last_seen: Timestamp(1),
+        epoch: 1,
     }
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use e2e::children::{self, Child};
+use e2e::through_worker::WorkerRequest;
 use serde_json::{Map, Value, json};
 
 use super::{Limited, SECRET};
@@ -58,8 +59,29 @@ async fn aim(child: &Child) -> Result<()> {
             || text.contains(&STANDARD.encode("# hello\n\nA program that says hello.")[..40]);
         ensure!(shown, "{}: {text}", call.tool);
     }
+    merges(child, &alice).await?;
     let mine = alice.worker.call_text("list_my_repos", &json!({"page": 1, "limit": 10})).await?;
     ensure!(mine.contains("alice/hello") && !mine.contains("vault") && !mine.contains("private-notes"), "{mine}");
+    Ok(())
+}
+
+/// A pull request from a fork outside is merged by the tool, its branch left alone; with the wish to delete it, it is not.
+async fn merges(child: &Child, alice: &Limited) -> Result<()> {
+    let setting = json!({"default_delete_branch_after_merge": true});
+    let setting = WorkerRequest::new("PATCH", "/api/v1/repos/alice/hello").json(&setting);
+    ensure!(alice.directly(&setting).await?.status == 200);
+    let topic = "/api/v1/repos/outside/hello/branches/topic";
+    for deletes in [true, false] {
+        let wish = if child.profile == "forgejo-mcp-rs" { "delete_branch" } else { "delete_branch_after_merge" };
+        let mut arguments = json!({"owner": "alice", "repo": "hello", "index": alice.pull, "style": "merge"});
+        arguments[wish] = json!(deletes);
+        let answer = alice.worker.send_call("merge_pull_request", &arguments).await?;
+        let told = json!(answer.messages()?).to_string();
+        let merged = alice.see(&format!("/api/v1/repos/alice/hello/pulls/{}", alice.pull)).await?["merged"] == true;
+        ensure!(merged != deletes, "{}: {arguments}: {told}", child.label);
+        ensure!(!deletes || told.contains("limited to chosen repositories"), "{}: {told}", child.label);
+        alice.see(topic).await.context("the branch outside is gone")?;
+    }
     Ok(())
 }
 

@@ -39,13 +39,19 @@ async fn outside(alice: &Limited) -> Result<Vec<Value>> {
 #[tokio::test]
 async fn no_request_writes_to_what_is_outside() -> Result<()> {
     let alice = Limited::start().await?;
-    let before = outside(&alice).await?;
     let (hello, vault, pull) = ("/api/v1/repos/alice/hello", "/api/v1/repos/alice/vault", alice.pull);
+    // What a merge does that says nothing, is a setting of the repository that is merged into.
+    let delete = WorkerRequest::new("PATCH", hello).json(&json!({"default_delete_branch_after_merge": true}));
+    ensure!(alice.send(&delete).await?.status == 200);
+    let before = outside(&alice).await?;
     let other = json!({"owner": "alice", "repo": "vault", "index": 1});
     let merge = json!({"Do": "merge", "delete_branch_after_merge": true});
     let thread = alice.see("/api/v1/notifications?all=true").await?;
     let thread = thread.as_array().into_iter().flatten().find(|thread| thread["repository"]["id"] == alice.vault);
     let thread = format!("/api/v1/notifications/threads/{}", thread.map_or(&Value::Null, |thread| &thread["id"]));
+    alice
+        .refused(&WorkerRequest::new("POST", format!("{hello}/pulls/{pull}/merge")).json(&json!({"Do": "merge"})))
+        .await?;
     for (method, target, body) in [
         ("POST", format!("{vault}/issues"), json!({"title": "no"})),
         ("POST", "/api/v1/repos/ALICE//%56ault/issues".to_owned(), json!({"title": "no"})),
@@ -75,6 +81,7 @@ async fn no_request_writes_to_what_is_outside() -> Result<()> {
         // By way of a pull request's branch.
         ("POST", format!("{hello}/pulls/{pull}/update"), json!({})),
         ("POST", format!("{hello}/pulls/{pull}/merge"), merge),
+        ("POST", format!("{hello}/pulls/{pull}/merge"), json!({"Do": "merge", "delete_branch_after_merge": null})),
         // By making, moving and joining repositories.
         ("POST", format!("{hello}/forks"), json!({"organization": "outside", "name": "copy"})),
         ("POST", format!("{hello}/generate"), json!({"owner": "alice", "name": "copy"})),
@@ -113,7 +120,13 @@ async fn what_is_chosen_is_written_as_ever() -> Result<()> {
         ("POST", format!("{hello}/branches"), json!({"new_branch_name": "b", "old_branch_name": "main"}), 201),
         ("POST", format!("{hello}/pulls"), json!({"head": "alice:b", "base": "main", "title": "B"}), 201),
         ("POST", format!("{hello}/pulls/4/merge"), json!({"Do": "merge", "delete_branch_after_merge": true}), 200),
-        ("POST", format!("{hello}/pulls/{}/merge", alice.pull), json!({"Do": "merge"}), 200),
+        ("PATCH", hello.to_owned(), json!({"default_delete_branch_after_merge": true}), 200),
+        (
+            "POST",
+            format!("{hello}/pulls/{}/merge", alice.pull),
+            json!({"Do": "merge", "delete_branch_after_merge": false}),
+            200,
+        ),
         ("PATCH", hello.to_owned(), json!({"name": "Hello", "description": "Changed"}), 200),
         ("PUT", format!("{hello}/notifications"), json!({}), 205),
     ] {

@@ -19,10 +19,25 @@ pub(super) struct KnownClient {
 
 /// How a client becomes known.
 pub(super) enum Registers {
-    /// By a document with these redirect URIs.
-    Document { registered: &'static [&'static str], method: &'static str },
-    /// By registration, so many times in a row.
-    Dynamically { body: &'static str, times: usize },
+    /// By a document with these redirect URIs, or those that it uses if there are none.
+    Document {
+        registered: &'static [&'static str],
+    },
+    Dynamically(Registration),
+}
+
+/// What a client says of itself where it registers.
+pub(super) struct Registration {
+    /// Empty: those that it uses.
+    pub(super) registered: &'static [&'static str],
+    /// Empty: it says nothing of them.
+    pub(super) grant_types: &'static [&'static str],
+    /// How it would like to authenticate.
+    pub(super) method: Option<&'static str>,
+    /// Further members.
+    pub(super) more: &'static str,
+    /// So many times in a row.
+    pub(super) times: usize,
 }
 
 /// How a public client says who it is at the token endpoint.
@@ -37,6 +52,13 @@ pub(super) enum Authenticates {
 // === impl KnownClient ===
 
 impl KnownClient {
+    /// The redirect URIs that it makes known.
+    pub(super) fn registered(&self) -> &'static [&'static str] {
+        let (Registers::Document { registered } | Registers::Dynamically(Registration { registered, .. })) =
+            &self.registers;
+        if registered.is_empty() { self.redirect_uris } else { registered }
+    }
+
     pub(super) fn endpoint(&self, name: &str) -> String {
         if self.old_endpoints { format!("/{name}") } else { format!("/oauth/{name}") }
     }
@@ -52,10 +74,19 @@ const ALL_PROBES: &[&str] = &[
 const USUAL_PROBES: &[&str] = &["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-authorization-server"];
 const OLD_PROBES: &[&str] = &["/.well-known/oauth-authorization-server"];
 
+const DOCUMENT: Registers = Registers::Document { registered: &[] };
+const REGISTRATION: Registration = Registration {
+    registered: &[],
+    grant_types: &["authorization_code", "refresh_token"],
+    method: Some("none"),
+    more: "{}",
+    times: 1,
+};
+
 const BASE: KnownClient = KnownClient {
     name: "",
     redirect_uris: &[],
-    registers: Registers::Dynamically { body: "{}", times: 1 },
+    registers: Registers::Dynamically(REGISTRATION),
     resource: Some("ISSUER/mcp"),
     scope: Some("read write"),
     refresh_scope: None,
@@ -68,10 +99,7 @@ pub(super) const CLIENTS: &[KnownClient] = &[
     KnownClient {
         name: "claude.ai by document",
         redirect_uris: &["https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback"],
-        registers: Registers::Document {
-            registered: &["https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback"],
-            method: "none",
-        },
+        registers: DOCUMENT,
         probes: ALL_PROBES,
         ..BASE
     },
@@ -79,10 +107,12 @@ pub(super) const CLIENTS: &[KnownClient] = &[
         // #654: a new registration for each connection, often two; #1056: the UI strips the slash, others add it.
         name: "claude.ai by registration",
         redirect_uris: &["https://claude.ai/api/mcp/auth_callback"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["https://claude.ai/api/mcp/auth_callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_post","scope":"read write"}"#,
+        registers: Registers::Dynamically(Registration {
+            method: Some("client_secret_post"),
+            more: r#"{"scope":"read write"}"#,
             times: 2,
-        },
+            ..REGISTRATION
+        }),
         resource: Some("ISSUER/mcp/"),
         authenticates: Authenticates::Both,
         probes: ALL_PROBES,
@@ -92,20 +122,13 @@ pub(super) const CLIENTS: &[KnownClient] = &[
         // #55954: asks for everything that the metadata names; #89862: refreshes without scope.
         name: "Claude Code by document",
         redirect_uris: &["http://localhost:3118/callback", "http://127.0.0.1:54545/callback"],
-        registers: Registers::Document {
-            registered: &["http://localhost/callback", "http://127.0.0.1/callback"],
-            method: "none",
-        },
+        registers: Registers::Document { registered: &["http://localhost/callback", "http://127.0.0.1/callback"] },
         scope: Some("read write offline_access"),
         ..BASE
     },
     KnownClient {
         name: "Claude Code by registration",
         redirect_uris: &["http://localhost:54212/callback"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["http://localhost:54212/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none"}"#,
-            times: 1,
-        },
         scope: Some("read write offline_access"),
         ..BASE
     },
@@ -115,10 +138,7 @@ pub(super) const CLIENTS: &[KnownClient] = &[
             "https://chatgpt.com/connector/oauth/abc123",
             "https://chatgpt.com/connector_platform_oauth_redirect",
         ],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["https://chatgpt.com/connector/oauth/abc123","https://chatgpt.com/connector_platform_oauth_redirect"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_basic"}"#,
-            times: 1,
-        },
+        registers: Registers::Dynamically(Registration { method: Some("client_secret_basic"), ..REGISTRATION }),
         scope: Some("read write offline_access"),
         probes: ALL_PROBES,
         ..BASE
@@ -129,7 +149,6 @@ pub(super) const CLIENTS: &[KnownClient] = &[
         redirect_uris: &["http://127.0.0.1:41234/callback/k3jf", "http://localhost:41234/callback/k3jf"],
         registers: Registers::Document {
             registered: &["http://127.0.0.1/callback/k3jf", "http://localhost/callback/k3jf"],
-            method: "none",
         },
         ..BASE
     },
@@ -137,10 +156,7 @@ pub(super) const CLIENTS: &[KnownClient] = &[
         // A scope that only its own servers know.
         name: "Codex CLI by registration",
         redirect_uris: &["http://127.0.0.1:41235/callback/k3jf"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["http://127.0.0.1:41235/callback/k3jf"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none","application_type":"native"}"#,
-            times: 1,
-        },
+        registers: Registers::Dynamically(Registration { more: r#"{"application_type":"native"}"#, ..REGISTRATION }),
         scope: Some("read write mcp:connect"),
         ..BASE
     },
@@ -161,17 +177,23 @@ pub(super) const CLIENTS: &[KnownClient] = &[
                 "http://127.0.0.1/",
                 "http://127.0.0.1:33418/",
             ],
-            method: "none",
         },
         ..BASE
     },
     KnownClient {
         name: "VS Code by registration",
         redirect_uris: &["https://vscode.dev/redirect", "http://127.0.0.1:33418/"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["https://insiders.vscode.dev/redirect","https://vscode.dev/redirect","http://127.0.0.1/","http://127.0.0.1:33418/"],"grant_types":["authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code"],"response_types":["code"],"token_endpoint_auth_method":"none","application_type":"native"}"#,
-            times: 1,
-        },
+        registers: Registers::Dynamically(Registration {
+            registered: &[
+                "https://insiders.vscode.dev/redirect",
+                "https://vscode.dev/redirect",
+                "http://127.0.0.1/",
+                "http://127.0.0.1:33418/",
+            ],
+            grant_types: &["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+            more: r#"{"application_type":"native"}"#,
+            ..REGISTRATION
+        }),
         ..BASE
     },
     KnownClient {
@@ -182,10 +204,6 @@ pub(super) const CLIENTS: &[KnownClient] = &[
             "https://www.cursor.com/agents/mcp/oauth/callback",
             "http://localhost:8787/callback",
         ],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["cursor://anysphere.cursor-mcp/oauth/callback","https://www.cursor.com/agents/mcp/oauth/callback","http://localhost:8787/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none"}"#,
-            times: 1,
-        },
         resource: None,
         scope: None,
         ..BASE
@@ -193,20 +211,17 @@ pub(super) const CLIENTS: &[KnownClient] = &[
     KnownClient {
         name: "mcp-remote",
         redirect_uris: &["http://localhost:3335/oauth/callback", "http://localhost:49150/oauth/callback"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["http://localhost:3335/oauth/callback"],"token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token"],"response_types":["code"],"client_uri":"https://github.com/modelcontextprotocol/mcp-cli","software_id":"2e6dc280-f3c3-4e01-99a7-8181dbd1d23d","software_version":"0.15.1"}"#,
-            times: 1,
-        },
+        registers: Registers::Dynamically(Registration {
+            registered: &["http://localhost:3335/oauth/callback"],
+            more: r#"{"client_uri":"https://github.com/modelcontextprotocol/mcp-cli","software_id":"2e6dc280-f3c3-4e01-99a7-8181dbd1d23d","software_version":"0.15.1"}"#,
+            ..REGISTRATION
+        }),
         ..BASE
     },
     KnownClient {
         // Before the resource parameter, with the paths that 2025-03-26 prescribes.
         name: "mcp-remote of 2025-03-26",
         redirect_uris: &["http://localhost:3336/oauth/callback"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["http://localhost:3336/oauth/callback"],"token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token"],"response_types":["code"]}"#,
-            times: 1,
-        },
         resource: None,
         scope: None,
         probes: OLD_PROBES,
@@ -216,10 +231,11 @@ pub(super) const CLIENTS: &[KnownClient] = &[
     KnownClient {
         name: "Gemini CLI",
         redirect_uris: &["http://localhost:7777/oauth/callback", "http://localhost:39321/oauth/callback"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["http://localhost:7777/oauth/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none","scope":"read write"}"#,
-            times: 1,
-        },
+        registers: Registers::Dynamically(Registration {
+            registered: &["http://localhost:7777/oauth/callback"],
+            more: r#"{"scope":"read write"}"#,
+            ..REGISTRATION
+        }),
         probes: ALL_PROBES,
         ..BASE
     },
@@ -227,10 +243,7 @@ pub(super) const CLIENTS: &[KnownClient] = &[
         // boardoil#11: no scope at all, so that the default has to be of use.
         name: "Copilot CLI",
         redirect_uris: &["http://127.0.0.1:40404/"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["http://127.0.0.1:40404/"],"response_types":["code"]}"#,
-            times: 1,
-        },
+        registers: Registers::Dynamically(Registration { grant_types: &[], method: None, ..REGISTRATION }),
         resource: None,
         scope: None,
         ..BASE
@@ -239,10 +252,7 @@ pub(super) const CLIENTS: &[KnownClient] = &[
         // #9705: always Basic on refresh, with what it takes for a secret.
         name: "LibreChat",
         redirect_uris: &["https://chat.example.org/api/mcp/forgejo/oauth/callback"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["https://chat.example.org/api/mcp/forgejo/oauth/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_basic"}"#,
-            times: 1,
-        },
+        registers: Registers::Dynamically(Registration { method: Some("client_secret_basic"), ..REGISTRATION }),
         refresh_scope: Some("read write"),
         authenticates: Authenticates::BasicWithEmptySecret,
         ..BASE
@@ -250,10 +260,7 @@ pub(super) const CLIENTS: &[KnownClient] = &[
     KnownClient {
         name: "Open WebUI",
         redirect_uris: &["https://webui.example.org/oauth/clients/mcp:forgejo/callback"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["https://webui.example.org/oauth/clients/mcp:forgejo/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_post"}"#,
-            times: 1,
-        },
+        registers: Registers::Dynamically(Registration { method: Some("client_secret_post"), ..REGISTRATION }),
         resource: Some("ISSUER"),
         scope: Some("openid profile read write"),
         ..BASE
@@ -261,7 +268,7 @@ pub(super) const CLIENTS: &[KnownClient] = &[
     KnownClient {
         name: "opencode",
         redirect_uris: &["http://127.0.0.1:19876/mcp/oauth/callback"],
-        registers: Registers::Document { registered: &["http://127.0.0.1:19876/mcp/oauth/callback"], method: "none" },
+        registers: DOCUMENT,
         refresh_scope: Some("read write offline_access"),
         ..BASE
     },
@@ -273,7 +280,6 @@ pub(super) const CLIENTS: &[KnownClient] = &[
                 "https://grok.com/connectors-oauth-exchange-code/",
                 "https://console.x.ai/connectors-oauth-exchange-code/",
             ],
-            method: "none",
         },
         resource: Some("ISSUER/"),
         ..BASE
@@ -281,10 +287,7 @@ pub(super) const CLIENTS: &[KnownClient] = &[
     KnownClient {
         name: "Antigravity",
         redirect_uris: &["https://antigravity.google/oauth-callback"],
-        registers: Registers::Dynamically {
-            body: r#"{"redirect_uris":["https://antigravity.google/oauth-callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"]}"#,
-            times: 1,
-        },
+        registers: Registers::Dynamically(Registration { method: None, ..REGISTRATION }),
         ..BASE
     },
 ];

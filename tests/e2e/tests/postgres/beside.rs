@@ -6,7 +6,8 @@ use anyhow::{Result, ensure};
 use e2e::broker::Settings;
 use e2e::mcp::Mcp;
 use e2e::oauth_client::OAuthClient;
-use e2e::stack::until_ok;
+use e2e::stack::{Stack, postgres, until_ok};
+use e2e::wire::Wire;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -19,7 +20,7 @@ async fn ensure_refused(mcp: &Mcp) -> Result<()> {
 }
 
 /// An MCP client of alice's at each of two brokers, both of which have seen her token.
-async fn at_both(stack: &e2e::stack::Stack, other: &str) -> Result<(Mcp, OAuthClient, String)> {
+async fn at_both(stack: &Stack, other: &str) -> Result<(Mcp, OAuthClient, String)> {
     let (client, tokens) = stack.log_in("alice").await?;
     for url in [&stack.broker.url, other] {
         Mcp::new(url, &tokens.access_token)?.initialize("2025-11-25").await?;
@@ -52,6 +53,29 @@ async fn what_ends_at_one_broker_ends_at_the_other_also_if_notifications_are_los
     client.revoke(&refresh_token).await?;
     until_ok("the other broker refuses the token", || ensure_refused(&there)).await?;
     Ok(())
+}
+
+/// A broker that hears nothing at all does not go on serving what it remembers.
+#[tokio::test]
+async fn a_broker_that_is_cut_off_from_the_database_serves_nobody_for_long() -> Result<()> {
+    let (stack, place) = house().await?;
+    let folder = tempfile::tempdir()?;
+    let wire = Wire::to(postgres()?.port()).await?;
+    let through = Settings::default()
+        .with("DATABASE_URL", place.url_at(wire.port))
+        .with("DATABASE_CONNECT_TIMEOUT", "1s")
+        .with("DATABASE_STATEMENT_TIMEOUT", "1s");
+    let other = stack.start_beside(folder.path(), through).await?;
+    let (there, client, refresh_token) = at_both(&stack, &other.url).await?;
+    wire.stall();
+    client.revoke(&refresh_token).await?;
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(3);
+    while there.send("ping", &json!({})).await?.status != StatusCode::SERVICE_UNAVAILABLE {
+        ensure!(tokio::time::Instant::now() < deadline, "it still serves what it remembers");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    wire.mend();
+    until_ok("it hears what was ended", || ensure_refused(&there)).await
 }
 
 #[tokio::test]

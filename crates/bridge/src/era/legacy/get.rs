@@ -21,7 +21,7 @@ pub(crate) async fn get(supervisor: &Arc<Supervisor>, who: &Principal, head: Get
 
 async fn handle(supervisor: &Arc<Supervisor>, who: &Principal, head: GetHead) -> Result<Reply, Refusal> {
     check_version(head.protocol_version.as_deref())?;
-    supervisor.admit(who)?;
+    supervisor.admit_to_session(who, head.via)?;
     let Some(id) = &head.session_id else {
         return Err(no_stream("there is a stream only for a session; send Mcp-Session-Id"));
     };

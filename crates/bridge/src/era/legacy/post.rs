@@ -29,7 +29,7 @@ async fn handle(
     incoming: Incoming,
 ) -> Result<Reply, Refusal> {
     check_version(head.protocol_version.as_deref())?;
-    supervisor.admit(who)?;
+    supervisor.admit_to_session(who, head.via)?;
     if let Incoming::One(message) = &incoming
         && is_initialize(message)
     {

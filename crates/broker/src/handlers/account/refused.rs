@@ -3,13 +3,13 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use forgejo::token_source::CredentialError;
-use oauth::random::NoRandomness;
-use store::StoreError;
 
 use super::Notice;
+use crate::account::NotReceived;
 use crate::browser::see_other;
 use crate::choosing::LookError;
-use crate::login::BeginError;
+use crate::entry::Refusal;
+use crate::failure::{Failure, failures_of};
 use crate::middleware::RequestId;
 use crate::pages::ErrorPage;
 
@@ -38,12 +38,10 @@ pub(crate) enum Cause {
     LoginDead(String),
     #[error("Forgejo: {0}")]
     Forgejo(String),
+    #[error("{0}")]
+    NotAllowed(Refusal),
     #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Randomness(#[from] NoRandomness),
-    #[error("the login could not be sealed")]
-    Seal,
+    Failed(#[from] Failure),
 }
 
 /// A cause with the request it belongs to.
@@ -61,12 +59,13 @@ impl Cause {
     }
 }
 
-impl From<BeginError> for Cause {
-    fn from(error: BeginError) -> Self {
+failures_of!(Cause);
+
+impl From<NotReceived> for Cause {
+    fn from(error: NotReceived) -> Self {
         match error {
-            BeginError::Store(error) => Self::Store(error),
-            BeginError::Randomness(error) => Self::Randomness(error),
-            BeginError::Seal => Self::Seal,
+            NotReceived::Store(error) => error.into(),
+            NotReceived::Refused(refusal) => Self::NotAllowed(refusal),
         }
     }
 }
@@ -75,7 +74,7 @@ impl From<LookError> for Cause {
     fn from(error: LookError) -> Self {
         use forgejo::repositories::RepositoriesError;
         match error {
-            LookError::Store(error) => Self::Store(error),
+            LookError::Store(error) => error.into(),
             LookError::Forgejo(RepositoriesError::Credential(CredentialError::Dead(reason))) => Self::LoginDead(reason),
             LookError::Forgejo(error) => Self::Forgejo(error.to_string()),
         }
@@ -127,26 +126,15 @@ impl IntoResponse for RouteError {
                     "Try again in a minute. Nothing was changed.",
                 )
             }
-            Cause::Store(_) => {
-                tracing::error!(
-                    error = text,
-                    request.id = self.request_id.as_str(),
-                    "account: the store does not answer"
-                );
-                (StatusCode::SERVICE_UNAVAILABLE, "The server is not ready", "Try again in a minute.")
-            }
-            Cause::Randomness(_) | Cause::Seal => {
-                tracing::error!(error = text, request.id = self.request_id.as_str(), "the account page failed");
-                (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "The server has a problem",
-                    "Tell the operator the request id below.",
-                )
-            }
+            Cause::NotAllowed(_) => (
+                StatusCode::FORBIDDEN,
+                "You may not use this server any more",
+                "You are logged out here, and your connections rest. Ask the operator of this server to be let in again.",
+            ),
+            Cause::Failed(failure) => return failure.page("account", &self.request_id).into_response(),
         };
         let wrong = match &self.cause {
             Cause::Forgejo(_) => "Your repositories could not be looked up.".to_owned(),
-            _ if status.is_server_error() => "The request could not be handled.".to_owned(),
             _ => format!("Reason: {text}."),
         };
         let request_id = self.request_id.as_str().to_owned();

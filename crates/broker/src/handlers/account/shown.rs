@@ -10,8 +10,9 @@ use store::connections::Connection;
 use super::refused::Cause;
 use crate::account::Visitor;
 use crate::app::App;
+use crate::display::display_name;
 use crate::handlers::authorize::client_shown;
-use crate::pages::{ConnectionShown, Happening, Moment, display_name};
+use crate::pages::{ConnectionShown, Happening, Moment};
 
 /// The visitor's login name at Forgejo.
 pub(super) async fn login(app: &App, visitor: &Visitor) -> Result<String, Cause> {

@@ -51,6 +51,21 @@ pub(crate) async fn a_second_401_within_a_minute_asks_forgejo_and_does_not_refre
 }
 
 #[tokio::test]
+async fn a_token_that_has_run_out_within_a_minute_of_a_forced_refresh_is_refreshed_again() {
+    let bench = Bench::start().await;
+    bench.fake.set(|levers| levers.access_life = 30);
+    let old = bench.token().await.unwrap();
+    bench.fake.advance(5);
+    assert!(matches!(bench.after_401(&old).await, Ok(After401::Retry(_))));
+    let short = bench.stored_token();
+    bench.fake.advance(31);
+    let answer = bench.after_401(&short).await;
+    let new = bench.stored_token();
+    assert!(matches!(answer, Ok(After401::Retry(token)) if token.expose_secret() == new && new != short));
+    assert_eq!((bench.fake.seen().refreshes, bench.deaths()), (2, 0));
+}
+
+#[tokio::test]
 async fn a_revoked_grant_is_dead_at_the_first_401() {
     let bench = Bench::start().await;
     let token = bench.token().await.unwrap();

@@ -54,3 +54,19 @@ fn a_later_assignment_replaces_the_earlier_one() {
     capability.ready();
     assert!(holder.is_ready());
 }
+
+#[test]
+fn a_capability_opens_nothing_while_its_condition_does_not_hold() {
+    let registry = Arc::new(Registry::default());
+    let capability = registry.open();
+    let holds = Arc::new(AtomicBool::new(true));
+    let seen = Arc::clone(&holds);
+    capability.only_while(Box::new(move || seen.load(Ordering::Relaxed)));
+    assert!(registry.find(capability.token()).is_some());
+    holds.store(false, Ordering::Relaxed);
+    assert!(registry.find(capability.token()).is_none());
+    holds.store(true, Ordering::Relaxed);
+    assert!(registry.find(capability.token()).is_some());
+    capability.revoke();
+    assert!(registry.find(capability.token()).is_none());
+}

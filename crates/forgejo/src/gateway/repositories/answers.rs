@@ -28,7 +28,7 @@ pub(super) const SMALL: usize = 1 << 20;
 /// How many repositories are looked up for one answer, because it names them without their ids.
 const MOST_NAMES: usize = 32;
 
-pub(super) const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
+const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
 /// What tells something of an answer as it was before it was looked through.
 const OF_THE_ORIGINAL: [HeaderName; 6] = [
     header::CONTENT_LENGTH,
@@ -40,6 +40,11 @@ const OF_THE_ORIGINAL: [HeaderName; 6] = [
 ];
 /// What tells how much there is.
 const TOTALS: [HeaderName; 2] = [TOTAL, header::LINK];
+
+/// How many items there are in all of a list, if the answer says so.
+pub(super) fn total(answer: &reqwest::Response) -> Option<usize> {
+    answer.headers().get(TOTAL)?.to_str().ok()?.parse().ok()
+}
 
 /// Reads an answer as JSON, up to `largest` bytes.
 pub(super) async fn read(answer: reqwest::Response, shared: &Shared, largest: usize) -> Result<Value, Refusal> {

@@ -94,7 +94,7 @@ async fn gather(
             }
             return Err(Refusal::Unreadable("a list broke off in the middle"));
         }
-        let total = answer.headers().get(answers::TOTAL).and_then(|total| total.to_str().ok()?.parse::<usize>().ok());
+        let total = answers::total(&answer);
         let (value, size) = answers::read_counted(answer, limited.shared, bytes_left).await?;
         passage.permit.spend(size);
         let Some((items, wrapped)) = answers::items(value) else {

@@ -10,6 +10,20 @@ const MARKS: [char; 2] = ['#', '!'];
 /// The same in a link.
 const PAGES: [&str; 2] = ["/issues/", "/pulls/"];
 
+/// In the address of a file at a commit. Where a text is rendered, lines of that file are shown in place of the address.
+const FILE: &str = "/src/commit/";
+
+/// Adds the repositories of whose files `text`, once rendered, may show lines.
+pub(super) fn find_previews(text: &str, found: &mut BTreeSet<RepositoryName>) {
+    for (at, _) in text.match_indices(FILE) {
+        let mut before = text[..at].rsplit(|char| !is_name_char(char));
+        let (Some(name), Some(owner)) = (before.next(), before.next()) else { continue };
+        if !owner.is_empty() && !name.is_empty() {
+            found.insert(RepositoryName { owner: owner.to_lowercase(), name: name.to_lowercase() });
+        }
+    }
+}
+
 /// Adds the repositories whose issues `text` refers to. Rather one too many: a name that is none does no harm.
 pub(super) fn find(text: &str, found: &mut BTreeSet<RepositoryName>) {
     find_plain(text, found);
@@ -90,6 +104,17 @@ pub(in crate::gateway) mod tests {
         ] {
             assert!(names(text).contains(&"alice/priv".to_owned()), "{text}: {:?}", names(text));
         }
+    }
+
+    #[test]
+    pub(in crate::gateway) fn addresses_of_files_that_would_be_shown_are_found() {
+        let mut found = BTreeSet::new();
+        let text = "see https://git.example/sub/Alice/Priv/src/commit/0123abcd/secret.txt#L1-L9 and [x](/bob/b.c/src/commit/1)";
+        find_previews(text, &mut found);
+        let names: Vec<_> = found.iter().map(|name| format!("{}/{}", name.owner, name.name)).collect();
+        assert_eq!(names, ["alice/priv", "bob/b.c"]);
+        find_previews("/src/commit/ x/src/commit/ https://git.example/alice/priv/src/branch/main/a#L1", &mut found);
+        assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]

@@ -26,6 +26,10 @@ use super::{
 const LARGEST: usize = 16 << 20;
 /// References to other repositories that are looked up for one request.
 const MOST_REFERENCES: usize = 32;
+/// Commits of a pull request that are asked for at once, and pages of them that are looked through.
+const COMMITS: usize = 50;
+const MOST_COMMIT_PAGES: usize = 20;
+const MERGED_TEXT: &str = "the text of the pull request or one of its commits";
 
 /// Judges what a request says. The body that comes back is the one to forward.
 pub(super) async fn judge(
@@ -55,12 +59,15 @@ pub(super) async fn judge(
         }
         (Some("multipart/form-data" | "application/octet-stream"), body) if says == Says::File => body,
         // `/markdown/raw` takes the text as it is.
-        (Some("text/plain") | None, body) if says == Says::Render && limited.path.as_str().ends_with("/raw") => body,
+        (Some("text/plain") | None, body) if says == Says::Render && limited.path.as_str().ends_with("/raw") => {
+            let bytes = whole(body).await?;
+            texts.push(String::from_utf8_lossy(&bytes).into_owned());
+            Outgoing::Whole(bytes)
+        }
         _ => return Err(Refusal::LimitedBody),
     };
-    if says != Says::Render {
-        judge_references(limited, &texts).await?;
-    }
+    let found = if says == Says::Render { references::find_previews } else { references::find };
+    judge_references(limited, &texts, found, "the text").await?;
     Ok(body)
 }
 
@@ -115,11 +122,15 @@ async fn judge_members(limited: &Limited<'_>, says: Says, members: &Members) -> 
             limited.require(&RepositoryName { owner, name }, "the other issue").await
         }
         Says::Merge => {
-            let deletes = members.only("delete_branch_after_merge")?;
-            if deletes.is_none_or(|deletes| *deletes == Value::Bool(false)) {
+            judge_merged_texts(limited).await?;
+            // Where nothing is said, Forgejo may go by a setting of the repository.
+            if members.only("delete_branch_after_merge")? == Some(&Value::Bool(false)) {
                 return Ok(());
             }
-            require_chosen_head(limited).await
+            match require_chosen_head(limited).await {
+                Err(Refusal::NamesAnother(_)) => Err(Refusal::MayDeleteBranch),
+                judged => judged,
+            }
         }
         Says::UpdatePull => require_chosen_head(limited).await,
         Says::Render => match members.only_in_any_case("context")?.map(Value::as_str) {
@@ -154,33 +165,73 @@ async fn require_chosen_head(limited: &Limited<'_>) -> Result<(), Refusal> {
     }
 }
 
-async fn judge_references(limited: &Limited<'_>, texts: &[String]) -> Result<(), Refusal> {
+/// A merge carries out what the pull request and its commits say, in the name of whoever merges: "closes owner/name#1" closes it there.
+async fn judge_merged_texts(limited: &Limited<'_>) -> Result<(), Refusal> {
+    let segments = limited.path.api().unwrap_or_default();
+    let pull = segments.get(..5).ok_or(Refusal::BeyondChosen)?.join("/");
+    let about = ask(limited, &TargetPath::parse(&format!("/api/v1/{pull}"))?).await?;
+    let mut texts: Vec<String> =
+        ["title", "body"].iter().filter_map(|name| about.get(name)?.as_str().map(str::to_owned)).collect();
+    let (commits, mut read) = (TargetPath::parse(&format!("/api/v1/{pull}/commits"))?, 0);
+    for page in 1..=MOST_COMMIT_PAGES {
+        let query = format!("page={page}&limit={COMMITS}&verification=false&files=false");
+        let (some, total) = ask_counted(limited, &commits, Some(&query)).await?;
+        let some = some.as_array().map(Vec::as_slice).unwrap_or_default();
+        let message = |commit: &Value| commit.pointer("/commit/message").and_then(Value::as_str).map(str::to_owned);
+        texts.extend(some.iter().filter_map(message));
+        read += some.len();
+        // Forgejo is not asked for a page behind the last one, which it answers with an error.
+        if some.is_empty() || total.is_some_and(|total| read >= total) {
+            return judge_references(limited, &texts, references::find, MERGED_TEXT).await;
+        }
+    }
+    Err(Refusal::NamesAnother(MERGED_TEXT))
+}
+
+async fn judge_references(
+    limited: &Limited<'_>,
+    texts: &[String],
+    find: fn(&str, &mut BTreeSet<RepositoryName>),
+    what: &'static str,
+) -> Result<(), Refusal> {
     let mut found = BTreeSet::new();
     for text in texts {
-        references::find(text, &mut found);
+        find(text, &mut found);
     }
     if let Some((_, own)) = &limited.repository {
         found.remove(own);
     }
     if found.len() > MOST_REFERENCES {
-        return Err(Refusal::NamesAnother("the text"));
+        return Err(Refusal::NamesAnother(what));
     }
     for name in &found {
         // A name that means nothing to this user makes no reference.
         if limited.id_of(name, Certainty::Now).await?.is_some_and(|id| !limited.chosen.contains(id)) {
-            return Err(Refusal::NamesAnother("the text"));
+            return Err(Refusal::NamesAnother(what));
         }
     }
     Ok(())
 }
 
-/// Asks for one object before a request about it is forwarded.
+/// Asks for what has to be known before a request about it is forwarded.
 async fn ask(limited: &Limited<'_>, path: &TargetPath) -> Result<Value, Refusal> {
-    let url = forwarded_url(limited.shared, path, None)?;
+    Ok(ask_counted(limited, path, None).await?.0)
+}
+
+/// The same with what Forgejo says of how much there is.
+async fn ask_counted(
+    limited: &Limited<'_>,
+    path: &TargetPath,
+    query: Option<&str>,
+) -> Result<(Value, Option<usize>), Refusal> {
+    let url = forwarded_url(limited.shared, path, query)?;
     let forward = Forward { method: Method::GET, url, headers: HeaderMap::new(), body: Outgoing::None };
     let answer = upstream::send(limited.shared, &limited.who.user, forward).await?;
     match answer.status() {
-        StatusCode::OK => answers::read(answer, limited.shared, answers::SMALL).await,
+        StatusCode::OK => {
+            let total = answers::total(&answer);
+            Ok((answers::read(answer, limited.shared, answers::SMALL).await?, total))
+        }
         status if status.is_server_error() => Err(Refusal::Broken),
         _ => Err(Refusal::OutsideChosen),
     }

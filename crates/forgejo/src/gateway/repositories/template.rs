@@ -31,7 +31,7 @@ pub(super) enum Says {
     Compare,
     /// Another issue, by owner, repository and number: one of a chosen repository.
     OtherIssue,
-    /// A merge: it may delete the branch that it merged only in a chosen repository.
+    /// A merge: unless it says that it leaves the branch that it merges, that has to be in a chosen repository.
     Merge,
     /// Something that is written to the branch of the pull request: that has to be in a chosen repository.
     UpdatePull,

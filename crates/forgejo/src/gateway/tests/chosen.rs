@@ -18,6 +18,8 @@ struct Content {
     names: Arc<Mutex<BTreeMap<String, i64>>>,
     moved: Arc<Mutex<BTreeMap<String, String>>>,
     answers: Arc<Mutex<BTreeMap<String, Value>>>,
+    /// Lists by path; the last page is answered for every later one.
+    pages: Arc<Mutex<BTreeMap<String, Vec<Value>>>>,
 }
 
 impl Content {
@@ -32,6 +34,11 @@ impl Content {
     fn answer(&self, seen: &Seen) -> Response {
         let path = seen.target.split('?').next().unwrap();
         let name = path.strip_prefix("/api/v1/repos/").map(str::to_lowercase);
+        if let Some(pages) = self.pages.lock().get(path) {
+            let page = seen.target.split(['?', '&']).find_map(|pair| pair.strip_prefix("page=")).unwrap_or("1");
+            let at = page.parse::<usize>().unwrap().min(pages.len()) - 1;
+            return json(&pages[at].to_string());
+        }
         if let Some(answer) = self.answers.lock().get(&format!("{} {path}", seen.method)) {
             return json(&answer.to_string());
         }
@@ -51,6 +58,10 @@ impl Content {
 
     fn answers(&self, method: &str, path: &str, answer: Value) {
         self.answers.lock().insert(format!("{method} {path}"), answer);
+    }
+
+    fn pages(&self, path: &str, pages: &[Value]) {
+        self.pages.lock().insert(path.to_owned(), pages.to_vec());
     }
 
     fn rename(&self, from: &str, to: &str) {
@@ -322,6 +333,7 @@ pub(super) async fn a_comparison_with_another_repository_is_refused() {
 pub(super) async fn what_would_write_to_a_pull_requests_own_branch_asks_whose_it_is() {
     let (world, content) = world().await;
     let pull = |id, name| json!({"number":1,"head":{"repo":Content::repo(id, name)},"base":{"repo":Content::repo(7, "alice/hello")}});
+    content.pages("/api/v1/repos/alice/hello/pulls/1/commits", &[json!([])]);
     for (id, name, allowed) in [(9, "alice/private", false), (7, "alice/hello", true)] {
         content.answers("GET", "/api/v1/repos/alice/hello/pulls/1", pull(id, name));
         let update = send(&world, Method::POST, "/api/v1/repos/alice/hello/pulls/1/update", &json!({})).await;
@@ -329,9 +341,85 @@ pub(super) async fn what_would_write_to_a_pull_requests_own_branch_asks_whose_it
         let merge = send(&world, Method::POST, "/api/v1/repos/alice/hello/pulls/1/merge", &merge).await;
         assert_eq!((update.status() == 200, merge.status() == 200), (allowed, allowed), "{name}");
     }
-    content.answers("GET", "/api/v1/repos/alice/hello/pulls/1", pull(9, "alice/private"));
-    let merge = send(&world, Method::POST, "/api/v1/repos/alice/hello/pulls/1/merge", &json!({"Do":"merge"})).await;
-    assert_eq!(merge.status(), 200);
+}
+
+#[tokio::test]
+pub(super) async fn a_merge_leaves_a_branch_of_another_repository_only_if_it_says_so() {
+    let (world, content) = world().await;
+    let head = |repo: Value| json!({"number":1,"head":{"repo":repo},"base":{"repo":Content::repo(7, "alice/hello")}});
+    let merge = "/api/v1/repos/alice/hello/pulls/1/merge";
+    content.pages("/api/v1/repos/alice/hello/pulls/1/commits", &[json!([])]);
+    let (says, asks) = (json!({"Do":"merge","delete_branch_after_merge":false}), json!({"Do":"merge"}));
+    for repo in [Content::repo(9, "alice/private"), Value::Null] {
+        content.answers("GET", "/api/v1/repos/alice/hello/pulls/1", head(repo));
+        for unclear in [
+            asks.clone(),
+            json!({"Do":"merge","delete_branch_after_merge":null}),
+            json!({"Do":"merge","delete_branch_after_merge":"false"}),
+            json!({"Do":"merge","delete_branch_after_merge":0}),
+        ] {
+            let message = refusal(send(&world, Method::POST, merge, &unclear).await, 403).await;
+            assert!(message.contains("delete_branch_after_merge as false"), "{unclear}: {message}");
+        }
+        let twice = json!({"Do":"merge","delete_branch_after_merge":false,"Delete_Branch_After_Merge":true});
+        refusal(send(&world, Method::POST, merge, &twice).await, 403).await;
+        assert_eq!(send(&world, Method::POST, merge, &says).await.status(), 200);
+    }
+    content.answers("GET", "/api/v1/repos/alice/hello/pulls/1", head(Content::repo(7, "alice/hello")));
+    assert_eq!(send(&world, Method::POST, merge, &asks).await.status(), 200);
+}
+
+#[tokio::test]
+pub(super) async fn a_merge_does_not_carry_out_what_a_strangers_commit_says_about_another_repository() {
+    let (world, content) = world().await;
+    let hello = "/api/v1/repos/alice/hello";
+    let merge = json!({"Do":"squash","delete_branch_after_merge":false});
+    let pull = |title: &str, body: &str| json!({"number":1,"title":title,"body":body,"head":{"repo":Content::repo(7, "alice/hello")}});
+    let commits = |message: &str| json!([{"commit":{"message":"honest"}},{"commit":{"message":message}}]);
+    for (title, body, message, allowed) in [
+        ("t", "b", "closes alice/private#1", false),
+        ("t", "fixes https://git.example/Alice/Private/issues/1", "m", false),
+        ("resolves alice/private!1", "b", "m", false),
+        ("t", "like acme/rocket#1 and nobody/nothing#2", "fixes #3", true),
+    ] {
+        content.answers("GET", &format!("{hello}/pulls/1"), pull(title, body));
+        content.pages(&format!("{hello}/pulls/1/commits"), &[commits(message), json!([])]);
+        let answer = send(&world, Method::POST, &format!("{hello}/pulls/1/merge"), &merge).await;
+        if allowed {
+            assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+        } else {
+            let message = refusal(answer, 403).await;
+            assert!(message.contains("the text of the pull request or one of its commits"), "{message}");
+        }
+    }
+    // Not one page short of the end, and not without end.
+    content.pages(&format!("{hello}/pulls/1/commits"), &[commits("m"), commits("closes alice/private#1"), json!([])]);
+    refusal(send(&world, Method::POST, &format!("{hello}/pulls/1/merge"), &merge).await, 403).await;
+    content.pages(&format!("{hello}/pulls/1/commits"), &[commits("m")]);
+    refusal(send(&world, Method::POST, &format!("{hello}/pulls/1/merge"), &merge).await, 403).await;
+}
+
+#[tokio::test]
+pub(super) async fn no_lines_of_another_repositorys_files_are_rendered() {
+    let (world, _) = world().await;
+    let line = |name: &str| format!("see https://git.example/{name}/src/commit/0123abcd/secret.txt#L1-L9");
+    let render = async |target: &'static str, content_type: &str, body: String| {
+        let request = world.request(Method::POST, target).header("content-type", content_type);
+        request.body(body).send().await.unwrap()
+    };
+    for target in ["/api/v1/markdown", "/api/v1/markup"] {
+        for member in ["Text", "text"] {
+            let body = json!({member: line("Alice/Private")}).to_string();
+            refusal(render(target, "application/json", body).await, 403).await;
+        }
+        let own = json!({"Text": line("alice/hello")}).to_string();
+        assert_eq!(render(target, "application/json", own).await.status(), 200);
+    }
+    refusal(render("/api/v1/markdown/raw", "text/plain", line("alice/private")).await, 403).await;
+    let long = format!("{}\n{}", "x".repeat(2 << 20), line("alice/private"));
+    refusal(render("/api/v1/markdown/raw", "text/plain", long).await, 403).await;
+    assert_eq!(render("/api/v1/markdown/raw", "text/plain", line("alice/hello")).await.status(), 200);
+    assert_eq!(render("/api/v1/markdown/raw", "text/plain", "like alice/private#1".to_owned()).await.status(), 200);
 }
 
 #[tokio::test]

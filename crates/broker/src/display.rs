@@ -1,4 +1,10 @@
-//! Names that strangers chose, made fit to be shown.
+//! What strangers wrote, made fit to be shown: for pages without the characters that deceive, for terminals and logs with those characters
+//! as their numbers. Which ones those are is [`is_deceptive`]'s matter, for all of them.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use forgejo::display::is_deceptive;
 
 /// Longest name shown, in characters.
 const MAX_CHARACTERS: usize = 60;
@@ -8,13 +14,13 @@ const MAX_MARKS: usize = 2;
 /// A stranger's name without what deceives: control characters, direction overrides, invisible characters, towers of marks; white
 /// space collapsed, length capped. Escaping is the template's work. `None` if nothing is left.
 #[must_use]
-pub fn display_name(text: &str) -> Option<String> {
+pub(crate) fn display_name(text: &str) -> Option<String> {
     display_text(text, MAX_CHARACTERS)
 }
 
 /// The same for texts of a stranger's that may be `longest` characters long.
 #[must_use]
-pub(super) fn display_text(text: &str, longest: usize) -> Option<String> {
+pub(crate) fn display_text(text: &str, longest: usize) -> Option<String> {
     let mut shown = String::new();
     let (mut number, mut marks, mut blank) = (0, 0, false);
     for c in text.chars() {
@@ -44,15 +50,48 @@ pub(super) fn display_text(text: &str, longest: usize) -> Option<String> {
     (!shown.is_empty()).then_some(shown)
 }
 
-/// Control and format characters, fillers that look like nothing, private use.
-pub(crate) fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}'
-            | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-            | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffd}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{10ffff}')
+/// A text in which every character is seen as what it is: those that deceive by their numbers.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_deceptive) {
+        return Cow::Borrowed(text);
+    }
+    let mut seen = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_deceptive(c) {
+            seen.extend(c.escape_unicode());
+        } else {
+            seen.push(c);
+        }
+    }
+    Cow::Owned(seen)
+}
+
+/// The same for several lines.
+pub(crate) fn visible_lines(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| {
+            line.strip_suffix('\n').map_or_else(|| visible(line).into_owned(), |line| visible(line).into_owned() + "\n")
+        })
+        .collect()
+}
+
+/// The same for JSON: such characters stand in strings only, where their escape means the same.
+pub(crate) fn visible_json(json: String) -> String {
+    let deceives = |c: char| c != '\n' && is_deceptive(c);
+    if !json.contains(deceives) {
+        return json;
+    }
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        if !deceives(c) {
+            safe.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(safe, "\\u{unit:04x}");
+        }
+    }
+    safe
 }
 
 fn is_mark(c: char) -> bool {
@@ -102,6 +141,27 @@ mod tests {
     fn long_names_and_towers_of_marks_are_cut() {
         assert_eq!(display_name(&"x".repeat(500)).unwrap().chars().count(), MAX_CHARACTERS + 1);
         assert_eq!(display_name(&format!("a{}b", "\u{301}".repeat(50))).unwrap().chars().count(), 4);
+    }
+
+    const HOSTILE: &str = "a\u{1b}[2J\u{9b}1mb\u{202e}cod\r\n\u{200b}\u{e0041}";
+
+    #[test]
+    fn no_character_that_deceives_reaches_a_terminal() {
+        let seen = visible(HOSTILE);
+        assert!(!seen.contains(is_deceptive), "{seen:?}");
+        assert!(seen.contains("\\u{1b}[2J") && seen.contains("\\u{202e}cod"), "{seen}");
+        assert_eq!(visible("Gérard’s エージェント 🦊"), "Gérard’s エージェント 🦊");
+        assert_eq!(visible_lines("a\u{202e}\nb\n"), "a\\u{202e}\nb\n");
+    }
+
+    #[test]
+    fn json_says_the_same_without_such_characters() {
+        let value = serde_json::json!({"name": HOSTILE});
+        for json in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let safe = visible_json(json);
+            assert!(!safe.contains(|c| c != '\n' && is_deceptive(c)), "{safe:?}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+        }
     }
 
     proptest! {

@@ -32,7 +32,7 @@ async fn nothing_comes_to_life_under_a_grant_while_it_ends(at: Scratch) {
                         let next = tokens(&format!("next-{round}-{index}"), 0);
                         store.rotate(&first.refresh_hash, NOW, &next, Some(b"sealed")).await.unwrap();
                     }
-                    _ => drop(store.insert_session(&session(&user, &grant, round, index)).await.unwrap()),
+                    _ => drop(store.insert_session(&session(&user, &grant, round, index), None).await.unwrap()),
                 }
             }
         })
@@ -66,6 +66,7 @@ fn session(user: &oauth::id::UserId, grant: &str, round: u8, index: usize) -> Se
         subscriptions: vec![],
         created_at: NOW,
         last_seen: NOW,
+        epoch: 1,
     }
 }
 

@@ -48,8 +48,9 @@ async fn filled() -> Scratch {
         subscriptions: vec!["a\u{0}\u{1F600}b".replace('\0', "")],
         created_at: Timestamp(1),
         last_seen: Timestamp(1),
+        epoch: 1,
     };
-    assert!(store.insert_session(&session).await.unwrap());
+    assert!(store.insert_session(&session, None).await.unwrap());
     let selection = Selection {
         id: "s".into(),
         user,

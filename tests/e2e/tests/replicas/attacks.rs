@@ -47,7 +47,7 @@ fn authority(key: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
 }
 
 /// Trusts the replicas, and shows a certificate of the authority of this key, or none.
-async fn caller(replicas: &Replicas, at: usize, key: Option<&str>) -> Result<Caller> {
+fn caller(replicas: &Replicas, at: usize, key: Option<&str>) -> Result<Caller> {
     let replica = std::fs::read_to_string(replicas.state(at)?.join("instance.id"))?.trim().to_owned();
     let name = format!("{}.replica.fjmcp.internal", hex::encode(&digest(&SHA256, replica.as_bytes()).as_ref()[..16]));
     let mut roots = RootCertStore::empty();
@@ -103,13 +103,13 @@ async fn nobody_without_the_key_ring_gets_as_far_as_a_request() -> Result<()> {
     let grant = grant_of(&replicas, &tokens)?;
     let stranger = "Zm9yIGEga2V5IG9mIHNvbWVib2R5IGVsc2Ugb25seSE";
     for key in [None, Some(stranger)] {
-        let caller = caller(&replicas, 0, key).await?;
+        let caller = caller(&replicas, 0, key)?;
         let answer = caller.call(&session, &grant, "session 1").send().await;
         ensure!(answer.is_err(), "{key:?} was answered {:?}", answer.map(|answer| answer.status()));
     }
     let plain = Client::builder().no_proxy().build()?.get(format!("http://{}/mcp", replicas.internal[0])).send().await;
     ensure!(plain.is_err(), "plain HTTP was answered {:?}", plain.map(|answer| answer.status()));
-    let replica = caller(&replicas, 0, Some(KEY)).await?;
+    let replica = caller(&replicas, 0, Some(KEY))?;
     let answer = replica.call(&session, &grant, "session 1").send().await?;
     ensure!(answer.status() == 200 && kind(&answer) == "answer", "{}", answer.status());
     ensure!(answer.text().await?.contains("alice"));
@@ -124,7 +124,7 @@ async fn a_replica_is_believed_nothing_but_that_it_is_one() -> Result<()> {
     let session = replicas.session(0, &tokens).await?;
     let bobs_session = replicas.session(0, &bobs).await?;
     let (alices_grant, bobs_grant) = (grant_of(&replicas, &tokens)?, grant_of(&replicas, &bobs)?);
-    let replica = caller(&replicas, 0, Some(KEY)).await?;
+    let replica = caller(&replicas, 0, Some(KEY))?;
     let call = |held: &str| replica.call(&session, &alices_grant, held);
 
     // No credentials of a client travel here, and no header counts that is there twice or says nothing.

@@ -53,6 +53,14 @@ chaos: ## kill workers, broker and stand-in at random under load (CHAOS_SECONDS=
 	$(CARGO) build --quiet --bins
 	@$(CARGO) run --quiet -p e2e --bin chaos -- --seconds $(or $(CHAOS_SECONDS),180) --seed $(or $(SEED),1)
 
+.PHONY: replicas
+replicas: ## three brokers on a PostgreSQL behind nginx: conformance, races, figures, faults (REPLICAS_SECONDS=180, SEED=1; NETNS=1: with partitions)
+	@PREPARE_PROXIES=1 scripts/prepare.sh
+	@scripts/conformance.sh --decide --replicas
+	$(CARGO) build --quiet --workspace --bins
+	@$(if $(filter 1,$(NETNS)),scripts/netns.sh) $${CARGO_TARGET_DIR:-target}/debug/replicas \
+		--seconds $(or $(REPLICAS_SECONDS),180) --seed $(or $(SEED),1) $(if $(filter 1,$(NETNS)),--partitions)
+
 leak: ## 5,000 sessions that come and go, and what is left of them (SESSIONS=5000)
 	$(CARGO) build --quiet --bins
 	LEAK_SESSIONS=$(or $(SESSIONS),5000) $(CARGO) test -p e2e --test e2e leaks -- --nocapture

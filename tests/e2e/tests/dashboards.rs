@@ -7,7 +7,7 @@ use e2e::binaries::project_root;
 use e2e::broker::{Settings, free_port, http_client};
 use e2e::children::fixture;
 use e2e::command::run;
-use e2e::stack::Stack;
+use e2e::stack::{Stack, postgres};
 use forgejo_sim::SimConfig;
 use serde_json::Value;
 
@@ -111,7 +111,12 @@ async fn dashboard_and_alerts_use_only_what_the_program_measures() -> Result<()>
 async fn what_they_use_is_in_a_scrape_of_a_broker_that_has_worked() -> Result<()> {
     let table = metrics().await?;
     let address = format!("127.0.0.1:{}", free_port()?);
-    let more = Settings::default().with("METRICS_LISTEN", &address);
+    // One of several, on a server: nothing is measured that such a one does not have.
+    let place = postgres()?.database()?;
+    let more = Settings::default()
+        .with("METRICS_LISTEN", &address)
+        .with("DATABASE_URL", place.url())
+        .with("REPLICA_LISTEN", format!("127.0.0.1:{}", free_port()?));
     let stack = Stack::start_with(&fixture("2.18.0")?, SimConfig::default(), more).await?;
     let (mcp, ..) = stack.session("alice").await?;
     mcp.call("get_my_user_info", &serde_json::json!({})).await?;

@@ -24,7 +24,7 @@ use oauth::token::Lifetimes;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 use store::sweep::Retention;
-use store::{KeyRing, Store};
+use store::{KeyRing, OpenError, Store};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -170,6 +170,14 @@ impl Background {
     }
 }
 
+async fn open_store(config: &Config, keys: Arc<KeyRing>) -> Result<Store, OpenError> {
+    match &config.store.keys {
+        Keys::Configured(_) => Store::at(&config.store.database, keys).await,
+        // What earlier runs stored is lost with their keys, as was asked for.
+        Keys::Ephemeral => Store::at_lacking_keys(&config.store.database, keys).await,
+    }
+}
+
 async fn build(
     config: &Config,
     background: &Background,
@@ -179,11 +187,7 @@ async fn build(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(OsRandom::default());
     let keys = Arc::new(key_ring(&config.store.keys, random.as_ref())?);
-    let store = match &config.store.keys {
-        Keys::Configured(_) => Store::at(&config.store.database, Arc::clone(&keys)).await?,
-        // What earlier runs stored is lost with their keys, as was asked for.
-        Keys::Ephemeral => Store::at_lacking_keys(&config.store.database, Arc::clone(&keys)).await?,
-    };
+    let store = open_store(config, Arc::clone(&keys)).await?;
     store.note_ring(clock.now()).await?;
     // Before anything of it is remembered: what ends from here on is heard of.
     let heard = store.last_revocation().await?;

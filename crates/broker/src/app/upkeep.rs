@@ -45,6 +45,11 @@ async fn sweep_store(app: &App) {
     let retention = *app.retention.lock();
     app.grants.prune();
     app.bearers.prune();
+    if app.tenancy.is_some()
+        && let Err(error) = app.store.forget_replicas().await
+    {
+        tracing::warn!(error = %error, "brokers that are not there any more are still listed");
+    }
     match app.store.sweep(app.clock.now(), &retention).await {
         Ok(swept) => {
             for grant in &swept.lapsed_grants {

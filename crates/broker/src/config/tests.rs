@@ -486,3 +486,46 @@ fn the_committed_reference_is_what_the_program_prints() {
         "run `fjmcp-broker config --reference > docs/configuration.md`"
     );
 }
+
+#[test]
+fn brokers_on_one_postgresql_find_each_other_at_an_address_that_others_can_reach() {
+    let mut operator = Operator::new();
+    assert_eq!(operator.config().replica, None);
+    operator.variable("REPLICA_LISTEN", "10.0.0.7:8090");
+    // A file has one broker.
+    assert_eq!(operator.settings_with_problems(), ["replica-listen"]);
+    let folder = operator.folder.path().to_str().unwrap().to_owned();
+    operator.unset("STORE_PATH");
+    operator.variable("DATABASE_URL", "postgres://u@h/db");
+    operator.variable("STATE_DIR", &folder);
+    let replica = operator.config().replica.unwrap();
+    let link = replica.link.unwrap();
+    assert_eq!((link.advertise.as_str(), replica.lease), ("10.0.0.7:8090", Duration::from_secs(10)));
+    operator.variable("REPLICA_LISTEN", "0.0.0.0:8090");
+    assert_eq!(operator.settings_with_problems(), ["replica-advertise"]);
+    for (advertise, is_good) in [
+        ("broker-1.brokers:8090", true),
+        ("[fd00::7]:8090", true),
+        ("broker-1", false),
+        ("broker-1:0", false),
+        ("http://broker-1:8090", false),
+        ("user@broker-1:8090", false),
+        ("broker-1:8090/mcp", false),
+    ] {
+        operator.variable("REPLICA_ADVERTISE", advertise);
+        assert_eq!(operator.load().outcome.is_ok(), is_good, "{advertise}");
+    }
+    operator.variable("REPLICA_ADVERTISE", "broker-1:8090");
+    operator.variable("REPLICA_LEASE", "1s");
+    assert_eq!(operator.settings_with_problems(), ["replica-lease"]);
+    operator.unset("REPLICA_LEASE");
+    operator.unset("REPLICA_LISTEN");
+    assert_eq!(operator.settings_with_problems(), ["replica-advertise"]);
+    // A lease is held all the same: others may come.
+    operator.unset("REPLICA_ADVERTISE");
+    assert_eq!(operator.config().replica.map(|replica| replica.link), Some(None));
+    operator.variable("REPLICA_LISTEN", "10.0.0.7:8090");
+    operator.unset("ENCRYPTION_KEYS");
+    operator.variable("EPHEMERAL_KEY", "true");
+    assert_eq!(operator.settings_with_problems(), ["replica-listen"]);
+}

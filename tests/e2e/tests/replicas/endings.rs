@@ -3,8 +3,12 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::broker::Settings;
+use e2e::children;
+use e2e::command::{Ended, run};
 use e2e::events::Events;
-use e2e::replicas::LEASE_SECONDS;
+use e2e::mcp::request;
+use e2e::replicas::{LEASE_SECONDS, Replicas};
 use e2e::stack::{eventually, until_ok};
 use e2e::through_worker::WorkerProcess;
 use rustix::process::Signal;
@@ -130,5 +134,50 @@ async fn a_replica_that_is_cut_off_from_the_database_stops_serving_sessions_befo
     ensure!(answered == new, "two workers answer for one session");
     let fresh = replicas.session(0, &tokens).await?;
     ensure!(fresh.call_text("get_my_user_info", &json!({})).await?.contains("alice"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn doctor_reaches_every_replica_and_names_the_one_that_does_not_answer() -> Result<()> {
+    let mut replicas =
+        Replicas::start(2, &children::fixture("2.34.1")?, &Settings::default().with("REPLICA_LEASE", "1m")).await?;
+    let stdout = run(&["doctor"], &replicas.settings[0]).await?.stdout;
+    let line = |check: &str, text: &str| {
+        let found = text.lines().find(|line| line.contains(check)).map(str::to_owned);
+        found.with_context(|| format!("no {check} in {text}"))
+    };
+    ensure!(line("replicas ", &stdout)?.contains("2 broker(s) hold a lease; each answers"), "{stdout}");
+    ensure!(line("database-clock", &stdout)?.starts_with("ok"), "{stdout}");
+    replicas.brokers[1].kill().await?;
+    let Ended { code, stdout, .. } = run(&["doctor"], &replicas.settings[0]).await?;
+    ensure!(code != Some(0) && line("replicas ", &stdout)?.contains(&replicas.internal[1]), "{stdout}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_that_was_at_work_when_its_replica_died_is_answered_with_that_and_not_made_twice() -> Result<()> {
+    let mut replicas = house(2).await?;
+    let (_, tokens) = replicas.log_in("alice").await?;
+    let owner = replicas.session(0, &tokens).await?;
+    let client = replicas.at(1, &owner)?;
+    let slow = request(&json!("slow"), "tools/call", &json!({"name": "slow", "arguments": {"ms": 60_000}}));
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.post(&slow).await }
+    });
+    until_ok("the worker has the call", || async {
+        let received = owner.call_text("received", &json!({})).await?;
+        ensure!(received.contains("60000"), "{received}");
+        Ok(())
+    })
+    .await?;
+    replicas.brokers[0].kill().await?;
+    let answer = waiting.await??;
+    let error = answer.error()?;
+    ensure!(answer.body.contains(r#""id":"slow""#) && error["code"] == -32000, "{}", answer.body);
+    ensure!(error["message"].as_str().is_some_and(|text| text.contains("may have been carried out")), "{error}");
+    ensure!(client.call_text("get_my_user_info", &json!({})).await?.contains("alice"));
+    let received = client.call_text("received", &json!({})).await?;
+    ensure!(!received.contains("60000"), "the call was made again: {received}");
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! A session whose requests arrive at any replica.
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::broker::Settings;
+use e2e::children;
 use e2e::events::Events;
-use e2e::mcp::request;
+use e2e::mcp::{Mcp, request};
+use e2e::replicas::Replicas;
 use e2e::stack::until_ok;
 use e2e::through_worker::WorkerProcess;
 use serde_json::json;
@@ -122,6 +125,61 @@ async fn a_revocation_ends_the_worker_at_the_owner() -> Result<()> {
             Ok(())
         })
         .await?;
+    }
+    Ok(())
+}
+
+/// The limit of a user holds over all brokers: busy workers elsewhere count, idle ones make room.
+#[tokio::test]
+async fn a_users_workers_at_all_replicas_count_against_his_limit() -> Result<()> {
+    let more = Settings::default().with("MAX_SESSIONS_PER_USER", "2");
+    let replicas = Replicas::start(2, &children::fixture("2.34.1")?, &more).await?;
+    let (_, tokens) = replicas.log_in("alice").await?;
+    let (one, two) = (replicas.session(0, &tokens).await?, replicas.session(0, &tokens).await?);
+    let params =
+        json!({"name": "progress", "arguments": {"n": 3000, "interval_ms": 100}, "_meta": {"progressToken": 1}});
+    let mut busy = Vec::new();
+    for session in [&one, &two] {
+        let mut call = Events::of(session.open_post(&request(&json!("slow"), "tools/call", &params)).await?)?;
+        call.message().await?;
+        busy.push(call);
+    }
+    let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "e2e", "version": "1"}}});
+    let third = Mcp::new(&replicas.brokers[1].url, &tokens.access_token)?;
+    until_ok("the other replica has heard of them", || async {
+        let answer = third.post(&initialize.to_string()).await?;
+        ensure!(answer.status == 429, "{} {}", answer.status, answer.body);
+        Ok(())
+    })
+    .await?;
+    let note = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "slow"}});
+    ensure!(one.post(&note.to_string()).await?.status == 202);
+    until_ok("there is room again", || replicas.session(1, &tokens)).await?;
+    // The idle one has made room, and comes back when it is needed.
+    until_ok("no more than two workers", || async {
+        let workers = replicas.workers();
+        ensure!(workers.iter().sum::<usize>() == 2, "{workers:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn every_child_is_served_over_a_hop_and_goes_on_elsewhere() -> Result<()> {
+    let (present, absent) = children::table()?;
+    for child in &present {
+        let mut replicas = Replicas::start(2, child, &Settings::default()).await?;
+        let (_, tokens) = replicas.log_in("alice").await?;
+        let owner = replicas.session(0, &tokens).await.with_context(|| child.label.clone())?;
+        let tools = owner.tools().await?;
+        let client = replicas.at(1, &owner)?;
+        ensure!(client.tools().await? == tools, "{}: another list over the hop", child.label);
+        replicas.brokers[0].kill().await?;
+        ensure!(client.tools().await.with_context(|| child.label.clone())? == tools, "{}: another list", child.label);
+    }
+    for absent in absent {
+        println!("not here: {absent:?}");
     }
     Ok(())
 }

@@ -3,8 +3,6 @@
 //! Every call gets its own right answer, or an error that says what was wrong; a connection may only break with the broker's life.
 //! Afterwards every session is served again under its old id, no process is left, and memory and descriptors are where they were.
 
-mod client;
-mod dice;
 mod front;
 
 use std::collections::BTreeSet;
@@ -22,12 +20,12 @@ use e2e::mcp::Mcp;
 use e2e::modern::Modern;
 use e2e::processes::{descriptors_of, exists, kill_9, resident_bytes};
 use e2e::stack::{Stack, eventually};
+use e2e::storm::client::{Client, Field};
+use e2e::storm::dice::Dice;
 use forgejo_sim::{NewUser, SimConfig};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use self::client::{Client, Field};
-use self::dice::Dice;
 use self::front::Front;
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::broker::{free_port, http_client};
 use e2e::browser::{Browser, Person};
 use e2e::oauth_client::OAuthClient;
-use e2e::stack::Stack;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use url::Url;
 
@@ -17,8 +16,7 @@ use crate::suite::{self, Findings, Suite};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Both scenarios.
-pub(crate) async fn run(suite: &Suite, stack: &Stack) -> Result<Findings> {
-    let issuer = &stack.broker.url;
+pub(crate) async fn run(suite: &Suite, issuer: &str) -> Result<Findings> {
     let port = free_port()?.to_string();
     let redirect_uri = format!("http://127.0.0.1:{port}/callback");
     let client = OAuthClient::register_with(issuer, "conformance", &redirect_uri).await?;

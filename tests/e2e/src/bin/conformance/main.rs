@@ -6,6 +6,7 @@
 
 mod alone;
 mod authorization;
+mod house;
 mod injector;
 mod report;
 mod runs;
@@ -40,6 +41,9 @@ struct Arguments {
     /// Runs nothing, but keeps a broker with a worker of this era up until Ctrl-C, for looking into a scenario by hand.
     #[arg(long, value_parser = Era::parse, value_name = "ERA", conflicts_with_all = ["run", "write"])]
     serve: Option<Era>,
+    /// Not one broker, but three on one PostgreSQL behind nginx in strict round-robin.
+    #[arg(long, conflicts_with = "write")]
+    replicas: bool,
     /// Writes docs/conformance.md. Takes all runs.
     #[arg(long, conflicts_with = "run")]
     write: bool,
@@ -49,9 +53,9 @@ struct Arguments {
 async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     if let Some(worker) = arguments.serve {
-        let door = Door::open(worker).await?;
+        let door = Door::open(worker, arguments.replicas).await?;
         println!("endpoint with a token put in   {}", door.url);
-        println!("the broker's own endpoint      {}/mcp", door.stack.broker.url);
+        println!("the broker's own endpoint      {}/mcp", door.house.url());
         println!("its bearer token               {}", door.bearer);
         tokio::signal::ctrl_c().await?;
         return Ok(ExitCode::SUCCESS);
@@ -59,7 +63,7 @@ async fn main() -> Result<ExitCode> {
     let suite = Suite::new(arguments.node, arguments.suite)?;
     let wanted = if arguments.run.is_empty() { Run::all() } else { arguments.run };
     let mut report = Report::new(suite.version()?, arguments.date);
-    for results in runs::execute(&suite, &wanted).await? {
+    for results in runs::execute(&suite, &wanted, arguments.replicas).await? {
         report.add(results);
     }
     println!("{}", report.table());

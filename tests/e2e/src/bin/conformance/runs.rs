@@ -8,12 +8,11 @@ use anyhow::{Context as _, Result};
 use e2e::binaries::{built, project_root};
 use e2e::broker::Settings;
 use e2e::children::Child;
-use e2e::stack::Stack;
-use forgejo_sim::SimConfig;
 use tokio::net::TcpListener;
 
 use crate::alone::Alone;
 use crate::authorization;
+use crate::house::House;
 use crate::injector::Injector;
 use crate::suite::{Findings, Suite, listed};
 
@@ -49,7 +48,7 @@ pub(crate) struct Door {
     pub(crate) url: String,
     /// The token that the endpoint itself wants.
     pub(crate) bearer: String,
-    pub(crate) stack: Stack,
+    pub(crate) house: House,
     _injector: Injector,
 }
 
@@ -129,24 +128,24 @@ impl fmt::Display for Run {
 }
 
 /// Carries out the runs in their order.
-pub(crate) async fn execute(suite: &Suite, runs: &[Run]) -> Result<Vec<Results>> {
+pub(crate) async fn execute(suite: &Suite, runs: &[Run], replicas: bool) -> Result<Vec<Results>> {
     let mut all = Vec::new();
     for run in runs {
-        all.push(one(suite, run).await.with_context(|| run.to_string())?);
+        all.push(one(suite, run, replicas).await.with_context(|| run.to_string())?);
     }
     Ok(all)
 }
 
-async fn one(suite: &Suite, run: &Run) -> Result<Results> {
+async fn one(suite: &Suite, run: &Run, replicas: bool) -> Result<Results> {
     let (scored, findings) = match run {
         Run::Broker { worker, revision } => {
-            let findings = through_broker(suite, &run.to_string(), *worker, revision).await?;
+            let findings = through_broker(suite, &run.to_string(), (*worker, replicas), revision).await?;
             (suite.scored(revision)?, findings)
         }
         Run::Authorization => {
-            let mut stack = Stack::start(&Era::Legacy.child()?).await?;
-            let findings = authorization::run(suite, &stack).await?;
-            stack.broker.terminate().await?;
+            let house = House::start(&Era::Legacy.child()?, Settings::default(), replicas).await?;
+            let findings = authorization::run(suite, house.url()).await?;
+            house.end().await?;
             (["authorization-server-metadata-endpoint", "authorization-code-grant"].map(str::to_owned).into(), findings)
         }
         Run::Alone { worker } => {
@@ -170,11 +169,15 @@ async fn one(suite: &Suite, run: &Run) -> Result<Results> {
     Ok(Results { run: run.clone(), scored, expected_failures, extensions, findings })
 }
 
-async fn through_broker(suite: &Suite, name: &str, worker: Era, revision: &str) -> Result<Findings> {
-    let mut door = Door::open(worker).await?;
+async fn through_broker(
+    suite: &Suite,
+    name: &str,
+    (worker, replicas): (Era, bool),
+    revision: &str,
+) -> Result<Findings> {
+    let door = Door::open(worker, replicas).await?;
     let findings = suite.server(name, &door.url, revision).await;
-    door.stack.broker.terminate().await?;
-    std::fs::write(suite.results(name).join("broker.log"), door.stack.broker.log())?;
+    std::fs::write(suite.results(name).join("broker.log"), door.house.end().await?)?;
     findings
 }
 
@@ -182,15 +185,15 @@ async fn through_broker(suite: &Suite, name: &str, worker: Era, revision: &str) 
 
 impl Door {
     /// Starts everything and logs `alice` in.
-    pub(crate) async fn open(worker: Era) -> Result<Self> {
+    pub(crate) async fn open(worker: Era, replicas: bool) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let host = format!("localhost:{}", listener.local_addr()?.port());
         let settings =
             Settings::default().with("ALLOWED_HOSTS", &host).with("ALLOWED_ORIGINS", format!("http://{host}"));
-        let stack = Stack::start_with(&worker.child()?, SimConfig::default(), settings).await?;
-        let (_, tokens) = stack.log_in("alice").await?;
-        let broker: SocketAddr = stack.broker.url.trim_start_matches("http://").parse()?;
+        let house = House::start(&worker.child()?, settings, replicas).await?;
+        let tokens = house.log_in("alice").await?;
+        let broker: SocketAddr = house.url().trim_start_matches("http://").parse()?;
         let injector = Injector::start(listener, broker, &tokens.access_token);
-        Ok(Self { url: format!("http://{host}/mcp"), bearer: tokens.access_token, stack, _injector: injector })
+        Ok(Self { url: format!("http://{host}/mcp"), bearer: tokens.access_token, house, _injector: injector })
     }
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-pub(crate) struct Dice(u64);
+/// Throws.
+pub struct Dice(u64);
 
 // === impl Dice ===
 
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The throws of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -20,17 +23,18 @@ impl Dice {
     }
 
     /// A number below `sides`, which is not 0.
-    pub(crate) fn below(&mut self, sides: u64) -> u64 {
+    pub fn below(&mut self, sides: u64) -> u64 {
         self.throw() % sides
     }
 
     /// One of them.
-    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         let sides = u64::try_from(of.len()).ok().filter(|sides| *sides > 0)?;
         of.get(usize::try_from(self.below(sides)).ok()?)
     }
 
-    pub(crate) fn up_to(&mut self, longest: Duration) -> Duration {
+    /// A time shorter than `longest`.
+    pub fn up_to(&mut self, longest: Duration) -> Duration {
         let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).max(1);
         Duration::from_millis(self.below(millis))
     }

@@ -79,6 +79,8 @@ esac
 case " ${DIST_SKIP:-} " in *" sbom "*) ;; *)
     tool cargo-cyclonedx cargo-cyclonedx "$CARGO_CYCLONEDX"
     PATH="$tools/bin:$PATH" cargo cyclonedx --manifest-path crates/broker/Cargo.toml --format json --target "$target" --override-filename sbom --quiet
+    # References by path would tell where it was built.
+    sed -i "s#path+file://$PWD/#path+file:///src/#g" crates/broker/sbom.json
     mv crates/broker/sbom.json "$out/fjmcp-broker-$version.cdx.json"
     find crates tests -name sbom.json -delete ;;
 esac

@@ -110,8 +110,9 @@ mkdir -p "$work/share"
 # shellcheck disable=SC2016 # apt's own placeholders
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' | grep -v security | head -n 1)
 bootstrap() { mmdebstrap -q --variant=apt --include="$1" trixie "$2" "deb $mirror trixie main"; }
-if [ ! -e "$work/box/usr/bin/podman" ]; then
-    bootstrap ca-certificates,systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,podman,crun,netavark,aardvark-dns,passt,uidmap,catatonit,podman-compose,nftables,curl "$work/box"
+if [ ! -e "$work/box/usr/bin/kill" ]; then
+    rm -rf "$work/box"
+    bootstrap ca-certificates,systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,podman,crun,netavark,aardvark-dns,passt,uidmap,catatonit,procps,podman-compose,nftables,curl "$work/box"
 fi
 if [ ! -s "$work/share/tools.tar" ]; then bootstrap ca-certificates,gcc,libc6-dev,musl-tools,make,golang-go,caddy,curl "$work/share/tools.tar"; fi
 if [ ! -e "$work/box/home/keeper" ]; then

@@ -14,6 +14,15 @@ readonly pieces=(request request_modern answer answer_34k lines scrub scrub_34k 
 # Times of the two runs whose difference counts.
 readonly few=200 many=1200
 
+compiler="$(rustc --version | cut -d ' ' -f 1,2) $(uname -m)"
+counted="compiler: $compiler"$'\n'
+failed=0
+# Known before anything is built.
+if [[ ${1:-} != --write ]] && ! grep -qsxF "compiler: $compiler" "$baseline"; then
+    echo "instructions: not compared: bench/instructions.txt is not of $compiler; make instructions WRITE=1 writes it"
+    exit 0
+fi
+
 if ! command -v valgrind >/dev/null; then
     if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
         echo "installing: valgrind" >&2
@@ -40,13 +49,6 @@ count() {
     sed -nE 's/^(summary|totals): ([0-9]+).*/\2/p' "$scratch/out" | head -n 1
 }
 
-compiler="$(rustc --version | cut -d ' ' -f 1,2) $(uname -m)"
-counted="compiler: $compiler"$'\n'
-failed=0
-if [[ ${1:-} != --write ]] && ! grep -qxF "compiler: $compiler" "$baseline"; then
-    echo "instructions: not compared: the baseline is of $(sed -n 's/^compiler: //p' "$baseline"), this is $compiler"
-    exit 0
-fi
 printf '%-16s %12s %12s %8s\n' piece baseline now change
 for piece in "${pieces[@]}"; do
     first=$(count "$piece" "$few")

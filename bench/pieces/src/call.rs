@@ -11,7 +11,7 @@ use bridge::config::BridgeConfig;
 use bridge::observer::Observer;
 use bridge::process::{ExitReport, ProcessRequest, SpawnError};
 use bridge::reply::{PostHead, Principal, ReplyBody};
-use bridge::session_store::{Kept, SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::{Holding, Kept, Peer, SessionRecord, SessionStore, SessionStoreUnavailable};
 use bridge::starter::{RunningWorker, StartWorker, StopWorker};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -116,13 +116,16 @@ impl SessionStore for Nothing {
     fn insert(&self, _: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(async { Ok(()) })
     }
-    fn load(&self, _: [u8; 32]) -> BoxFuture<'_, Result<Option<SessionRecord>, SessionStoreUnavailable>> {
-        Box::pin(async { Ok(None) })
+    fn take(&self, _: [u8; 32]) -> BoxFuture<'_, Result<Holding, SessionStoreUnavailable>> {
+        Box::pin(async { Ok(Holding::Absent) })
     }
-    fn update(&self, _: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+    fn update(&self, _: SessionRecord) -> BoxFuture<'_, Result<bool, SessionStoreUnavailable>> {
+        Box::pin(async { Ok(true) })
+    }
+    fn release(&self, _: [u8; 32], _: i64) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(async { Ok(()) })
     }
-    fn delete(&self, _: [u8; 32]) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+    fn delete(&self, _: [u8; 32], _: Option<i64>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
         Box::pin(async { Ok(()) })
     }
     fn delete_of_grant(&self, _: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
@@ -136,6 +139,9 @@ impl SessionStore for Nothing {
         _: Vec<[u8; 32]>,
     ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+    fn peer(&self, _: Arc<str>) -> BoxFuture<'_, Result<Option<Peer>, SessionStoreUnavailable>> {
+        Box::pin(async { Ok(None) })
     }
     fn now(&self) -> i64 {
         1_700_000_000_000

@@ -34,7 +34,10 @@ fn main() -> Result<()> {
         "request_modern" => repeat(times, &Bytes::from_static(MODERN.as_bytes()), pieces::request),
         "answer" => repeat(times, &answer(300), pieces::answer),
         "answer_34k" => repeat(times, &list(34_000), pieces::answer),
-        "scrub" => repeat(times, &answer(300), |line| Scrub::new().line(line)),
+        "scrub" => {
+            let scrub = Scrub::new();
+            repeat(times, &answer(300), |line| scrub.line(line));
+        }
         "scrub_34k" => {
             let scrub = Scrub::new();
             repeat(times, &list(34_000), |line| scrub.line(line));

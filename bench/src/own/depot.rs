@@ -23,7 +23,7 @@ pub(super) const LARGE: &str = "/alice/depot/releases/download/v1/depot.bin";
 pub(super) struct Depot {
     /// Its address.
     pub(super) url: String,
-    _runtime: Runtime,
+    runtime: Option<Runtime>,
 }
 
 #[derive(Clone)]
@@ -51,7 +51,16 @@ impl Depot {
                 let _ = axum::serve(listener, router).await;
             }
         });
-        Ok(Self { url, _runtime: runtime })
+        Ok(Self { url, runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Depot {
+    fn drop(&mut self) {
+        // A runtime can't be waited for within another one.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

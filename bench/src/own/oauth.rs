@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::broker::Settings;
 use e2e::browser::{Browser, Person};
 use e2e::oauth_client::OAuthClient;
+use e2e::stack::Stack;
 use serde::Deserialize;
 
 use super::Size;
@@ -29,19 +30,41 @@ struct Tokens {
 }
 
 pub(super) async fn measure(size: Size) -> Result<Vec<Figure>> {
-    let stack = broker(Settings::default()).await?;
+    let mut figures = on_sqlite(size).await?;
+    match e2e::stack::postgres().and_then(|cluster| Ok(cluster.schema()?)) {
+        Ok(place) => {
+            let stack = broker(Settings::default().with("DATABASE_URL", place.url())).await?;
+            let (client, families, target) = prepare(&stack).await?;
+            let rate = refreshes(&target, &client.id, families, size.calls / 3).await?;
+            let note = "the same on PostgreSQL on this machine, with its defaults";
+            figures.push(Figure::new("refreshes_postgres", "refreshes of tokens on PostgreSQL", rate, "/s", note));
+        }
+        Err(reason) => crate::say(&format!("no PostgreSQL: {reason:#}")),
+    }
+    Ok(figures)
+}
+
+/// A client, tokens of several logins, and the broker's address.
+async fn prepare(stack: &Stack) -> Result<(OAuthClient, Vec<String>, Target)> {
     let client = OAuthClient::register(&stack.broker.url, "bench").await?;
     let mut families = Vec::new();
-    let began = Instant::now();
-    let logins = size.starts.max(FAMILIES);
-    for _ in 0..logins {
+    for _ in 0..FAMILIES {
         families.push(client.log_in(&Browser::new()?, &Person::named("alice")).await?.refresh_token);
     }
-    #[expect(clippy::cast_precision_loss, reason = "tens of logins")]
-    let login_rate = logins as f64 / began.elapsed().as_secs_f64();
     let (_, tokens) = stack.log_in("alice").await?;
-    let target = door(&stack, &tokens)?.modern();
-    families.truncate(FAMILIES);
+    Ok((client, families, door(stack, &tokens)?.modern()))
+}
+
+async fn on_sqlite(size: Size) -> Result<Vec<Figure>> {
+    let stack = broker(Settings::default()).await?;
+    let client = OAuthClient::register(&stack.broker.url, "bench").await?;
+    let began = Instant::now();
+    for _ in 0..size.starts {
+        client.log_in(&Browser::new()?, &Person::named("alice")).await?;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "tens of logins")]
+    let login_rate = size.starts as f64 / began.elapsed().as_secs_f64();
+    let (client, families, target) = prepare(&stack).await?;
     let refresh_rate = refreshes(&target, &client.id, families, size.calls).await?;
     let host = stack.broker.url.strip_prefix("http://").context("no http address")?;
     let request = format!("GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes();

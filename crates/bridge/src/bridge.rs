@@ -59,7 +59,10 @@ impl Bridge {
             self.supervisor.shop().observer.request(era.observed(), head.label);
         }
         match (era, incoming) {
-            (Ok(Era::Modern), Incoming::One(message)) => modern::post(&self.supervisor, who, head, message).await,
+            // Apart, so that the calls of one era do not move about what those of the other need.
+            (Ok(Era::Modern), Incoming::One(message)) => {
+                Box::pin(modern::post(&self.supervisor, who, head, message)).await
+            }
             (Ok(_), incoming) => legacy::post(&self.supervisor, who, head, incoming).await,
             (Err(refusal), incoming) => {
                 self.supervisor.shop().observer.refused(refusal.label);

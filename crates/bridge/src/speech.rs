@@ -97,7 +97,7 @@ impl Workshop {
         let known = self.verdicts.known.lock().as_ref().map(|verdict| verdict.speech.clone());
         match known {
             Some(speech) => Ok(speech),
-            None => self.speech().await,
+            None => Box::pin(self.speech()).await,
         }
     }
 

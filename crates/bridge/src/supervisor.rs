@@ -109,7 +109,8 @@ impl Supervisor {
         let session = if let Some(session) = known {
             session
         } else {
-            let session = self.revive(key, via).await?;
+            // Rare, and large: in the future of every call it would be moved about.
+            let session = Box::pin(self.revive(key, via)).await?;
             // Whoever ended the grant meanwhile did not see this session.
             self.admit(who)?;
             session
@@ -124,7 +125,7 @@ impl Supervisor {
             Admission::Moved(record) => {
                 // Written before the request is served: an end of the old grant must not take the session along. If the store
                 // does not answer, the change stays on its way.
-                let written = timeout(MOVE_TIMEOUT, self.ledger.update(*record)).await;
+                let written = Box::pin(timeout(MOVE_TIMEOUT, self.ledger.update(*record))).await;
                 if !matches!(written, Ok(Ok(()))) {
                     tracing::warn!("the move of a session to a newer grant could not be written yet");
                 }

@@ -121,16 +121,8 @@ impl Bearers {
             known
         } else {
             charge()?;
-            let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
-            let client = self.store.client(&record.grant.client).await?;
-            let family = client_family(client.and_then(|client| client.metadata.client_name).as_deref());
-            if !record.grant.is_live() {
-                // In use here, it would be remembered as alive.
-                self.grants.end(&record.grant.id);
-            }
-            let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at, family };
-            self.remember(hash, &known)?;
-            known
+            // Rare, and large: in the future of every request it would be moved about.
+            Box::pin(self.look_up(hash)).await?
         };
         if known.grant.has_ended() {
             return Err(NotAuthorized::Invalid("revoked"));
@@ -139,6 +131,19 @@ impl Bearers {
             return Err(NotAuthorized::Invalid("expired"));
         }
         Ok(Admitted { grant: known.grant, expires_at: known.expires_at, family: known.family })
+    }
+
+    async fn look_up(&self, hash: TokenHash) -> Result<Known, NotAuthorized> {
+        let record = self.store.access_token(&hash).await?.ok_or(NotAuthorized::Invalid("unknown"))?.record;
+        let client = self.store.client(&record.grant.client).await?;
+        let family = client_family(client.and_then(|client| client.metadata.client_name).as_deref());
+        if !record.grant.is_live() {
+            // In use here, it would be remembered as alive.
+            self.grants.end(&record.grant.id);
+        }
+        let known = Known { grant: self.grants.enter(record.grant), expires_at: record.expires_at, family };
+        self.remember(hash, &known)?;
+        Ok(known)
     }
 
     /// Forgets one token, because it was revoked in the store just now.

@@ -191,13 +191,23 @@ impl Entry {
         {
             return verdict.outcome();
         }
+        let most = if freshness == Freshness::Now { Duration::ZERO } else { terms.recheck };
+        Box::pin(self.admit_slowly(user, &standing, now, most)).await
+    }
+
+    async fn admit_slowly(
+        &self,
+        user: &Arc<str>,
+        standing: &Standing,
+        now: Timestamp,
+        most: Duration,
+    ) -> Result<(), NotAdmitted> {
         // One question at a time about one user; whoever waited looks again first.
         let _turn = standing.turn().await;
-        let most = if freshness == Freshness::Now { Duration::ZERO } else { terms.recheck };
         if let Some(verdict) = standing.fresh(self.clock.now(), most).or_else(|| standing.since(now)) {
             return verdict.outcome();
         }
-        self.check(user, &standing).await
+        self.check(user, standing).await
     }
 
     /// Asks about those who are using their connections, until `cancel`.

@@ -1,13 +1,17 @@
 //! What every request goes through before a handler sees it.
 //!
-//! From the outside inwards: who is asking and under which id ([`identify()`]), one log line per request, panics caught, default
-//! headers; then, by group of routes, the host and origin check, CORS, deadline and body limit. Each is a function from router to
-//! router, applied in `router.rs`. The order matters: a refusal must be logged and carry its id, and a browser must be able to
-//! read a refusal that comes after the origin check.
+//! From the outside inwards: who is asking and under which id (`identify`), one log line per request, panics caught, default
+//! headers; then, by group of routes, the host and origin check, CORS, deadline and body limit, applied in `router.rs`. The order
+//! matters: a refusal must be logged and carry its id, and a browser must be able to read a refusal that comes after the origin check.
+//!
+//! Those that every call goes through are functions around functions, and one layer of the router: each layer of its own costs a
+//! request two boxes and a copy of what is within.
 
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 
 mod access_log;
 mod body_limit;
@@ -21,12 +25,14 @@ mod panic;
 mod rate_limit;
 mod refusal;
 
+use body_limit::Limit;
 pub use body_limit::{BodyError, limit_body, read_body};
 pub use client_address::{ClientAddress, TrustedProxies};
-pub use cors::{cors_for_mcp, cors_for_oauth};
+use cors::Rules;
+pub use cors::cors_for_oauth;
 pub use deadline::deadline;
-pub use host_guard::{HostGuard, guard_host};
-pub use identify::{Identify, RequestId, identify};
+pub use host_guard::HostGuard;
+pub use identify::{Identify, RequestId};
 pub(crate) use rate_limit::limit_rate;
 pub use refusal::{Refusal, Shape};
 
@@ -35,10 +41,13 @@ pub fn around<S>(router: Router<S>, who: Identify) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let router = default_headers::default_headers(router);
-    let router = panic::catch(router);
-    let router = access_log::log(router);
-    identify(router, who)
+    router.layer(from_fn_with_state(who, async |State(who): State<Identify>, request: Request, next: Next| {
+        let answer = async |request| next.run(request).await;
+        let complete = async |request| default_headers::default_headers(request, answer).await;
+        let calm = async |request| panic::catch(request, complete).await;
+        let logged = async |request| access_log::log(request, calm).await;
+        identify::identify(&who, request, logged).await
+    }))
 }
 
 /// The layers around `/mcp`: host and origin first, then CORS, so that refusals of what follows can be read by an allowed page.
@@ -46,8 +55,16 @@ pub fn around_mcp<S>(router: Router<S>, guard: HostGuard, max_body_bytes: usize)
 where
     S: Clone + Send + Sync + 'static,
 {
-    let router = limit_body(router, max_body_bytes, Shape::JsonRpc);
-    guard_host(cors_for_mcp(router), guard)
+    let limit = Limit { bytes: max_body_bytes, shape: Shape::JsonRpc };
+    router.layer(from_fn_with_state(
+        (guard, limit),
+        async |State((guard, limit)): State<(HostGuard, Limit)>, request: Request, next: Next| {
+            let answer = async |request| next.run(request).await;
+            let limited = async |request| limit.apply(request, answer).await;
+            let allowed = async |request| cors::allow(Rules::Mcp, request, limited).await;
+            host_guard::guard_host(&guard, request, allowed).await
+        },
+    ))
 }
 
 /// Longest body of an OAuth or page request, in bytes: a registration with many redirect URIs is the largest.

@@ -5,8 +5,6 @@
 //! What must never be logged is written down in [`never_logged`] and enforced there, by field name and by token prefix, behind the care of
 //! whoever writes the line.
 
-use std::io::Write;
-
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -14,10 +12,12 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+use self::gathered::Gathered;
 use crate::config::{LogConfig, TracesConfig};
 
 #[cfg(test)]
 pub(crate) mod captured;
+mod gathered;
 pub mod never_logged;
 mod record;
 mod records;
@@ -29,11 +29,21 @@ pub use traces::Traces;
 /// Tells the time of a record.
 pub type Now = fn() -> Timestamp;
 
+/// Writes what the log still holds back when it is dropped.
+#[derive(Debug)]
+pub struct LastLines(Gathered);
+
 /// What is logged and how, changeable while the program runs.
 #[derive(Debug, Clone)]
 pub struct Log {
     filter: reload::Handle<EnvFilter, Registry>,
     format: Format,
+}
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
 }
 
 // === impl Log ===
@@ -56,19 +66,18 @@ pub fn install(
     traces: &TracesConfig,
     runtime: &Handle,
     now: Now,
-) -> Result<(Log, Traces), anyhow::Error> {
+) -> Result<(Log, Traces, LastLines), anyhow::Error> {
     let filter = EnvFilter::builder().parse(&config.level).context("the log level cannot be used")?;
     let format = Format::from(config.format);
-    let records = Records::new(format.clone(), now, |line: &[u8]| {
-        // Nobody is left to be told if standard error is gone.
-        let _ = std::io::stderr().lock().write_all(line);
-    });
+    let gathered = Gathered::start().context("the log's thread cannot be started")?;
+    let lines = gathered.clone();
+    let records = Records::new(format.clone(), now, move |line: &[u8], level| lines.put(line, level));
     let (layer, filter) = reload::Layer::new(filter);
     let (traces, spans) = Traces::start(traces, runtime)?;
     let subscriber = tracing_subscriber::registry().with(layer).with(records).with(spans);
     subscriber.try_init().context("the log is set up already")?;
     log_panics();
-    Ok((Log { filter, format }, traces))
+    Ok((Log { filter, format }, traces, LastLines(gathered)))
 }
 
 /// Panics become log lines like any other; the default would write free text between them.

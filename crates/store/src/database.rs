@@ -14,7 +14,7 @@ use oauth::clock::Timestamp;
 use crate::error::StoreError;
 
 pub(crate) use pool::{Connection, Pool, Turn, Tx};
-pub(crate) use query::{Target, Value, query, query_scalar};
+pub(crate) use query::{Query, Target, Value, query, query_scalar};
 pub(crate) use row::Row;
 pub(crate) use server::limited;
 pub use server::{Database, PoolFigures, Server, ServerError, Tls};

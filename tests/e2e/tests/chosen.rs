@@ -3,6 +3,7 @@
 //! What is not chosen holds a word that must not come out. Each thing that is tried is first done by a credential of Forgejo's own, so that a
 //! door that is shut for another reason can't pass for one that the gateway shut.
 
+mod attacks;
 mod reading;
 mod renames;
 mod tools;

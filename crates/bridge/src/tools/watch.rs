@@ -1,8 +1,9 @@
 //! What has to be done when an answer about tools leaves.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use tokio::time::Instant;
 
 use super::{CallOutcome, ToolDesk};
@@ -46,10 +47,13 @@ impl Watch {
     }
 }
 
+/// What an answer has that is no plain result.
+static TELLING: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| ["\"error\"", "\"isError\"", "\"input_required\""].map(|word| Finder::new(word.as_bytes())));
+
 /// Most answers have none of the words, and are not read again.
 fn outcome(line: &Bytes) -> CallOutcome {
-    let has = |word: &str| memchr::memmem::find(line, word.as_bytes()).is_some();
-    if !["\"error\"", "\"isError\"", "\"input_required\""].into_iter().any(has) {
+    if !TELLING.iter().any(|word| word.find(line).is_some()) {
         return CallOutcome::Answered;
     }
     let Some(message) = Message::of_worker(line) else { return CallOutcome::Answered };

@@ -18,7 +18,8 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     let sockets = Sockets::inherited()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    let (log, traces) = telemetry::install(&config.log, &config.traces, runtime.handle(), jiff::Timestamp::now)?;
+    let (log, traces, _last_lines) =
+        telemetry::install(&config.log, &config.traces, runtime.handle(), jiff::Timestamp::now)?;
     let flags = flags.clone();
     let outcome = runtime.block_on(async {
         // First of all, so that a signal during the start is not lost, and SIGHUP does not end it.

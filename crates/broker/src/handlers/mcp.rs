@@ -286,8 +286,12 @@ fn params(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
+    let value = headers.get(header::CONTENT_TYPE);
+    // As most clients write it.
+    if value.is_some_and(|value| value == "application/json") {
+        return true;
+    }
+    value
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<mime::Mime>().ok())
         .is_some_and(|mime| mime.essence_str() == "application/json")

@@ -6,10 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
-use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -20,20 +18,13 @@ use super::client_address::ClientAddress;
 use super::identify::RequestId;
 use crate::telemetry::traces;
 
-/// Logs every request of the router.
-pub(super) fn log<S>(router: Router<S>) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    router.layer(from_fn(run))
-}
-
-async fn run(request: Request, next: Next) -> Response {
+/// Logs every request.
+pub(super) async fn log(request: Request, inner: impl AsyncFnOnce(Request) -> Response) -> Response {
     let entry = Entry::begin(&request);
     let span = entry.span.clone();
     let bodiless = request.method() == Method::HEAD;
     let mut entry = Some(entry);
-    let response = next.run(request).instrument(span).await;
+    let response = inner(request).instrument(span).await;
     let (parts, inner) = response.into_parts();
     if let Some(entry) = entry.as_mut() {
         entry.status = Some(parts.status);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream, HttpBody as _};
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -46,10 +46,11 @@ struct ReadAway {
     body: Option<BodyDataStream>,
 }
 
+/// A limit, and the form in which it is told.
 #[derive(Debug, Clone, Copy)]
-struct Limit {
-    bytes: usize,
-    shape: Shape,
+pub(super) struct Limit {
+    pub(super) bytes: usize,
+    pub(super) shape: Shape,
 }
 
 /// Refuses an announced longer body with 413 at once; an unannounced one ends in an error that [`read_body`] tells.
@@ -57,19 +58,28 @@ pub fn limit_body<S>(router: Router<S>, bytes: usize, shape: Shape) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    router.layer(from_fn_with_state(Limit { bytes, shape }, run))
+    let limit = Limit { bytes, shape };
+    router.layer(from_fn(move |request: Request, next: Next| {
+        limit.apply(request, async |request| next.run(request).await)
+    }))
 }
 
-async fn run(State(limit): State<Limit>, request: Request, next: Next) -> Response {
-    let announced =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let (parts, body) = request.into_parts();
-    let body = ReadAway::unless_read(body);
-    if announced.is_some_and(|length| length > limit.bytes as u64) {
-        let id = RequestId::of(&parts.extensions);
-        return BodyError::TooLong.refusal().into_response(limit.shape, Some(id.as_str()));
+// === impl Limit ===
+
+impl Limit {
+    /// As [`limit_body`], around something that answers.
+    pub(super) async fn apply(self, request: Request, inner: impl AsyncFnOnce(Request) -> Response) -> Response {
+        let limit = self;
+        let announced =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let (parts, body) = request.into_parts();
+        let body = ReadAway::unless_read(body);
+        if announced.is_some_and(|length| length > limit.bytes as u64) {
+            let id = RequestId::of(&parts.extensions);
+            return BodyError::TooLong.refusal().into_response(limit.shape, Some(id.as_str()));
+        }
+        inner(Request::from_parts(parts, Body::new(Limited::new(body, limit.bytes)))).await
     }
-    next.run(Request::from_parts(parts, Body::new(Limited::new(body, limit.bytes)))).await
 }
 
 /// Reads a whole body under the route's limit. Call it after authentication, so that strangers cost no memory.

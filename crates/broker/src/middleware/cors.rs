@@ -4,8 +4,8 @@
 //! endpoints accept is a bearer token or a code that the page itself holds, never a cookie.
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
@@ -18,18 +18,12 @@ const EXPOSED: &str = "Mcp-Session-Id, WWW-Authenticate, Retry-After, X-Request-
 const PARAM_PREFIX: &str = "mcp-param-";
 const MAX_AGE_SECONDS: &str = "7200";
 
+/// Whose rules hold.
 #[derive(Debug, Clone, Copy)]
-enum Rules {
+pub(super) enum Rules {
+    /// Of `/mcp`: the origin has been checked before ([`super::host_guard`]) and is named in the answer.
     Mcp,
     Oauth,
-}
-
-/// CORS for `/mcp`. The origin has been checked before ([`super::guard_host`]) and is named in the answer.
-pub fn cors_for_mcp<S>(router: Router<S>) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    router.layer(from_fn_with_state(Rules::Mcp, run))
 }
 
 /// CORS for well-known documents, registration, token and revocation: any page. Never on authorize or pages (OAuth 2.1 §3.1).
@@ -37,13 +31,16 @@ pub fn cors_for_oauth<S>(router: Router<S>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    router.layer(from_fn_with_state(Rules::Oauth, run))
+    router.layer(from_fn(|request: Request, next: Next| {
+        allow(Rules::Oauth, request, async |request| next.run(request).await)
+    }))
 }
 
-async fn run(State(rules): State<Rules>, request: Request, next: Next) -> Response {
+/// Answers what a browser asks beforehand, and lets pages read what is answered.
+pub(super) async fn allow(rules: Rules, request: Request, inner: impl AsyncFnOnce(Request) -> Response) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let mut response =
-        if request.method() == Method::OPTIONS { preflight(rules, request.headers()) } else { next.run(request).await };
+        if request.method() == Method::OPTIONS { preflight(rules, request.headers()) } else { inner(request).await };
     let headers = response.headers_mut();
     match rules {
         Rules::Oauth => {

@@ -1,8 +1,6 @@
 //! Headers that every answer has unless its handler said otherwise.
 
-use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
@@ -19,15 +17,8 @@ const DEFAULTS: [(HeaderName, &str); 5] = [
 const LATER: HeaderValue = HeaderValue::from_static("5");
 
 /// Adds what the handler left out.
-pub(super) fn default_headers<S>(router: Router<S>) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    router.layer(from_fn(run))
-}
-
-async fn run(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(super) async fn default_headers(request: Request, inner: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let mut response = inner(request).await;
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().entry(header::RETRY_AFTER).or_insert(LATER);
     }

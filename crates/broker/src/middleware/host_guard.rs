@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, Uri, header};
 
@@ -18,6 +16,8 @@ pub struct HostGuard(Arc<Lists>);
 #[derive(Debug)]
 struct Lists {
     hosts: Vec<AllowedHost>,
+    /// The hosts as most clients write them: such a header need not be parsed.
+    spelled: Vec<String>,
     origins: Vec<String>,
 }
 
@@ -27,13 +27,17 @@ impl HostGuard {
     /// Answers to these hosts, and to pages of these origins.
     #[must_use]
     pub fn new(hosts: Vec<AllowedHost>, origins: Vec<String>) -> Self {
-        Self(Arc::new(Lists { hosts, origins }))
+        let spelled = hosts.iter().map(ToString::to_string).collect();
+        Self(Arc::new(Lists { hosts, spelled, origins }))
     }
 
     fn judge(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         let mut hosts = headers.get_all(header::HOST).into_iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());
-        let known = |text: &str| AllowedHost::parse(text).is_some_and(|host| self.0.hosts.contains(&host));
+        let known = |text: &str| {
+            self.0.spelled.iter().any(|host| host == text)
+                || AllowedHost::parse(text).is_some_and(|host| self.0.hosts.contains(&host))
+        };
         // A target in absolute form names a host too, and the two have to agree that it is us.
         let target = uri.authority().is_none_or(|authority| known(authority.as_str()));
         if !host.is_some_and(known) || hosts.next().is_some() || !target {
@@ -56,16 +60,13 @@ impl HostGuard {
 }
 
 /// Answers 403 with a JSON-RPC error to a `Host` that is absent or foreign and to an `Origin` that is present and foreign.
-pub fn guard_host<S>(router: Router<S>, guard: HostGuard) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    router.layer(from_fn_with_state(guard, run))
-}
-
-async fn run(State(guard): State<HostGuard>, request: Request, next: Next) -> Response {
+pub(super) async fn guard_host(
+    guard: &HostGuard,
+    request: Request,
+    inner: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     match guard.judge(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => inner(request).await,
         Err(refusal) => refusal.into_response(Shape::JsonRpc, None),
     }
 }

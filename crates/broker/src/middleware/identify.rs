@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -82,21 +80,18 @@ fn scatter(number: u64) -> u64 {
 /// Puts [`RequestId`] and [`ClientAddress`] into the request's extensions and the id into the answer.
 ///
 /// `X-Request-Id` of a request counts only if a trusted proxy sent it and it is 8 to 64 plain characters.
-pub fn identify<S>(router: Router<S>, who: Identify) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    router.layer(from_fn_with_state(who, run))
-}
-
-async fn run(State(who): State<Identify>, mut request: Request, next: Next) -> Response {
+pub(super) async fn identify(
+    who: &Identify,
+    mut request: Request,
+    inner: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let peer = request.extensions().get::<PeerAddress>().copied();
     let id = who.of_proxy(peer, request.headers()).unwrap_or_else(|| who.fresh());
     let client = peer.map_or(ClientAddress::UNKNOWN, |peer| who.trusted.client(peer.0.ip(), request.headers()));
     let header = HeaderValue::from_str(id.as_str());
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(client);
-    let mut response = next.run(request).await;
+    let mut response = inner(request).await;
     if let Ok(header) = header {
         response.headers_mut().insert(X_REQUEST_ID, header);
     }

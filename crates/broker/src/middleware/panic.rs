@@ -2,9 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::StatusCode;
@@ -13,18 +11,11 @@ use super::identify::RequestId;
 use super::refusal::{Refusal, Shape};
 
 /// Answers 500 where a handler panics. What it panicked with is in the log (see `telemetry`), not in the answer.
-pub(super) fn catch<S>(router: Router<S>) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    router.layer(from_fn(run))
-}
-
-async fn run(request: Request, next: Next) -> Response {
+pub(super) async fn catch(request: Request, inner: impl AsyncFnOnce(Request) -> Response) -> Response {
     let shape = Shape::of_path(request.uri().path());
     let id = RequestId::of(request.extensions());
     // Nothing of the request survives the panic but these two, so nothing half-changed is looked at afterwards.
-    let outcome = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let outcome = AssertUnwindSafe(inner(request)).catch_unwind().await;
     outcome.unwrap_or_else(|_| {
         let remedy = format!("Try again; if it happens again, tell the operator the request id {id}.");
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "The broker made a mistake.", remedy)

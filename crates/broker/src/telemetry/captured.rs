@@ -29,10 +29,10 @@ impl Captured {
         INSTALLED.get_or_init(|| {
             let now = || jiff::Timestamp::UNIX_EPOCH;
             let text_of = |line: &[u8]| String::from_utf8(line.to_vec()).unwrap();
-            let json = Records::new(LogFormat::Json, now, move |line: &[u8]| {
+            let json = Records::new(LogFormat::Json, now, move |line: &[u8], _| {
                 JSON.with_borrow_mut(|lines| lines.push(text_of(line)));
             });
-            let text = Records::new(LogFormat::Text, now, move |line: &[u8]| {
+            let text = Records::new(LogFormat::Text, now, move |line: &[u8], _| {
                 TEXT.with_borrow_mut(|lines| lines.push(text_of(line)));
             });
             let subscriber = tracing_subscriber::registry().with(json).with(text);

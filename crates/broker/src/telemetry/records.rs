@@ -1,21 +1,39 @@
 //! Turns events into lines.
+//!
+//! Written straight into one buffer: with two lines for each call, a map of values for each of them was a large part of what a call cost.
 
-use std::fmt::Write as _;
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::RwLock;
-use serde_json::{Map, Value};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::Now;
-use super::record::Fields;
+use super::record::{Fields, text_as_json};
 use crate::build_info::{BUILD, SERVICE};
 use crate::config::LogFormat;
-use crate::display::{visible, visible_json};
+use crate::display::visible;
+
+/// What every JSON record says of the program.
+static STAMP: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut stamp = Vec::new();
+    for (name, value) in
+        [("service.name", SERVICE), ("service.version", BUILD.version), ("service.revision", BUILD.revision)]
+    {
+        member(&mut stamp, name, |json| text_as_json(json, value));
+    }
+    stamp
+});
+
+thread_local! {
+    /// The line that is being written; its memory serves the next one, too.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A `tracing` layer that writes each event as one line to a sink.
 pub struct Records<W> {
@@ -45,60 +63,61 @@ impl From<LogFormat> for Format {
 
 // === impl Records ===
 
-impl<W: Fn(&[u8])> Records<W> {
-    /// Lines in this format go to `sink`, one call per line, line end included.
+impl<W: Fn(&[u8], Level)> Records<W> {
+    /// Lines in this format go to `sink`, one call per line, line end included, with the level of the record.
     pub fn new(format: impl Into<Format>, now: Now, sink: W) -> Self {
         Self { format: format.into(), now, sink }
     }
 
-    fn line(&self, event: &Event<'_>, mut fields: Map<String, Value>) -> String {
+    /// Writes one record: `all` are the spans it happened in, from the root, and itself.
+    fn write(&self, line: &mut Vec<u8>, event: &Event<'_>, all: &[&Fields]) {
         let metadata = event.metadata();
-        let message = fields.remove("message").unwrap_or_default();
-        let message = message.as_str().unwrap_or_default();
-        let timestamp = format!("{:.3}", (self.now)());
+        let message = all.last().and_then(|own| own.get("message"));
+        // Of several fields of one name the innermost counts.
+        let fields = || {
+            let counts = move |index: usize, name: &str| all[index + 1..].iter().all(|inner| inner.get(name).is_none());
+            let shown = move |index: usize, name: &str| name != "message" && counts(index, name);
+            let each = all.iter().enumerate();
+            each.flat_map(move |(index, fields)| fields.iter().filter(move |(name, _)| shown(index, name)))
+        };
+        // Writing to memory does not fail.
         let format = *self.format.0.read();
-        let mut line = match format {
+        match format {
             LogFormat::Json => {
-                let mut record = Map::new();
-                for (name, value) in [
-                    ("timestamp", timestamp.as_str()),
-                    ("level", metadata.level().as_str()),
-                    ("target", metadata.target()),
-                    ("message", message),
-                    ("service.name", SERVICE),
-                    ("service.version", BUILD.version),
-                    ("service.revision", BUILD.revision),
-                ] {
-                    record.insert(name.to_owned(), value.into());
+                let _ = write!(line, "{{\"timestamp\":\"{:.3}\"", (self.now)());
+                member(line, "level", |json| text_as_json(json, metadata.level().as_str()));
+                member(line, "target", |json| text_as_json(json, metadata.target()));
+                member(line, "message", |json| json.extend_from_slice(message.unwrap_or(b"\"\"")));
+                line.extend_from_slice(&STAMP);
+                for (name, value) in fields() {
+                    member(line, name, |json| json.extend_from_slice(value));
                 }
-                record.extend(fields);
-                visible_json(Value::Object(record).to_string())
+                line.push(b'}');
             }
             LogFormat::Text => {
-                let mut line =
-                    format!("{timestamp} {:5} {}: {}", metadata.level(), metadata.target(), visible(message));
-                for (name, value) in &fields {
-                    let value = match value {
-                        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => {
-                            visible(text).into_owned()
-                        }
-                        other => visible_json(other.to_string()),
-                    };
-                    let _ = write!(line, " {name}={value}");
+                let text = message.and_then(|json| serde_json::from_slice::<String>(json).ok()).unwrap_or_default();
+                let _ = write!(
+                    line,
+                    "{:.3} {:5} {}: {}",
+                    (self.now)(),
+                    metadata.level(),
+                    metadata.target(),
+                    visible(&text)
+                );
+                for (name, value) in fields() {
+                    let _ = write!(line, " {name}={}", bare(value));
                 }
                 let _ = write!(line, " service={SERVICE} version={} revision={}", BUILD.version, BUILD.revision);
-                line
             }
-        };
-        line.push('\n');
-        line
+        }
+        line.push(b'\n');
     }
 }
 
 impl<S, W> Layer<S> for Records<W>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    W: Fn(&[u8]) + 'static,
+    W: Fn(&[u8], Level) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
@@ -117,16 +136,40 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut all = Map::new();
-        for span in context.event_scope(event).into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
-            if let Some(fields) = span.extensions().get::<Fields>() {
-                all.extend(fields.0.clone());
-            }
+        let mut own = Fields::default();
+        event.record(&mut own);
+        let spans: Vec<_> = context.event_scope(event).into_iter().flat_map(Scope::from_root).collect();
+        let extensions: Vec<_> = spans.iter().map(|span| span.extensions()).collect();
+        let mut all: Vec<&Fields> = extensions.iter().filter_map(|extensions| extensions.get()).collect();
+        all.push(&own);
+        LINE.with(|line| {
+            // Whatever writes a value may log something itself; that line gets a buffer of its own.
+            let mut fresh = Vec::new();
+            let mut kept = line.try_borrow_mut();
+            let line: &mut Vec<u8> = kept.as_deref_mut().unwrap_or(&mut fresh);
+            line.clear();
+            self.write(line, event, &all);
+            (self.sink)(line, *event.metadata().level());
+        });
+    }
+}
+
+/// Appends a member of a JSON object that is not its first.
+fn member(json: &mut Vec<u8>, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
+    json.extend_from_slice(b",\"");
+    // Names are the program's own and need no escapes.
+    json.extend_from_slice(name.as_bytes());
+    json.extend_from_slice(b"\":");
+    value(json);
+}
+
+/// A JSON value as a person reads it: a text of one word without its quotes.
+fn bare(json: &[u8]) -> String {
+    match serde_json::from_slice(json) {
+        Ok(serde_json::Value::String(text)) if !text.is_empty() && !text.contains([' ', '"', '=']) => {
+            visible(&text).into_owned()
         }
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        all.extend(fields.0);
-        (self.sink)(self.line(event, all).as_bytes());
+        _ => String::from_utf8_lossy(json).into_owned(),
     }
 }
 

@@ -34,7 +34,7 @@ async fn handle(
         && is_initialize(message)
     {
         // Whatever session the client had: this begins another.
-        return supervisor.create(who, message).await;
+        return Box::pin(supervisor.create(who, message)).await;
     }
     let (caller, tongue) = match &head.session_id {
         Some(id) => {

@@ -92,7 +92,7 @@ async fn what_is_asked_of_a_chosen_repository_is_answered_from_it_alone() -> Res
         format!("{hello}/notifications?all=true"),
         format!("/api/v1/repos/issues/search?q={SECRET}&state=all&owner=alice&limit=0"),
         format!("/api/v1/repos/search?q={SECRET}&private=true&includeDesc=true&topic=true&limit=0"),
-        format!("/api/v1/repos/search?q=vault&uid=1&page=99999999999999999999"),
+        "/api/v1/repos/search?q=vault&uid=1&page=99999999999999999999".to_owned(),
         "/api/v1/user/repos?limit=-1&page=-1".to_owned(),
         "/api/v1/notifications?all=true&since=0001-01-01T00:00:00Z".to_owned(),
     ] {

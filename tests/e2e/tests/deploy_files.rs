@@ -74,6 +74,23 @@ fn every_shipped_example_sets_the_replay_window_and_trusts_its_proxy() -> Result
     Ok(())
 }
 
+/// Cargo reads the manifests of all members, whichever is built.
+#[test]
+fn the_image_is_built_from_every_member_of_the_workspace() -> Result<()> {
+    let manifest = std::fs::read_to_string(project_root().join("Cargo.toml"))?;
+    let members = manifest.lines().find(|line| line.starts_with("members = [")).context("no members")?;
+    let containerfile = std::fs::read_to_string(project_root().join("Containerfile"))?;
+    let ignored = std::fs::read_to_string(project_root().join(".containerignore"))?;
+    for member in members.split('"').skip(1).step_by(2) {
+        let member = member.trim_end_matches("/*");
+        let copied = format!("COPY {member} {member}");
+        ensure!(containerfile.lines().any(|line| line == copied), "the Containerfile lacks `{copied}`");
+        let folder = member.split('/').next().context("a member is nothing")?;
+        ensure!(ignored.lines().any(|line| line == format!("!{folder}")), ".containerignore keeps {folder} out");
+    }
+    Ok(())
+}
+
 #[test]
 fn systemd_takes_the_unit_and_finds_it_well_confined() -> Result<()> {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {

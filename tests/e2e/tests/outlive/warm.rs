@@ -6,7 +6,7 @@ use e2e::children::{self, Child};
 use e2e::mcp::Mcp;
 use e2e::modern::Modern;
 use e2e::processes::{exists, kill_9};
-use e2e::stack::{Stack, eventually};
+use e2e::stack::{Stack, eventually, until_ok};
 use e2e::through_worker::WorkerProcess;
 use forgejo_sim::SimConfig;
 
@@ -54,14 +54,16 @@ async fn a_waiting_worker_holds_a_capability_that_opens_nothing() -> Result<()> 
     let stack = house(&children::fixture("2.34.1")?, 1).await?;
     let waiting =
         WorkerProcess { pid: *stack.broker.workers().first().context("none waits")?, variables: <_>::default() };
-    let capability = waiting.real_variable("FORGEJO_ACCESS_TOKEN")?;
+    // It is seen before it has become the program.
+    let capability = until_ok("it runs", async || waiting.real_variable("FORGEJO_ACCESS_TOKEN")).await?;
     ensure!(capability.len() == 64, "no capability: {capability:?}");
     // Alice's worker sends it for us: only a worker reaches the gateway. The waiting one is alice's now, so wait for the next.
     let (alice, _, _) = stack.session("alice").await?;
     eventually("another one waits", || stack.broker.workers().iter().any(|pid| *pid != waiting.pid)).await?;
     let pids = stack.broker.workers();
     let next = *pids.iter().find(|pid| **pid != waiting.pid).context("none waits")?;
-    let capability = WorkerProcess { pid: next, variables: <_>::default() }.real_variable("FORGEJO_ACCESS_TOKEN")?;
+    let next = WorkerProcess { pid: next, variables: <_>::default() };
+    let capability = until_ok("it runs", async || next.real_variable("FORGEJO_ACCESS_TOKEN")).await?;
     for path in ["/api/v1/repos/alice/hello", "/api/v1/user/repos"] {
         let request =
             e2e::through_worker::WorkerRequest::get(path).header("Authorization", format!("token {capability}"));

@@ -82,7 +82,7 @@ case " ${DIST_SKIP:-} " in *" sbom "*) ;; *)
     # References by path would tell where it was built.
     sed -i "s#path+file://$PWD/#path+file:///src/#g" crates/broker/sbom.json
     mv crates/broker/sbom.json "$out/fjmcp-broker-$version.cdx.json"
-    find crates tests -name sbom.json -delete ;;
+    find crates tests bench -name sbom.json -delete ;;
 esac
 
 rm -rf "$stage"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes a Python environment with pinned packages, unless it is there already, and prints the path of its interpreter.
+# Makes a Python environment with pinned packages, unless it is there already, and prints the path of its interpreter. One that was moved
+# is made anew: its programs name the interpreter by its path.
 #
 #   scripts/python.sh FOLDER REQUIREMENTS
 #
@@ -21,7 +22,10 @@ find_python() {
     return 1
 }
 
-if cmp -s "$requirements" "$dir/installed.txt" && "$python" -c '' 2>/dev/null; then
+# in_place: whether its programs name the interpreter that is here
+in_place() { head -n 3 "$dir/bin/pip" 2>/dev/null | grep -qF "$(realpath "$dir")/bin/python"; }
+
+if cmp -s "$requirements" "$dir/installed.txt" && "$python" -c '' 2>/dev/null && in_place; then
     echo "$python"
     exit
 fi

@@ -21,11 +21,14 @@ skip() { absent+="${absent:+, }$(quoted "$1"): $(quoted "$2")" && echo "$1: abse
 # said LOG: the last line that says something
 said() { grep -v '^[[:space:]]*$' "$1" | tail -n 1 | cut -c 1-200 || true; }
 
+# starts COMMAND…: whether it can tell its version, or how it is used
+starts() { timeout 30 "$@" >/dev/null 2>&1 </dev/null 9>&-; }
+
 rust() {
     local root="$dir/rust-mcp-proxy" log="$dir/rust-mcp-proxy.log"
-    if ! grep -qs "\"mcp-proxy $rust_version " "$root/.crates.toml"; then
+    if ! grep -qs "\"mcp-proxy $rust_version " "$root/.crates.toml" || ! starts "$root/bin/mcp-proxy" --help; then
         echo "Rust mcp-proxy $rust_version: building, which takes some minutes" >&2
-        if ! CARGO_TARGET_DIR="$dir/build" timeout "$rust_seconds" cargo install --quiet --locked --version "$rust_version" --root "$root" mcp-proxy \
+        if ! CARGO_TARGET_DIR="$dir/build" timeout "$rust_seconds" cargo install --quiet --locked --force --version "$rust_version" --root "$root" mcp-proxy \
             >"$log" 2>&1 </dev/null; then
             skip rust-mcp-proxy "cargo install mcp-proxy $rust_version failed: $(said "$log")"
             return
@@ -41,7 +44,8 @@ node() {
         for name in supergateway npm-mcp-proxy node-broker; do skip "$name" "$(said "$log")"; done
         return
     fi
-    if ! cmp -s bench/rivals/package-lock.json "$root/installed.json"; then
+    if ! cmp -s bench/rivals/package-lock.json "$root/installed.json" || ! starts "$node" "$root/node_modules/supergateway/dist/index.js" --help ||
+        ! starts "$node" "$root/node_modules/mcp-proxy/dist/bin/mcp-proxy.mjs" --help; then
         mkdir -p "$root"
         cp bench/rivals/package.json bench/rivals/package-lock.json "$root/"
         if ! timeout "$package_seconds" npm ci --prefix "$root" --ignore-scripts --no-audit --no-fund --loglevel error >"$log" 2>&1 </dev/null; then
@@ -59,8 +63,14 @@ node() {
 
 python() {
     local root="$dir/python" log="$dir/python.log"
+    # Whatever broke it is mended by making it anew.
+    starts "$root/bin/mcp-proxy" --version || rm -rf "$root"
     if ! scripts/python.sh "$root" bench/rivals/requirements.txt >/dev/null 2>"$log" 9>&-; then
         skip python-mcp-proxy "$(said "$log")"
+        return
+    fi
+    if ! starts "$root/bin/mcp-proxy" --version; then
+        skip python-mcp-proxy "$root/bin/mcp-proxy does not start"
         return
     fi
     take python-mcp-proxy "$root/bin/mcp-proxy"

@@ -4,45 +4,68 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use bridge::access::{AccessIssuer, WorkerAccess};
+use anyhow::{Context as _, Result, bail, ensure};
 use bridge::bridge::Bridge;
 use bridge::config::BridgeConfig;
-use bridge::observer::Observer;
+use bridge::observer::NoObserver;
+use bridge::pieces::Access;
 use bridge::process::{ExitReport, ProcessRequest, SpawnError};
 use bridge::reply::{PostHead, Principal, ReplyBody};
-use bridge::session_store::{Holding, Kept, Peer, SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::NoSessionStore;
 use bridge::starter::{RunningWorker, StartWorker, StopWorker};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::sync::watch;
 
-use crate::REQUEST;
+use crate::{REQUEST, counted};
+
+const INITIALIZE: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"#,
+    r#""clientInfo":{"name":"pieces","version":"1"}}}"#
+);
+/// Calls before those that count.
+const WARMING: usize = 20;
 
 struct Starter;
 struct Handle(watch::Sender<Option<ExitReport>>);
-struct Issuer;
-struct Access;
-struct Nothing;
 
-/// So many calls of one session, after a first one that starts its worker.
+/// So many calls of one session, after those that start its worker and everything that is made at a first call.
 pub(crate) fn repeat(times: usize) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    runtime.block_on(async {
-        let bridge = Bridge::start(BridgeConfig::default(), Starter, Arc::new(Issuer), Arc::new(Nothing), Arc::new(Nothing));
-        let who = Principal { user: "alice".into(), client: "client".into(), grant: "grant".into() };
-        let initialize = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"pieces","version":"1"}}}"#;
-        let begun = bridge.post(&who, PostHead::default(), Bytes::from_static(initialize.as_bytes())).await;
-        let session = begun.session_id.context("no session")?;
-        for _ in 0..times {
-            let head = PostHead { session_id: Some(session.clone()), protocol_version: Some("2025-11-25".to_owned()), ..PostHead::default() };
-            let reply = bridge.post(&who, head, Bytes::from_static(REQUEST.as_bytes())).await;
-            let ReplyBody::Json(body) = reply.body else { anyhow::bail!("no plain answer, status {}", reply.status) };
-            ensure!(reply.status == 200 && body.starts_with(br#"{"jsonrpc":"2.0","id":17,"#), "a wrong answer");
-        }
-        Ok(())
-    })
+    // Its clock stands still, so that nothing is done at one call and not at another because a second has passed.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    let bridge = runtime.block_on(async {
+        Bridge::start(
+            BridgeConfig::default(),
+            Starter,
+            Arc::new(Access),
+            Arc::new(NoSessionStore),
+            Arc::new(NoObserver),
+        )
+    });
+    let who = Principal { user: "alice".into(), client: "client".into(), grant: "grant".into() };
+    let session = runtime.block_on(begin(&bridge, &who))?;
+    runtime.block_on(calls(&bridge, &who, &session, WARMING))?;
+    counted(|| runtime.block_on(calls(&bridge, &who, &session, times)))
+}
+
+async fn begin(bridge: &Bridge, who: &Principal) -> Result<String> {
+    let begun = bridge.post(who, PostHead::default(), Bytes::from_static(INITIALIZE.as_bytes())).await;
+    begun.session_id.context("no session")
+}
+
+async fn calls(bridge: &Bridge, who: &Principal, session: &str, times: usize) -> Result<()> {
+    for _ in 0..times {
+        let head = PostHead {
+            session_id: Some(session.to_owned()),
+            protocol_version: Some("2025-11-25".to_owned()),
+            ..PostHead::default()
+        };
+        let reply = bridge.post(who, head, Bytes::from_static(REQUEST.as_bytes())).await;
+        let ReplyBody::Json(body) = reply.body else { bail!("no plain answer, status {}", reply.status) };
+        ensure!(reply.status == 200 && body.starts_with(br#"{"jsonrpc":"2.0","id":17,"result":"#), "a wrong answer");
+    }
+    Ok(())
 }
 
 /// A worker in memory that answers everything at once.
@@ -87,63 +110,5 @@ impl StopWorker for Handle {
         let report = ExitReport { code: Some(0), signal: None, last_stderr_line: None };
         self.0.send_replace(Some(report.clone()));
         Box::pin(async { report })
-    }
-}
-
-impl AccessIssuer for Issuer {
-    fn open(&self) -> Arc<dyn WorkerAccess> {
-        Arc::new(Access)
-    }
-}
-
-impl WorkerAccess for Access {
-    fn url(&self) -> &'static str {
-        "http://127.0.0.1:40123"
-    }
-    fn token(&self) -> &'static str {
-        "fjb_wk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
-    }
-    fn public_url(&self) -> &'static str {
-        "https://forge.example"
-    }
-    fn assign(&self, _: &Principal) {}
-    fn ready(&self) {}
-}
-
-impl Observer for Nothing {}
-
-impl SessionStore for Nothing {
-    fn insert(&self, _: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn take(&self, _: [u8; 32]) -> BoxFuture<'_, Result<Holding, SessionStoreUnavailable>> {
-        Box::pin(async { Ok(Holding::Absent) })
-    }
-    fn update(&self, _: SessionRecord) -> BoxFuture<'_, Result<bool, SessionStoreUnavailable>> {
-        Box::pin(async { Ok(true) })
-    }
-    fn release(&self, _: [u8; 32], _: i64) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn delete(&self, _: [u8; 32], _: Option<i64>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn delete_of_grant(&self, _: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn trim(
-        &self,
-        _: Arc<str>,
-        _: Arc<str>,
-        _: Kept,
-        _: Vec<[u8; 32]>,
-    ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-    fn peer(&self, _: Arc<str>) -> BoxFuture<'_, Result<Option<Peer>, SessionStoreUnavailable>> {
-        Box::pin(async { Ok(None) })
-    }
-    fn now(&self) -> i64 {
-        1_700_000_000_000
     }
 }

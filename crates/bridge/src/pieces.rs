@@ -2,11 +2,14 @@
 //!
 //! Each takes what a worker or client sends and gives back a number, so that nothing of it can be left out by a compiler.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use crate::access::WorkerAccess;
+use crate::access::{AccessIssuer, WorkerAccess};
 use crate::envelope::{Bounds, Incoming, Message, read_line, read_post};
 use crate::frame::{Line, LineReader};
+use crate::replica::Lease;
 use crate::reply::Principal;
 use crate::scrub::Scrubber;
 
@@ -35,7 +38,8 @@ pub async fn lines(printed: &[u8]) -> usize {
 /// What is replaced in a worker's lines.
 pub struct Scrub(Scrubber);
 
-struct Access;
+/// A worker's access with an address and a token of the usual lengths; it leads nowhere.
+pub struct Access;
 
 // === impl Scrub ===
 
@@ -54,6 +58,14 @@ impl Scrub {
     }
 }
 
+// === impl Access ===
+
+impl AccessIssuer for Access {
+    fn open(&self) -> Arc<dyn WorkerAccess> {
+        Arc::new(Self)
+    }
+}
+
 impl WorkerAccess for Access {
     fn url(&self) -> &'static str {
         "http://127.0.0.1:40123"
@@ -65,6 +77,8 @@ impl WorkerAccess for Access {
         "https://forge.example"
     }
     fn assign(&self, _: &Principal) {}
+    fn only_under(&self, _: Arc<dyn Lease>) {}
+    fn revoke(&self) {}
     fn ready(&self) {}
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 
 use crate::replica::Elsewhere;
 
@@ -97,4 +97,54 @@ pub trait SessionStore: Send + Sync + 'static {
     fn peer(&self, replica: Arc<str>) -> BoxFuture<'_, Result<Option<Peer>, SessionStoreUnavailable>>;
     /// The present time in milliseconds since the Unix epoch, as the store's owner sees it.
     fn now(&self) -> i64;
+}
+
+/// A [`SessionStore`] that keeps nothing and knows no time: for a bridge whose sessions end with it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoSessionStore;
+
+// === impl NoSessionStore ===
+
+impl SessionStore for NoSessionStore {
+    fn insert(&self, _: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn take(&self, _: [u8; 32]) -> BoxFuture<'_, Result<Holding, SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(Holding::Absent)))
+    }
+
+    fn update(&self, _: SessionRecord) -> BoxFuture<'_, Result<bool, SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(true)))
+    }
+
+    fn release(&self, _: [u8; 32], _: i64) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn delete(&self, _: [u8; 32], _: Option<i64>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn delete_of_grant(&self, _: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn trim(
+        &self,
+        _: Arc<str>,
+        _: Arc<str>,
+        _: Kept,
+        _: Vec<[u8; 32]>,
+    ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn peer(&self, _: Arc<str>) -> BoxFuture<'_, Result<Option<Peer>, SessionStoreUnavailable>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn now(&self) -> i64 {
+        0
+    }
 }

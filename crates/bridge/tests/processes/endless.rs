@@ -9,16 +9,12 @@ use bridge::bridge::Bridge;
 use bridge::config::BridgeConfig;
 use bridge::observer::NoObserver;
 use bridge::reply::{PostHead, Principal};
-use bridge::session_store::{Holding, Kept, Peer, SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::NoSessionStore;
 use bridge::spawn::Spawner;
-use futures_util::future::{BoxFuture, ready};
 
 const LINE_CAP: usize = 1 << 20;
 /// More than the line's cap and a page here and there, much less than what a worker prints meanwhile.
 const FLAT_BYTES: u64 = 24 << 20;
-
-/// Nothing comes into being that would have to be stored.
-struct NoSessions;
 
 struct Access(String);
 
@@ -33,7 +29,7 @@ pub(crate) async fn endure(spawner: Spawner, url: &str) -> u16 {
         ..BridgeConfig::default()
     };
     let issuer = Arc::new(Issuer(url.to_owned()));
-    let bridge = Bridge::start(config, spawner.clone(), issuer, Arc::new(NoSessions), Arc::new(NoObserver));
+    let bridge = Bridge::start(config, spawner.clone(), issuer, Arc::new(NoSessionStore), Arc::new(NoObserver));
     let before = resident_bytes();
     let who = Principal { user: "u".into(), client: "c".into(), grant: "g".into() };
     let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
@@ -78,50 +74,4 @@ impl WorkerAccess for Access {
     fn assign(&self, _: &Principal) {}
 
     fn ready(&self) {}
-}
-
-// === impl NoSessions ===
-
-impl SessionStore for NoSessions {
-    fn insert(&self, _: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn take(&self, _: [u8; 32]) -> BoxFuture<'_, Result<Holding, SessionStoreUnavailable>> {
-        Box::pin(ready(Ok(Holding::Absent)))
-    }
-
-    fn update(&self, _: SessionRecord) -> BoxFuture<'_, Result<bool, SessionStoreUnavailable>> {
-        Box::pin(ready(Ok(true)))
-    }
-
-    fn release(&self, _: [u8; 32], _: i64) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn delete(&self, _: [u8; 32], _: Option<i64>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn delete_of_grant(&self, _: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn trim(
-        &self,
-        _: Arc<str>,
-        _: Arc<str>,
-        _: Kept,
-        _: Vec<[u8; 32]>,
-    ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-
-    fn peer(&self, _: Arc<str>) -> BoxFuture<'_, Result<Option<Peer>, SessionStoreUnavailable>> {
-        Box::pin(ready(Ok(None)))
-    }
-
-    fn now(&self) -> i64 {
-        0
-    }
 }

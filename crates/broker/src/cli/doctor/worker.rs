@@ -10,7 +10,7 @@ use bridge::config::BridgeConfig;
 use bridge::observer::Observer;
 use bridge::process::{ExitReport, ProcessRequest};
 use bridge::reply::{PostHead, Principal, Reply, ReplyBody};
-use bridge::session_store::{Holding, Kept, Peer, SessionRecord, SessionStore, SessionStoreUnavailable};
+use bridge::session_store::NoSessionStore;
 use bridge::spawn::{SpawnConfig, Spawner};
 use bytes::Bytes;
 use forgejo::gateway::{Gateway, GatewayEvent, GatewayObserver};
@@ -109,7 +109,7 @@ async fn start(patient: &Patient, gateway: &Gateway, spawner: &Spawner) -> Findi
         BridgeConfig { warm_workers: 0, ..build::bridge_config(&patient.config) },
         spawner.clone(),
         Arc::new(access),
-        Arc::new(Nobody),
+        Arc::new(NoSessionStore),
         Arc::new(ends),
     );
     let answer = tokio::time::timeout(PATIENCE, list_tools(&bridge)).await;
@@ -200,48 +200,4 @@ impl TokenSource for Nobody {
 
 impl GatewayObserver for Nobody {
     fn event(&self, _: GatewayEvent) {}
-}
-
-impl SessionStore for Nobody {
-    fn insert(&self, _: SessionRecord) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn take(&self, _: [u8; 32]) -> BoxFuture<'_, Result<Holding, SessionStoreUnavailable>> {
-        Box::pin(async { Ok(Holding::Absent) })
-    }
-
-    fn update(&self, _: SessionRecord) -> BoxFuture<'_, Result<bool, SessionStoreUnavailable>> {
-        Box::pin(async { Ok(true) })
-    }
-
-    fn release(&self, _: [u8; 32], _: i64) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn delete(&self, _: [u8; 32], _: Option<i64>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn delete_of_grant(&self, _: Arc<str>) -> BoxFuture<'_, Result<(), SessionStoreUnavailable>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn trim(
-        &self,
-        _: Arc<str>,
-        _: Arc<str>,
-        _: Kept,
-        _: Vec<[u8; 32]>,
-    ) -> BoxFuture<'_, Result<Vec<[u8; 32]>, SessionStoreUnavailable>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn peer(&self, _: Arc<str>) -> BoxFuture<'_, Result<Option<Peer>, SessionStoreUnavailable>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn now(&self) -> i64 {
-        0
-    }
 }

@@ -107,7 +107,7 @@ pub(crate) fn asked(shared: &Arc<Shared>, worker: &Arc<Worker>, message: &Messag
         return;
     }
     let until = Instant::now() + shared.shop().config.input_deadline;
-    let Some(number) = worker.register_question(id.clone(), until + SLACK) else {
+    let Some(number) = worker.register_question(id, until + SLACK) else {
         return refuse("too many requests to the client are open");
     };
     let question = Question::new(number, message);

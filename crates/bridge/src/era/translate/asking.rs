@@ -189,7 +189,7 @@ impl Asking {
             // It may have been answered, or cancelled, meanwhile.
             let Some(call) = pending.call_mut(self.call) else { return };
             let Some(terms) = &call.terms else { return };
-            let parked = (call.exchange.clone(), call.id.clone(), terms.binding.clone(), call.ticket.take());
+            let parked = (call.exchange.clone(), call.id.clone(), terms.binding.get(), call.ticket.take());
             let mut state = self.state.lock();
             state.until = until;
             state.held = Some(guard);

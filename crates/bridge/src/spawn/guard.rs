@@ -58,8 +58,11 @@ pub(super) fn own(
     (guard, exit)
 }
 
-/// The life of a process. Not an async function: that would have room for all that it is given twice, and this one waits as long as
-/// the worker lives.
+/// The life of a process.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function has room for its arguments twice; this waits in every worker"
+)]
 fn owned(
     mut leader: Leader,
     mut stderr: Stderr,

@@ -11,6 +11,7 @@ use crate::reply::Principal;
 use crate::speech::{Speech, Tongue};
 use crate::starter::StopWorker;
 use crate::tally::Tally;
+use crate::tools::Tools;
 
 struct NoAccess;
 
@@ -71,16 +72,12 @@ fn begin(user: &str) -> (Arc<Worker>, ExitTeller, [tokio::io::DuplexStream; 2]) 
         access: Arc::new(NoAccess),
         config: Arc::default(),
         observer: Arc::new(NoObserver),
+        tools: ToolDesk::new(Tools::default()),
         desk: Weak::<NoDesk>::new(),
         question_numbers: Arc::default(),
     };
-    let running = RunningWorker {
-        stdin: Box::new(stdin),
-        stdout: Box::new(stdout),
-        exit,
-        pid: 1,
-        handle: Box::new(NoProcess),
-    };
+    let running =
+        RunningWorker { stdin: Box::new(stdin), stdout: Box::new(stdout), exit, pid: 1, handle: Box::new(NoProcess) };
     (Worker::begin(parts, running, &TaskTracker::new()), teller, [their_stdin, their_stdout])
 }
 

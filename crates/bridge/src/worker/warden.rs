@@ -26,7 +26,11 @@ use crate::starter::StopWorker;
 /// For the lines that a process printed right before its end. Somebody it left behind may hold the pipe open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// As long as the worker lives. Not an async function: that would have room for all that it is given twice.
+/// As long as the worker lives.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function has room for its arguments twice; this waits in every worker"
+)]
 pub(super) fn watch(
     worker: Arc<Worker>,
     mut reading: JoinHandle<ReadEnd>,

@@ -406,9 +406,9 @@ impl StartWorker for Starter {
             Puppet { lines: BufReader::new(their_stdin).lines(), out: their_stdout, exit: teller.clone(), request };
         let _ = self.started.send(puppet);
         let handle = Box::new(Handle { asked_to_stop: teller, exit: exit.clone() });
-        Box::pin(async move {
-            Ok(RunningWorker { stdin: Box::new(stdin), stdout: Box::new(stdout), exit, pid: 1, handle })
-        })
+        Box::pin(
+            async move { Ok(RunningWorker { stdin: Box::new(stdin), stdout: Box::new(stdout), exit, pid: 1, handle }) },
+        )
     }
 }
 

@@ -43,8 +43,11 @@ pub(super) fn serve_worker(
     accept(shared, listener, None, places, cancel)
 }
 
-/// Accepts until cancelled. `own` is where the peers' users are to be looked up. Every worker has a task that waits here, so
-/// it is kept small: not an async function, which would have room for all that it is given twice.
+/// Accepts until cancelled. `own` is where the peers' users are to be looked up.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function has room for its arguments twice; this waits in every worker"
+)]
 fn accept(
     shared: Arc<Shared>,
     listener: TcpListener,

@@ -122,16 +122,17 @@ impl Call {
         self.terms.as_ref()?.asking.as_deref().filter(|asking| asking.is_parked())
     }
 
-    /// The line for a worker that knows the call under this number.
-    pub(crate) fn line(&self, message: &Message, number: u64, tongue: Tongue) -> Bytes {
+    /// The line for a worker that knows the call under this number; `None` if it has been written already.
+    pub(crate) fn line(&self, number: u64, tongue: Tongue) -> Option<Bytes> {
+        let message = self.unsent.as_ref()?;
         let number = number.to_string();
-        match &self.errand {
+        Some(match &self.errand {
             Some(Errand::Legacy(errand)) if tongue == Tongue::Stateless => {
                 let id = number.as_bytes();
                 message.edit().id(id, Some(id)).meta(&errand.meta.members()).made()
             }
             _ => message.with_id(number.as_bytes(), Some(number.as_bytes())),
-        }
+        })
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) use self::id::{IdKey, RawId};
 use self::members::{Strictness, members};
 pub(crate) use self::object::{Object, first_member, member};
 pub(crate) use self::splice::splice;
+use self::splice::splice_one;
 use crate::refusal::{INVALID_REQUEST, PARSE_ERROR, Refusal};
 
 /// The `_meta` key by which a request of 2026-07-28 names its revision.
@@ -75,6 +76,10 @@ const PARAMS: [&str; 38] = [
     "uri",
 ];
 
+/// Where `name` is among them.
+const NAME: usize = 19;
+const _: () = assert!(matches!(PARAMS[NAME].as_bytes(), b"name"));
+
 const META: [&str; 9] = [
     "progressToken",
     MODERN_CLAIM,
@@ -104,6 +109,8 @@ pub(crate) struct Message {
     id: Option<Range<usize>>,
     params: Option<Range<usize>>,
     payload: Option<Range<usize>>,
+    /// `params.name` of a client's message.
+    name: Option<Range<usize>>,
     meta: Option<Range<usize>>,
     progress_token: Option<Range<usize>>,
     modern: bool,
@@ -200,8 +207,10 @@ impl Message {
         let envelope = members(text, &ENVELOPE, Strictness::Strict).map_err(|error| Malformed::json(&error))?;
         let [jsonrpc, id, method, params, result, error] = envelope.values;
         let doubled_id = envelope.fault.as_ref().is_some_and(|fault| fault.known == "id");
-        let readable = id.filter(|_| !doubled_id).and_then(|raw| RawId::read(raw.get()).ok());
-        let invalid = |reason: String| Malformed { code: INVALID_REQUEST, reason, id: readable.clone() };
+        let invalid = |reason: String| {
+            let readable = id.filter(|_| !doubled_id).and_then(|raw| RawId::read(raw.get()).ok());
+            Malformed { code: INVALID_REQUEST, reason, id: readable }
+        };
         if let Some(fault) = envelope.fault {
             return Err(invalid(fault.to_string()));
         }
@@ -232,7 +241,7 @@ impl Message {
         if let Some(raw) = id
             && !(matches!(kind, Kind::Response { .. }) && raw.get() == "null")
         {
-            RawId::read(raw.get()).map_err(|reason| invalid(reason.to_owned()))?;
+            id::check(raw.get().as_bytes()).map_err(|reason| invalid(reason.to_owned()))?;
         }
         let mut message = Self {
             bytes: bytes.clone(),
@@ -241,6 +250,7 @@ impl Message {
             id: id.map(|raw| range_in(text, raw.get())),
             params: params.map(|raw| range_in(text, raw.get())),
             payload: result.or(error).map(|raw| range_in(text, raw.get())),
+            name: None,
             meta: None,
             progress_token: None,
             modern: false,
@@ -264,6 +274,7 @@ impl Message {
         if let Some(fault) = found.fault {
             return Err(format!("params: {fault}"));
         }
+        self.name = found.values[NAME].map(|raw| range_in(text, raw.get()));
         let Some(meta) = found.values[0].map(RawValue::get).filter(|meta| *meta != "null") else {
             return Ok(());
         };
@@ -306,8 +317,7 @@ impl Message {
 
     /// The id as it came. `null` in a response counts as none.
     pub(crate) fn id(&self) -> Option<RawId> {
-        let range = self.id.clone()?;
-        RawId::read(std::str::from_utf8(&self.bytes[range]).ok()?).ok()
+        RawId::within(&self.bytes, self.id.clone()?).ok()
     }
 
     /// The raw `params`.
@@ -328,6 +338,11 @@ impl Message {
     /// The raw `params._meta.progressToken` of a client's message.
     pub(crate) fn progress_token(&self) -> Option<Bytes> {
         self.progress_token.clone().map(|range| self.bytes.slice(range))
+    }
+
+    /// `params.name` of a client's message, if it is a string.
+    pub(crate) fn name(&self) -> Option<String> {
+        serde_json::from_slice(self.bytes.get(self.name.clone()?)?).ok()
     }
 
     /// A raw member of `params`, with its range in the message.
@@ -383,6 +398,10 @@ impl Message {
 
     /// The message under another id, and under another progress token if it has one and `token` is given.
     pub(crate) fn with_id(&self, id: &[u8], token: Option<&[u8]>) -> Bytes {
+        let token = token.filter(|_| self.progress_token.is_some());
+        if let (Some(range), None) = (&self.id, token) {
+            return splice_one(&self.bytes, range, id);
+        }
         let mut edits: Vec<(Range<usize>, &[u8])> = Vec::with_capacity(2);
         if let Some(range) = self.id.clone() {
             edits.push((range, id));

@@ -175,11 +175,11 @@ impl Exchange {
             state.outcome = outcome;
         }
         state.missing = state.missing.saturating_sub(1);
-        if let Some(data) = data {
-            self.log.push(Weight::Needed, data);
-        }
-        if state.missing == 0 {
-            self.log.close();
+        match (data, state.missing == 0) {
+            (Some(data), true) => self.log.finish(data),
+            (Some(data), false) => drop(self.log.push(Weight::Needed, data)),
+            (None, true) => self.log.close(),
+            (None, false) => {}
         }
     }
 

@@ -153,6 +153,9 @@ impl Audit {
 
 /// What a stranger chose may hold anything: his own token, an end of line, a change of direction.
 fn fit_to_keep(text: &str) -> String {
+    if text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return permitted("detail", text).into_owned();
+    }
     let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     let plain: String = text.chars().map(plain).take(LONGEST).collect();
     permitted("detail", &plain).into_owned()

@@ -48,9 +48,8 @@ impl ToolDesk {
         match message.method() {
             "tools/list" => Ok(watch(Watched::List)),
             "tools/call" => {
-                let name = message.param("name").and_then(|(_, raw)| serde_json::from_slice::<String>(&raw).ok());
                 // A call without a readable name is the worker's to refuse.
-                let Some(name) = name else { return Ok(None) };
+                let Some(name) = message.name() else { return Ok(None) };
                 self.admit(who, &name)?;
                 Ok(watch(Watched::Call(name.into())))
             }

@@ -153,7 +153,7 @@ async fn ping(worker: Arc<Worker>) -> Result<(), ()> {
 
 impl Worker {
     fn next_deadline(&self) -> Option<Instant> {
-        let calls = self.pending.lock().next_deadline();
+        let calls = self.pending.lock().watch_deadline();
         let questions = self.questions.lock().next_deadline();
         calls.into_iter().chain(questions).min()
     }

@@ -12,7 +12,7 @@ use crate::display::visible_json;
 /// Collects fields as JSON; what may not be logged does not get in.
 ///
 /// One buffer for all of them: a request's span is made for each request, and its fields are written with each of its lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fields {
     json: Vec<u8>,
     places: Vec<(&'static str, Range<usize>)>,
@@ -21,6 +21,11 @@ pub(super) struct Fields {
 // === impl Fields ===
 
 impl Fields {
+    /// With room for those of most spans and events.
+    pub(super) fn new() -> Self {
+        Self { json: Vec::with_capacity(192), places: Vec::with_capacity(10) }
+    }
+
     /// Names and values, in the order in which they came; a value is JSON.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         self.places.iter().map(|(name, place)| (*name, &self.json[place.clone()]))
@@ -55,6 +60,13 @@ impl Fields {
 
 /// Appends a text as a JSON string, in which every character is seen as what it is.
 pub(super) fn text_as_json(json: &mut Vec<u8>, text: &str) {
+    let stands_for_itself = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if text.bytes().all(stands_for_itself) {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+        return;
+    }
     if !text.bytes().all(|byte| byte.is_ascii() && byte != 0x7f) {
         json.extend_from_slice(visible_json(serde_json::Value::from(text).to_string()).as_bytes());
         return;
@@ -96,7 +108,7 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = String::new();
+        let mut text = String::with_capacity(32);
         let _ = write!(text, "{value:?}");
         self.put_text(field, &text);
     }

@@ -26,8 +26,8 @@ impl Supervisor {
         tokio::spawn(async move { stop.run_until_cancelled(pool.keep_warm()).await });
         let (supervisor, stop) = (Arc::downgrade(self), self.background.clone());
         let every = self.shop().config.sweep_interval;
-        let shop = self.shop().clone();
-        tokio::spawn(async move { stop.run_until_cancelled(sweep_on(supervisor, shop, every)).await });
+        let workshop = self.shop().clone();
+        tokio::spawn(async move { stop.run_until_cancelled(sweep_on(supervisor, workshop, every)).await });
     }
 
     /// One sweep.

@@ -113,6 +113,11 @@ impl Call {
         self.exchange.log().is_closed() || open_id.is_some_and(|open| open.cancelled.load(Ordering::Relaxed))
     }
 
+    /// Whether it asks for the first page of the tools and gets what the worker says, under another id.
+    pub(crate) fn takes_list(&self) -> bool {
+        self.after == After::ToolsListed && self.terms.is_none() && self.errand.is_none()
+    }
+
     /// Whether its client has been sent away to answer a question: then it has no exchange.
     pub(crate) fn is_parked(&self) -> bool {
         self.parked().is_some()

@@ -18,7 +18,7 @@ use crate::event_log::{EventLog, Pushed, Tail, Weight};
 use crate::refusal::Refusal;
 use crate::reply::{EventStream, Reply, ReplyBody};
 use crate::tally::StreamGuard;
-use crate::tools::{CallOutcome, Watch};
+use crate::tools::{CallOutcome, KnownList, Watch};
 
 pub(crate) struct Exchange {
     log: Arc<EventLog>,
@@ -99,6 +99,13 @@ impl Exchange {
     /// One of the answers.
     pub(crate) fn answer(&self, data: Bytes) {
         let data = self.shown(data);
+        self.finish_one(Outcome::Answered, Some(data));
+    }
+
+    /// The answer to `tools/list` is a list that is known.
+    pub(crate) fn answer_list(&self, id: &RawId, list: &KnownList) {
+        let watch = self.state.lock().take(&id.key());
+        let data = watch.map_or_else(|| list.whole(id), |(_, watch)| watch.listed(id, list));
         self.finish_one(Outcome::Answered, Some(data));
     }
 

@@ -35,6 +35,7 @@ use crate::questions::Questions;
 use crate::refusal::{Refusal, UNAVAILABLE, error_body};
 use crate::speech::Tongue;
 use crate::starter::RunningWorker;
+use crate::tools::ToolDesk;
 
 /// The one request of 2026-07-28 that stays open.
 pub(crate) const LISTEN: &str = "subscriptions/listen";
@@ -52,6 +53,7 @@ pub(crate) struct Worker {
     access: Arc<dyn WorkerAccess>,
     config: Arc<BridgeConfig>,
     observer: Arc<dyn Observer>,
+    tools: Arc<ToolDesk>,
     desk: Weak<dyn Desk>,
     outgoing: mpsc::Sender<Outgoing>,
     /// Bytes in `outgoing`.
@@ -78,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) access: Arc<dyn WorkerAccess>,
     pub(crate) config: Arc<BridgeConfig>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) tools: Arc<ToolDesk>,
     pub(crate) desk: Weak<dyn Desk>,
     /// The numbers under which the client is asked; the session's, so that they outlive a worker.
     pub(crate) question_numbers: Arc<AtomicU64>,
@@ -130,6 +133,7 @@ impl Worker {
             access: parts.access,
             config: parts.config,
             observer: parts.observer,
+            tools: parts.tools,
             desk: parts.desk,
             outgoing,
             queued: AtomicUsize::new(0),

@@ -98,6 +98,10 @@ impl Desk for Session {
         self.ledger.mark(record.clone());
     }
 
+    fn listed(&self, digest: [u8; 32]) {
+        self.state.lock().tools = Some(digest);
+    }
+
     fn tongue(&self, speech: &Speech) -> Option<Tongue> {
         Some(speech.for_legacy())
     }

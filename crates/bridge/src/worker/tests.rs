@@ -11,6 +11,7 @@ use crate::reply::Principal;
 use crate::speech::{Speech, Tongue};
 use crate::starter::StopWorker;
 use crate::tally::Tally;
+use crate::tools::Tools;
 
 struct NoAccess;
 
@@ -71,6 +72,7 @@ fn begin(user: &str) -> (Arc<Worker>, watch::Sender<Option<ExitReport>>, [tokio:
         access: Arc::new(NoAccess),
         config: Arc::default(),
         observer: Arc::new(NoObserver),
+        tools: ToolDesk::new(Tools::default()),
         desk: Weak::<NoDesk>::new(),
         question_numbers: Arc::default(),
     };

@@ -9,14 +9,13 @@ use bridge::bridge::Bridge;
 use bridge::config::BridgeConfig;
 use bridge::observer::NoObserver;
 use bridge::pieces::Access;
-use bridge::process::{ExitReport, ProcessRequest, SpawnError};
+use bridge::process::{Exit, ExitReport, ExitTeller, ProcessRequest, SpawnError};
 use bridge::reply::{PostHead, Principal, ReplyBody};
 use bridge::session_store::NoSessionStore;
 use bridge::starter::{RunningWorker, StartWorker, StopWorker};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::sync::watch;
 
 use crate::{REQUEST, counted};
 
@@ -28,7 +27,7 @@ const INITIALIZE: &str = concat!(
 const WARMING: usize = 20;
 
 struct Starter;
-struct Handle(watch::Sender<Option<ExitReport>>);
+struct Handle(ExitTeller);
 
 /// So many calls of one session, after those that start its worker and everything that is made at a first call.
 pub(crate) fn repeat(times: usize) -> Result<()> {
@@ -93,7 +92,7 @@ impl StartWorker for Starter {
             let (stdin, their_stdin) = tokio::io::duplex(64 * 1024);
             let (their_stdout, stdout) = tokio::io::duplex(64 * 1024);
             tokio::spawn(answer(their_stdin, their_stdout));
-            let (tell, exit) = watch::channel(None);
+            let (tell, exit) = Exit::awaited();
             Ok(RunningWorker {
                 stdin: Box::new(stdin),
                 stdout: Box::new(stdout),
@@ -108,7 +107,7 @@ impl StartWorker for Starter {
 impl StopWorker for Handle {
     fn stop(&self, _: Duration) -> BoxFuture<'_, ExitReport> {
         let report = ExitReport { code: Some(0), signal: None, last_stderr_line: None };
-        self.0.send_replace(Some(report.clone()));
+        self.0.tell(report.clone());
         Box::pin(async { report })
     }
 }

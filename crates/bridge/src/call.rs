@@ -113,6 +113,11 @@ impl Call {
         self.exchange.log().is_closed() || open_id.is_some_and(|open| open.cancelled.load(Ordering::Relaxed))
     }
 
+    /// Whether it asks for the first page of the tools and gets what the worker says, under another id.
+    pub(crate) fn takes_list(&self) -> bool {
+        self.after == After::ToolsListed && self.terms.is_none() && self.errand.is_none()
+    }
+
     /// Whether its client has been sent away to answer a question: then it has no exchange.
     pub(crate) fn is_parked(&self) -> bool {
         self.parked().is_some()
@@ -122,16 +127,17 @@ impl Call {
         self.terms.as_ref()?.asking.as_deref().filter(|asking| asking.is_parked())
     }
 
-    /// The line for a worker that knows the call under this number.
-    pub(crate) fn line(&self, message: &Message, number: u64, tongue: Tongue) -> Bytes {
+    /// The line for a worker that knows the call under this number; `None` if it has been written already.
+    pub(crate) fn line(&self, number: u64, tongue: Tongue) -> Option<Bytes> {
+        let message = self.unsent.as_ref()?;
         let number = number.to_string();
-        match &self.errand {
+        Some(match &self.errand {
             Some(Errand::Legacy(errand)) if tongue == Tongue::Stateless => {
                 let id = number.as_bytes();
                 message.edit().id(id, Some(id)).meta(&errand.meta.members()).made()
             }
             _ => message.with_id(number.as_bytes(), Some(number.as_bytes())),
-        }
+        })
     }
 }
 

@@ -35,6 +35,10 @@ pub(crate) trait Desk: Send + Sync {
     fn question_withdrawn(&self, worker: &Arc<Worker>, message: Message);
     /// A call has been answered with a result.
     fn answered(&self, after: &After, result: &Message);
+    /// The first page of the tools has been answered with a result that has this SHA-256.
+    fn listed(&self, digest: [u8; 32]) {
+        let _ = digest;
+    }
     /// How its worker is to be spoken to, of what the program knows. `None` if it knows nothing that would do.
     fn tongue(&self, speech: &Speech) -> Option<Tongue>;
     /// A call is about to be given to the worker.

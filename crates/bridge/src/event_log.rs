@@ -113,6 +113,16 @@ impl EventLog {
         pushed
     }
 
+    /// The last event, and the end.
+    pub(crate) fn finish(&self, data: Bytes) {
+        {
+            let mut inner = self.inner.lock();
+            inner.push(Weight::Needed, data, &self.limits);
+            inner.closed = true;
+        }
+        self.wake.notify_waiters();
+    }
+
     /// Takes back an event that nobody has read yet.
     pub(crate) fn retract(&self, number: u64) {
         let mut inner = self.inner.lock();
@@ -202,8 +212,11 @@ impl EventLog {
             let woken = self.wake.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            if self.is_closed() || self.len() != seen {
-                return;
+            {
+                let inner = self.inner.lock();
+                if inner.closed || inner.next - 1 != seen {
+                    return;
+                }
             }
             woken.await;
         }

@@ -18,7 +18,7 @@ use crate::event_log::{EventLog, Pushed, Tail, Weight};
 use crate::refusal::Refusal;
 use crate::reply::{EventStream, Reply, ReplyBody};
 use crate::tally::StreamGuard;
-use crate::tools::{CallOutcome, Watch};
+use crate::tools::{CallOutcome, KnownList, Watch};
 
 pub(crate) struct Exchange {
     log: Arc<EventLog>,
@@ -102,6 +102,13 @@ impl Exchange {
         self.finish_one(Outcome::Answered, Some(data));
     }
 
+    /// The answer to `tools/list` is a list that is known.
+    pub(crate) fn answer_list(&self, id: &RawId, list: &KnownList) {
+        let watch = self.state.lock().take(&id.key());
+        let data = watch.map_or_else(|| list.whole(id), |(_, watch)| watch.listed(id, list));
+        self.finish_one(Outcome::Answered, Some(data));
+    }
+
     /// The bridge's own answer to one call.
     pub(crate) fn refuse(&self, id: &[u8], refusal: &Refusal) {
         self.unwatch(id, CallOutcome::Refused(refusal.label));
@@ -175,11 +182,11 @@ impl Exchange {
             state.outcome = outcome;
         }
         state.missing = state.missing.saturating_sub(1);
-        if let Some(data) = data {
-            self.log.push(Weight::Needed, data);
-        }
-        if state.missing == 0 {
-            self.log.close();
+        match (data, state.missing == 0) {
+            (Some(data), true) => self.log.finish(data),
+            (Some(data), false) => drop(self.log.push(Weight::Needed, data)),
+            (None, true) => self.log.close(),
+            (None, false) => {}
         }
     }
 

@@ -5,8 +5,11 @@ use std::io;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-const START_CAPACITY: usize = 2 * 1024;
-const READ_CAPACITY: usize = 16 * 1024;
+/// Room for one read of a worker that says little, and of one that says much: as much as a pipe holds.
+const LEAST_ROOM: usize = 2 * 1024;
+const MOST_ROOM: usize = 64 * 1024;
+/// With less than this, a read is not worth its system call.
+const TOO_LITTLE_ROOM: usize = 512;
 /// A line longer than this takes its memory along instead of leaving it to the next ones.
 const LONG_LINE: usize = 256 * 1024;
 
@@ -16,6 +19,8 @@ pub(crate) struct LineReader<R> {
     buffer: BytesMut,
     /// Bytes of the buffer known to hold no line end.
     searched: usize,
+    /// Room for the next read, in bytes: more after one that filled it, less after one that needed little of it.
+    room: usize,
     /// The present line is too long; its rest is being thrown away.
     skipping: bool,
     cap: usize,
@@ -36,7 +41,8 @@ pub(crate) enum Line {
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
     pub(crate) fn new(from: R, cap: usize) -> Self {
-        Self { from, buffer: BytesMut::with_capacity(START_CAPACITY), searched: 0, skipping: false, cap }
+        let buffer = BytesMut::with_capacity(LEAST_ROOM);
+        Self { from, buffer, searched: 0, room: LEAST_ROOM, skipping: false, cap }
     }
 
     pub(crate) async fn next(&mut self) -> io::Result<Line> {
@@ -59,16 +65,30 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             }
             if self.skipping || self.buffer.len() > self.cap {
                 self.skipping = true;
-                self.buffer = BytesMut::with_capacity(READ_CAPACITY);
+                self.buffer = BytesMut::with_capacity(self.room);
             }
             self.searched = self.buffer.len();
-            if self.buffer.capacity() == self.buffer.len() {
-                self.buffer.reserve(READ_CAPACITY);
-            }
-            if self.from.read_buf(&mut self.buffer).await? == 0 {
+            if self.read().await? == 0 {
                 return Ok(Line::End);
             }
         }
+    }
+
+    async fn read(&mut self) -> io::Result<usize> {
+        if self.buffer.capacity() - self.buffer.len() < TOO_LITTLE_ROOM.max(self.room / 4) {
+            self.buffer.reserve(self.room);
+        }
+        let room = self.buffer.capacity() - self.buffer.len();
+        let read = self.from.read_buf(&mut self.buffer).await?;
+        if read == room {
+            self.room = (self.room * 4).min(MOST_ROOM);
+        } else if read < self.room / 8 && self.room > LEAST_ROOM {
+            self.room /= 2;
+            if self.buffer.len() == read && self.buffer.capacity() > 4 * self.room {
+                self.buffer = BytesMut::from(&self.buffer[..]);
+            }
+        }
+        Ok(read)
     }
 }
 

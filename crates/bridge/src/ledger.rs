@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
@@ -15,6 +16,8 @@ use crate::reply::Principal;
 use crate::session_id::SessionKey;
 use crate::session_store::{Holding, Kept, Peer, SessionRecord, SessionStore, SessionStoreUnavailable};
 
+/// Records that are written at the same time; they may share a transaction.
+const AT_ONCE: usize = 32;
 /// Between attempts while the store does not answer.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -158,12 +161,8 @@ impl Ledger {
     /// Writes what has changed. Not to be called while [`Self::keep`] is polled.
     pub(crate) async fn flush(&self) -> Result<(), SessionStoreUnavailable> {
         let records: Vec<SessionRecord> = self.changed.lock().values().cloned().collect();
-        let mut result = Ok(());
-        for record in records {
-            if let Err(error) = self.write(record).await {
-                result = Err(error);
-            }
-        }
+        let written = stream::iter(records).map(|record| self.write(record)).buffer_unordered(AT_ONCE);
+        let result = written.fold(Ok(()), async |all, one| all.and(one)).await;
         self.attempts.send_modify(|(attempt, last)| {
             *attempt += 1;
             last.clone_from(&result);

@@ -27,6 +27,10 @@ pub(crate) struct Pending {
     open: HashMap<u64, Entry>,
     tombstones: HashSet<u64>,
     burial_order: VecDeque<u64>,
+    /// How many of the open ones are calls of clients.
+    calls: usize,
+    /// The deadline that the warden sleeps for.
+    watched: Option<Instant>,
     closed: bool,
 }
 
@@ -62,13 +66,14 @@ impl Pending {
             return Err(waiter);
         }
         self.last += 1;
+        self.calls += usize::from(waiter.is_client());
         self.open.insert(self.last, Entry { opened: Instant::now(), deadline, waiter });
         Ok(self.last)
     }
 
     /// Takes the waiter of an answered call.
     pub(crate) fn answer(&mut self, id: u64) -> Answered {
-        if let Some(entry) = self.open.remove(&id) {
+        if let Some(entry) = self.take(id) {
             return Answered::Open(entry.waiter, entry.opened);
         }
         if self.tombstones.remove(&id) { Answered::Late } else { Answered::Unknown }
@@ -82,12 +87,12 @@ impl Pending {
 
     /// Forgets a call that never was.
     pub(crate) fn withdraw(&mut self, id: u64) -> Option<Waiter> {
-        self.open.remove(&id).map(|entry| entry.waiter)
+        self.take(id).map(|entry| entry.waiter)
     }
 
     /// Takes the waiter of a call that is given up; its answer may still come.
     pub(crate) fn bury(&mut self, id: u64) -> Option<Waiter> {
-        let entry = self.open.remove(&id)?;
+        let entry = self.take(id)?;
         self.tombstones.insert(id);
         self.burial_order.push_back(id);
         if self.burial_order.len() > MAX_TOMBSTONES
@@ -104,8 +109,15 @@ impl Pending {
         due.into_iter().filter_map(|id| Some((id, self.bury(id)?))).collect()
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.open.values().map(|entry| entry.deadline).min()
+    /// The nearest deadline; somebody begins to wait for it.
+    pub(crate) fn watch_deadline(&mut self) -> Option<Instant> {
+        self.watched = self.open.values().map(|entry| entry.deadline).min();
+        self.watched
+    }
+
+    /// Whether a deadline is nearer than the one that is waited for. Those of calls mostly are not, and nobody has to be woken for them.
+    pub(crate) fn is_sooner(&self, deadline: Instant) -> bool {
+        self.watched.is_none_or(|watched| deadline < watched)
     }
 
     /// Whether progress for this token (which is the call's id) has somewhere to go, and the client's own token.
@@ -202,7 +214,13 @@ impl Pending {
 
     /// Open calls of clients.
     pub(crate) fn calls(&self) -> usize {
-        self.open.values().filter(|entry| matches!(entry.waiter, Waiter::Client(_))).count()
+        self.calls
+    }
+
+    fn take(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.open.remove(&id)?;
+        self.calls -= usize::from(entry.waiter.is_client());
+        Some(entry)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -219,9 +237,18 @@ impl Pending {
     /// The worker has ended: no more calls, and all waiters back.
     pub(crate) fn close(&mut self) -> Vec<Waiter> {
         self.closed = true;
+        self.calls = 0;
         let mut open: Vec<(u64, Entry)> = self.open.drain().collect();
         open.sort_unstable_by_key(|(id, _)| *id);
         open.into_iter().map(|(_, entry)| entry.waiter).collect()
+    }
+}
+
+// === impl Waiter ===
+
+impl Waiter {
+    fn is_client(&self) -> bool {
+        matches!(self, Self::Client(_))
     }
 }
 

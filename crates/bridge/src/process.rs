@@ -2,10 +2,13 @@
 //!
 //! This is the border between the half of the bridge that speaks MCP and the half that runs programs.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::process::{ChildStdin, ChildStdout};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// What the protocol half asks for: one worker process with this access.
 #[derive(Clone)]
@@ -28,6 +31,21 @@ pub struct ExitReport {
     pub signal: Option<i32>,
     /// The last line of its stderr, scrubbed and capped, for the operator's log.
     pub last_stderr_line: Option<String>,
+}
+
+/// How a process ends, for whoever wants to know. A cheap handle.
+#[derive(Clone)]
+pub struct Exit(Arc<Told>);
+
+/// The side that tells it, once. Dropped before, it tells that nobody will ever know.
+pub struct ExitTeller(Arc<Told>);
+
+/// Not a watch channel: that one has room for many waiters, and there is one of these for every worker.
+#[derive(Default)]
+struct Told {
+    report: OnceLock<ExitReport>,
+    over: AtomicBool,
+    wake: Notify,
 }
 
 /// Why a process could not be started.
@@ -61,8 +79,8 @@ pub struct Process {
     pub stdin: Option<ChildStdin>,
     /// The worker's stdout; taken by the reader task.
     pub stdout: Option<ChildStdout>,
-    /// `None` while it runs.
-    pub exit: watch::Receiver<Option<ExitReport>>,
+    /// Its end.
+    pub exit: Exit,
     /// Process id, also the process group's id.
     pub pid: u32,
     pub(crate) guard: crate::spawn::ProcessGuard,
@@ -75,5 +93,83 @@ impl Process {
     /// after another `grace`. Returns when it has ended. Idempotent.
     pub async fn stop(&self, grace: Duration) -> ExitReport {
         self.guard.stop(grace).await
+    }
+}
+
+// === impl Exit ===
+
+impl Exit {
+    /// For a process that runs.
+    #[must_use]
+    pub fn awaited() -> (ExitTeller, Self) {
+        let told = Arc::<Told>::default();
+        (ExitTeller(Arc::clone(&told)), Self(told))
+    }
+
+    /// How it ended; `None` while it runs, or if nobody knows.
+    #[must_use]
+    pub fn report(&self) -> Option<&ExitReport> {
+        self.0.report.get()
+    }
+
+    /// Returns when it has ended; with `None` if nobody will ever know how.
+    pub async fn ended(&self) -> Option<&ExitReport> {
+        let mut woken = pin!(self.0.wake.notified());
+        woken.as_mut().enable();
+        if !self.0.over.load(Ordering::Acquire) {
+            woken.await;
+        }
+        self.report()
+    }
+}
+
+// === impl ExitTeller ===
+
+impl ExitTeller {
+    /// It has ended. Of several reports the first one counts.
+    pub fn tell(&self, report: ExitReport) {
+        let _ = self.0.report.set(report);
+        self.over();
+    }
+
+    fn over(&self) {
+        self.0.over.store(true, Ordering::Release);
+        self.0.wake.notify_waiters();
+    }
+}
+
+impl Drop for ExitTeller {
+    fn drop(&mut self) {
+        self.over();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: ExitReport = ExitReport { code: Some(3), signal: None, last_stderr_line: None };
+
+    #[tokio::test]
+    async fn whoever_waits_before_and_whoever_asks_after_hear_of_the_same_end() {
+        let (teller, exit) = Exit::awaited();
+        let early = exit.clone();
+        let waiting = tokio::spawn(async move { early.ended().await.cloned() });
+        tokio::task::yield_now().await;
+        assert!(exit.report().is_none() && !waiting.is_finished());
+        teller.tell(REPORT);
+        teller.tell(ExitReport { code: Some(4), ..REPORT });
+        assert_eq!(waiting.await.unwrap(), Some(REPORT));
+        assert_eq!((exit.ended().await, exit.report()), (Some(&REPORT), Some(&REPORT)));
+    }
+
+    #[tokio::test]
+    async fn a_teller_that_goes_without_a_word_lets_nobody_wait() {
+        let (teller, exit) = Exit::awaited();
+        let early = exit.clone();
+        let waiting = tokio::spawn(async move { early.ended().await.cloned() });
+        tokio::task::yield_now().await;
+        drop(teller);
+        assert_eq!((waiting.await.unwrap(), exit.ended().await), (None, None));
     }
 }

@@ -11,6 +11,8 @@ use crate::access::WorkerAccess;
 /// The replacements for one worker.
 pub(crate) struct Scrubber {
     rules: Vec<Rule>,
+    /// Without any of these in it, no rule has anything to do in a line: what follows the last slash of the address is in both its spellings.
+    signs: Vec<Finder<'static>>,
 }
 
 struct Rule {
@@ -39,10 +41,15 @@ impl Scrubber {
         add(access.url(), access.public_url());
         add(&escaped(access.url()), &escaped(access.public_url()));
         add(access.token(), "[redacted]");
-        Self { rules }
+        let last_part = access.url().rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
+        let signs = [last_part, access.token()].into_iter().filter(|sign| !sign.is_empty());
+        Self { rules, signs: signs.map(|sign| Finder::new(sign.as_bytes()).into_owned()).collect() }
     }
 
     pub(crate) fn scrub(&self, line: Bytes) -> Bytes {
+        if self.signs.iter().all(|sign| sign.find(&line).is_none()) {
+            return line;
+        }
         self.rules.iter().fold(line, |line, rule| rule.apply(line))
     }
 }

@@ -15,12 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::process::{ChildStdin, ChildStdout};
-use tokio::sync::watch;
 
 use crate::cage::probe::{self, Found};
 use crate::cage::{CageMode, CageUnavailable, Limits, Rung};
 use crate::observer::{NoObserver, Observer};
-use crate::process::{ExitReport, Process, ProcessRequest, SpawnError};
+use crate::process::{Exit, Process, ProcessRequest, SpawnError};
 use crate::profile::{ProfileProblem, WorkerProfile};
 
 pub(crate) mod children;
@@ -45,6 +44,7 @@ use guard::Belongings;
 use live::Live;
 use plan::Plan;
 use run_file::RunFile;
+use stderr::Stderr;
 
 /// How workers are run, whatever the program.
 #[derive(Debug, Clone)]
@@ -127,7 +127,7 @@ struct Started {
     stdin: ChildStdin,
     stdout: ChildStdout,
     pid: u32,
-    exit: watch::Receiver<Option<ExitReport>>,
+    exit: Exit,
     guard: ProcessGuard,
     handover: Option<Handover>,
 }
@@ -208,7 +208,7 @@ impl Spawner {
             return Err(SpawnError::Stopped);
         }
         let shared = Arc::clone(&self.shared);
-        let started = thread::run(move || shared.start_process(&request)).await.unwrap_or(Err(SpawnError::Stopped))?;
+        let started = thread::run(move || shared.start_process(request)).await.unwrap_or(Err(SpawnError::Stopped))?;
         let process = Process {
             stdin: Some(started.stdin),
             stdout: Some(started.stdout),
@@ -217,7 +217,7 @@ impl Spawner {
             guard: started.guard,
         };
         if let Some(handover) = started.handover {
-            self.shared.take_over(handover, process.exit.clone()).await?;
+            self.shared.take_over(handover, &process.exit).await?;
         }
         Ok(process)
     }
@@ -264,9 +264,9 @@ impl Spawner {
 
 impl Shared {
     /// Runs on the thread that starts workers.
-    fn start_process(self: &Arc<Self>, request: &ProcessRequest) -> Result<Started, SpawnError> {
+    fn start_process(self: &Arc<Self>, request: ProcessRequest) -> Result<Started, SpawnError> {
         let _context = self.runtime.enter();
-        let mut command = self.plan.command(request)?;
+        let mut command = self.plan.command(&request)?;
         let refused = |error: io::Error| self.plan.spawn_error(&error);
         let belongings = Belongings::default();
         let mut handover = None;
@@ -283,21 +283,16 @@ impl Shared {
         if let (Some(run_file), Some(start_time)) = (&self.run_file, leader.start_time()) {
             run_file.record(pid, start_time);
         }
-        let stderr = stderr::drain(pipes.stderr, &request.label, &request.token);
+        let stderr = Stderr::new(pipes.stderr, request.label, request.token);
         let (guard, exit) = guard::own(leader, stderr, Arc::clone(self), belongings, self.stop_grace);
         Ok(Started { stdin: pipes.stdin, stdout: pipes.stdout, pid, exit, guard, handover })
     }
 
     /// Waits for the listener in the worker's network and has it served.
-    async fn take_over(
-        &self,
-        handover: Handover,
-        mut exit: watch::Receiver<Option<ExitReport>>,
-    ) -> Result<(), SpawnError> {
+    async fn take_over(&self, handover: Handover, exit: &Exit) -> Result<(), SpawnError> {
         let failed = |error: io::Error| SpawnError::Cage(error.to_string());
         let Some(listener) = handover::listener(handover.channel).await.map_err(failed)? else {
-            let report = exit.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
-            let said = report.and_then(|report| report.last_stderr_line);
+            let said = exit.ended().await.and_then(|report| report.last_stderr_line.clone());
             return Err(SpawnError::Cage(said.unwrap_or_else(|| "its launcher ended without a word".to_owned())));
         };
         let Some(listeners) = &self.listeners else {

@@ -172,6 +172,7 @@ impl Workshop {
             access,
             config: self.config.clone(),
             observer: Arc::new(NoObserver),
+            tools: self.tools.clone(),
             desk,
             question_numbers: Arc::default(),
             tongue: Tongue::Stateless,

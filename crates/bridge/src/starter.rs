@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 
-use crate::process::{ExitReport, Process, ProcessRequest, SpawnError};
+use crate::process::{Exit, ExitReport, Process, ProcessRequest, SpawnError};
 use crate::profile::{RepeatCall, WorkerEra};
 use crate::spawn::Spawner;
 
@@ -38,8 +37,8 @@ pub struct RunningWorker {
     pub stdin: Box<dyn AsyncWrite + Send + Unpin>,
     /// Lines from the worker.
     pub stdout: Box<dyn AsyncRead + Send + Unpin>,
-    /// `None` while it runs.
-    pub exit: watch::Receiver<Option<ExitReport>>,
+    /// Its end.
+    pub exit: Exit,
     /// Its process id, for the log.
     pub pid: u32,
     /// The way to end it.

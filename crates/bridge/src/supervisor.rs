@@ -181,7 +181,8 @@ impl Supervisor {
             client: who.client.clone(),
             grant: who.grant.clone(),
             protocol_version: String::new(),
-            initialize: message.params().unwrap_or_default(),
+            // A copy: what is kept must not keep the whole buffer that it was read into.
+            initialize: message.params().map(|params| Bytes::copy_from_slice(&params)).unwrap_or_default(),
             initialized: false,
             log_level: None,
             subscriptions: Vec::new(),

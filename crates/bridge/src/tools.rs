@@ -11,6 +11,7 @@
 //! | writes, and the caller may only read | left out | [`crate::reply::ReplyBody::MayNotWrite`]; in a batch a JSON-RPC error |
 
 mod desk;
+mod known;
 mod list;
 mod pattern;
 mod rules;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::desk::ToolDesk;
+pub(crate) use self::known::KnownList;
 pub use self::pattern::Pattern;
 pub use self::rules::{Selector, ToolGroup, ToolRules};
 pub(crate) use self::watch::Watch;

@@ -114,7 +114,7 @@ impl WarmPool {
 
 impl Warm {
     fn has_ended(&self) -> bool {
-        self.running.exit.borrow().is_some()
+        self.running.exit.report().is_some()
     }
 }
 
@@ -187,7 +187,7 @@ impl Workshop {
         let Ok(running) = self.launch(&format!("warm-{number}"), &*access).await else {
             return false;
         };
-        let mut exit = running.exit.clone();
+        let exit = running.exit.clone();
         let warm = Warm { running, access, number, program: program.clone(), since: Instant::now() };
         if let Some(warm) = self.warm.put(warm) {
             self.dismiss(warm);
@@ -195,8 +195,8 @@ impl Workshop {
         }
         let shop = Arc::downgrade(self);
         tokio::spawn(async move {
-            // Whether it has ended or its sender is gone, it is worth a look.
-            let _ = exit.wait_for(Option::is_some).await;
+            // Whether it has ended or nobody knows, it is worth a look.
+            exit.ended().await;
             if let Some(shop) = shop.upgrade() {
                 shop.warm.look();
             }
@@ -207,7 +207,7 @@ impl Workshop {
     /// One has ended before anybody needed it.
     fn lost(&self, warm: &Warm) {
         const NO_REPORT: ExitReport = ExitReport { code: None, signal: None, last_stderr_line: None };
-        let report = warm.running.exit.borrow().clone().unwrap_or(NO_REPORT);
+        let report = warm.running.exit.report().cloned().unwrap_or(NO_REPORT);
         self.warm.refill.failed(Instant::now());
         self.observer.warm_worker_lost();
         // Nothing a program does ends it by SIGKILL: that was the system, or an operator.

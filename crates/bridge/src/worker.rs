@@ -35,6 +35,7 @@ use crate::questions::Questions;
 use crate::refusal::{Refusal, UNAVAILABLE, error_body};
 use crate::speech::Tongue;
 use crate::starter::RunningWorker;
+use crate::tools::ToolDesk;
 
 /// The one request of 2026-07-28 that stays open.
 pub(crate) const LISTEN: &str = "subscriptions/listen";
@@ -52,6 +53,7 @@ pub(crate) struct Worker {
     access: Arc<dyn WorkerAccess>,
     config: Arc<BridgeConfig>,
     observer: Arc<dyn Observer>,
+    tools: Arc<ToolDesk>,
     desk: Weak<dyn Desk>,
     outgoing: mpsc::Sender<Outgoing>,
     /// Bytes in `outgoing`.
@@ -78,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) access: Arc<dyn WorkerAccess>,
     pub(crate) config: Arc<BridgeConfig>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) tools: Arc<ToolDesk>,
     pub(crate) desk: Weak<dyn Desk>,
     /// The numbers under which the client is asked; the session's, so that they outlive a worker.
     pub(crate) question_numbers: Arc<AtomicU64>,
@@ -130,6 +133,7 @@ impl Worker {
             access: parts.access,
             config: parts.config,
             observer: parts.observer,
+            tools: parts.tools,
             desk: parts.desk,
             outgoing,
             queued: AtomicUsize::new(0),
@@ -157,10 +161,10 @@ impl Worker {
             tracing::error!(worker.label = %self.label, "a call of another user was about to reach this worker");
             return Err((call, NotTaken::ForeignUser));
         }
-        let Some(message) = call.unsent.clone() else {
+        let Some(length) = call.unsent.as_ref().map(|message| message.bytes().len()) else {
             return Err((call, NotTaken::Ended));
         };
-        if !self.has_room_for(message.bytes().len()) {
+        if !self.has_room_for(length) {
             return Err((call, NotTaken::QueueFull));
         }
         let room = match self.outgoing.try_reserve() {
@@ -169,7 +173,7 @@ impl Worker {
             Err(TrySendError::Closed(())) => return Err((call, NotTaken::Ended)),
         };
         let deadline = call.deadline;
-        let (id, line) = {
+        let (id, line, sooner) = {
             let mut pending = self.pending.lock();
             if pending.calls() >= self.config.max_calls_per_worker {
                 return Err((call, NotTaken::TooManyCalls));
@@ -179,11 +183,13 @@ impl Worker {
                 Err(Waiter::Client(call)) => return Err((call, NotTaken::Ended)),
                 Err(Waiter::Broker { .. }) => return Ok(()),
             };
-            let line = pending.call(id).map(|call| call.line(&message, id, self.tongue));
-            (id, line.unwrap_or_default())
+            let line = pending.call(id).and_then(|call| call.line(id, self.tongue));
+            (id, line.unwrap_or_default(), pending.is_sooner(deadline))
         };
         self.touch();
-        self.sooner.notify_one();
+        if sooner {
+            self.sooner.notify_one();
+        }
         self.queued.fetch_add(line.len(), Ordering::Relaxed);
         room.send(Outgoing { line, call: Some(id) });
         Ok(())
@@ -354,8 +360,8 @@ impl Worker {
     }
 
     /// The number under which the client is to be asked.
-    pub(crate) fn register_question(&self, id: RawId, deadline: Instant) -> Option<u64> {
-        let number = self.questions.lock().ask(id, deadline);
+    pub(crate) fn register_question(&self, id: &RawId, deadline: Instant) -> Option<u64> {
+        let number = self.questions.lock().ask(id.detached(), deadline);
         self.sooner.notify_one();
         number
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -46,6 +46,8 @@ pub(crate) struct Workshop {
     pub(crate) tasks: TaskTracker,
     pub(crate) starts: AtomicU64,
     pub(crate) failed_starts: AtomicU64,
+    /// Told when a worker was stopped to make room: its session may be nothing but its record now.
+    pub(crate) room_made: Notify,
     numbers: AtomicU64,
     roster: Mutex<Roster>,
 }
@@ -89,6 +91,7 @@ impl Workshop {
             tasks: TaskTracker::new(),
             starts: AtomicU64::new(0),
             failed_starts: AtomicU64::new(0),
+            room_made: Notify::new(),
             numbers: AtomicU64::new(1),
             roster: Mutex::default(),
         })
@@ -120,6 +123,7 @@ impl Workshop {
             match rival {
                 Some(rival) => {
                     rival.hibernate();
+                    self.room_made.notify_one();
                 }
                 None if own => {
                     let message = "all workers that one user may have are busy; try again when a call has ended";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use futures_util::FutureExt as _;
 use oauth::clock::{Clock, Timestamp};
 use oauth::error::ErrorCode;
 use oauth::scope::ScopeSet;
@@ -122,7 +123,7 @@ impl Bearers {
         } else {
             charge()?;
             // Rare, and large: in the future of every request it would be moved about.
-            Box::pin(self.look_up(hash)).await?
+            self.look_up(hash).boxed().await?
         };
         if known.grant.has_ended() {
             return Err(NotAuthorized::Invalid("revoked"));

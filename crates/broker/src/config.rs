@@ -89,6 +89,8 @@ pub struct Config {
     pub traces: TracesConfig,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Threads that serve requests.
+    pub threads: usize,
     /// How long calls and streams may take to end after SIGTERM or SIGINT.
     pub shutdown_grace: Duration,
     /// What is allowed but probably not meant; to be logged once the log is there.

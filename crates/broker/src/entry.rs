@@ -21,8 +21,8 @@ use bridge::bridge::Bridge;
 use forgejo::credentials::Credentials;
 use forgejo::oauth_client::{Identity, IdentityError, Memberships, OAuthClient, for_display};
 use forgejo::token_source::{After401, CredentialError, TokenSource as _};
-use futures_util::StreamExt as _;
 use futures_util::stream;
+use futures_util::{FutureExt as _, StreamExt as _};
 use oauth::clock::{Clock, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
@@ -192,7 +192,7 @@ impl Entry {
             return verdict.outcome();
         }
         let most = if freshness == Freshness::Now { Duration::ZERO } else { terms.recheck };
-        Box::pin(self.admit_slowly(user, &standing, now, most)).await
+        self.admit_slowly(user, &standing, now, most).boxed().await
     }
 
     async fn admit_slowly(

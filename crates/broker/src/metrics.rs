@@ -24,7 +24,7 @@ use prometheus_client::registry::Registry;
 pub(crate) use bridge_events::BridgeEvents;
 use counters::Counters;
 pub(crate) use reference::reference;
-pub(crate) use scrape::{Scrape, measure, routes};
+pub(crate) use scrape::{Scrape, measure, measured, routes};
 pub(crate) use words::client_family;
 
 /// All counters. Cheap to clone.

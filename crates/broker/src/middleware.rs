@@ -4,14 +4,15 @@
 //! headers; then, by group of routes, the host and origin check, CORS, deadline and body limit, applied in `router.rs`. The order
 //! matters: a refusal must be logged and carry its id, and a browser must be able to read a refusal that comes after the origin check.
 //!
-//! Those that every call goes through are functions around functions, and one layer of the router: each layer of its own costs a
-//! request two boxes and a copy of what is within.
+//! Those that every call goes through are functions around functions: each layer of a router costs a request two boxes and a copy of
+//! what is within.
 
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 
 mod access_log;
 mod body_limit;
@@ -36,35 +37,53 @@ pub use identify::{Identify, RequestId};
 pub(crate) use rate_limit::limit_rate;
 pub use refusal::{Refusal, Shape};
 
-/// The layers around all routes. Apply last: what is applied later is further out.
+/// The route of a request that has none.
+const UNMATCHED: &str = "unmatched";
+
+/// The layers around all routes of a router. Apply last: what is applied later is further out.
 pub fn around<S>(router: Router<S>, who: Identify) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
     router.layer(from_fn_with_state(who, async |State(who): State<Identify>, request: Request, next: Next| {
-        let answer = async |request| next.run(request).await;
-        let complete = async |request| default_headers::default_headers(request, answer).await;
-        let calm = async |request| panic::catch(request, complete).await;
-        let logged = async |request| access_log::log(request, calm).await;
-        identify::identify(&who, request, logged).await
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+        through(&who, route, request, async |request| next.run(request).await).await
     }))
 }
 
-/// The layers around `/mcp`: host and origin first, then CORS, so that refusals of what follows can be read by an allowed page.
-pub fn around_mcp<S>(router: Router<S>, guard: HostGuard, max_body_bytes: usize) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let limit = Limit { bytes: max_body_bytes, shape: Shape::JsonRpc };
-    router.layer(from_fn_with_state(
-        (guard, limit),
-        async |State((guard, limit)): State<(HostGuard, Limit)>, request: Request, next: Next| {
-            let answer = async |request| next.run(request).await;
-            let limited = async |request| limit.apply(request, answer).await;
-            let allowed = async |request| cors::allow(Rules::Mcp, request, limited).await;
-            host_guard::guard_host(&guard, request, allowed).await
-        },
-    ))
+/// The same around anything that answers.
+pub(crate) async fn through(
+    who: &Identify,
+    route: &str,
+    request: Request,
+    answer: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let complete = async |request| default_headers::default_headers(request, answer).await;
+    let calm = async |request| panic::catch(request, complete).await;
+    let logged = async |request| access_log::log(route, request, calm).await;
+    identify::identify(who, request, logged).await
+}
+
+/// What `/mcp` has around it besides: host and origin first, then CORS, so that refusals of what follows can be read by an allowed page.
+#[derive(Debug, Clone)]
+pub(crate) struct AroundMcp {
+    guard: HostGuard,
+    limit: Limit,
+}
+
+impl AroundMcp {
+    /// With this guard, and bodies of at most so many bytes.
+    pub(crate) fn new(guard: HostGuard, max_body_bytes: usize) -> Self {
+        Self { guard, limit: Limit { bytes: max_body_bytes, shape: Shape::JsonRpc } }
+    }
+
+    /// Lets a request through to `answer`, or refuses it.
+    pub(crate) async fn through(&self, request: Request, answer: impl AsyncFnOnce(Request) -> Response) -> Response {
+        let limited = async |request| self.limit.apply(request, answer).await;
+        let allowed = async |request| cors::allow(Rules::Mcp, request, limited).await;
+        host_guard::guard_host(&self.guard, request, allowed).await
+    }
 }
 
 /// Longest body of an OAuth or page request, in bytes: a registration with many redirect URIs is the largest.

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
 use axum::routing::{any, get, post};
+use http::Request;
+use hyper::body::Incoming;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use oauth::random::NoRandomness;
 
@@ -14,31 +18,48 @@ use crate::handlers::{
     token,
 };
 use crate::metrics;
-use crate::middleware::{self, HostGuard, Identify, Shape, TrustedProxies, limit_rate};
+use crate::middleware::{self, AroundMcp, HostGuard, Identify, Shape, TrustedProxies, limit_rate};
 use crate::replica::wire;
+use crate::serve::Answer;
 
-/// The whole program as one router.
+/// Every request's way in.
+#[derive(Clone)]
+pub(crate) struct Entrance {
+    /// Apart from the router, because it is asked more often than all else together, and a router costs a request a dozen allocations.
+    mcp: Arc<Mcp>,
+    rest: Router,
+}
+
+/// MCP clients, with a bearer token. Both spellings, no redirect between them (clients.md pain 14).
+struct Mcp {
+    app: Arc<App>,
+    who: Identify,
+    around: AroundMcp,
+}
+
+/// The whole program.
 ///
 /// # Errors
 /// When the random source gives no seed for request ids.
-pub(crate) fn build(app: Arc<App>, http: &HttpConfig) -> Result<Router, NoRandomness> {
+pub(crate) fn build(app: Arc<App>, http: &HttpConfig) -> Result<Entrance, NoRandomness> {
     let mut seed = [0u8; 8];
     app.random.fill(&mut seed)?;
+    let who = Identify::new(TrustedProxies::new(&http.trusted_proxies), u64::from_ne_bytes(seed));
     let guard = HostGuard::new(http.allowed_hosts.clone(), http.allowed_origins.clone());
+    let around = AroundMcp::new(guard, http.max_body_bytes);
+    let mcp = Arc::new(Mcp { app: Arc::clone(&app), who: who.clone(), around });
     let examination = Arc::clone(&app.examination);
     let (oauth, pages) = (oauth_routes(&app.limits), page_routes(&app.limits));
     let counted = app.metrics.clone();
     let router = Router::new()
-        .merge(middleware::around_mcp(mcp_routes(), guard, http.max_body_bytes))
         .merge(middleware::around_oauth(oauth))
         .merge(middleware::around_pages(pages))
         // `fjmcp-broker doctor`, with a proof that it has the operator's keys.
         .merge(examination.routes())
         .fallback(absent::any)
         .with_state(app);
-    let proxies = TrustedProxies::new(&http.trusted_proxies);
-    let router = middleware::around(router, Identify::new(proxies, u64::from_ne_bytes(seed)));
-    Ok(metrics::measure(router, counted))
+    let rest = metrics::measure(middleware::around(router, who), counted);
+    Ok(Entrance { mcp, rest })
 }
 
 /// Other replicas, on a listener of their own, with a certificate each.
@@ -54,12 +75,6 @@ pub(crate) fn build_for_replicas(app: Arc<App>, http: &HttpConfig) -> Result<Rou
     let everybody = [IpNet::from(Ipv4Net::default()), IpNet::from(Ipv6Net::default())];
     let who = Identify::new(TrustedProxies::new(&everybody), u64::from_ne_bytes(seed));
     Ok(middleware::around(router, who))
-}
-
-/// MCP clients, with a bearer token. Both spellings, no redirect between them (clients.md pain 14).
-fn mcp_routes() -> Router<Arc<App>> {
-    let methods = || get(mcp::get).post(mcp::post).delete(mcp::delete).fallback(mcp::method_not_allowed);
-    Router::new().route("/mcp", methods()).route("/mcp/", methods())
 }
 
 /// MCP clients, before they have a token or to renew it.
@@ -103,4 +118,29 @@ fn page_routes(limits: &RateLimits) -> Router<Arc<App>> {
         .route("/", get(landing::get))
         .route("/healthz", get(health::get))
         .route("/readyz", get(ready::get))
+}
+
+// === impl Entrance ===
+
+impl Answer for Entrance {
+    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        // The routes are named as the log and the metrics name them.
+        let route = match request.uri().path() {
+            "/mcp" => "/mcp",
+            "/mcp/" => "/mcp/",
+            _ => return Box::pin(self.rest.answer(request)).await,
+        };
+        self.mcp.answer(route, request.map(Body::new)).await
+    }
+}
+
+// === impl Mcp ===
+
+impl Mcp {
+    async fn answer(&self, route: &'static str, request: Request<Body>) -> Response {
+        let answered = async |request| mcp::answer(&self.app, request).await;
+        let around = async |request| self.around.through(request, answered).await;
+        let whole = async |request| middleware::through(&self.who, route, request, around).await;
+        metrics::measured(&self.app.metrics, route, request, whole).await
+    }
 }

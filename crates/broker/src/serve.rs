@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use http::Request;
+use axum::body::Body;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -72,26 +73,39 @@ pub(crate) type Tls = Arc<RwLock<Arc<ServerConfig>>>;
 #[error("stopped at once by a second signal")]
 pub struct Interrupted;
 
-/// The router in use. Another can be put in its place; each request goes through the one that is there when it begins.
+/// Whoever answers requests. Cheap to clone.
+pub trait Answer: Clone + Send + Sync + 'static {
+    /// The answer to one request.
+    fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// What answers at this moment. Another can be put in its place; each request goes through the one that is there when it begins.
 #[derive(Clone)]
-pub struct SharedRouter(Arc<RwLock<Router>>);
+pub struct Replaceable<A>(Arc<RwLock<A>>);
 
-// === impl SharedRouter ===
+// === impl Answer ===
 
-impl SharedRouter {
-    /// Puts another router in place.
-    pub fn replace(&self, router: Router) {
-        *self.0.write() = router;
-    }
-
-    fn current(&self) -> Router {
-        self.0.read().clone()
+impl Answer for Router {
+    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        self.oneshot(request).await.unwrap_or_else(|never| match never {})
     }
 }
 
-impl From<Router> for SharedRouter {
-    fn from(router: Router) -> Self {
-        Self(Arc::new(RwLock::new(router)))
+// === impl Replaceable ===
+
+impl<A: Answer> Replaceable<A> {
+    /// Begins with this one.
+    pub fn new(answer: A) -> Self {
+        Self(Arc::new(RwLock::new(answer)))
+    }
+
+    /// Puts another one in place.
+    pub fn replace(&self, answer: A) {
+        *self.0.write() = answer;
+    }
+
+    fn current(&self) -> A {
+        self.0.read().clone()
     }
 }
 
@@ -144,16 +158,16 @@ impl Server {
     ///
     /// `drain` starts when the stop begins and runs beside the last requests: it ends streams and workers, so that their
     /// connections can end. Returns [`Interrupted`] after a second signal.
-    pub async fn run(
+    pub async fn run<A: Answer>(
         self,
-        router: impl Into<SharedRouter>,
+        answer: Replaceable<A>,
         stop: Stop,
         drain: impl Future<Output = ()>,
     ) -> Result<(), anyhow::Error> {
         let Self { listener, limits, purpose, tls } = self;
         let listening = listener.local_addr().context("the listener has no address")?;
         tracing::info!(listen.address = %listening, "{purpose}");
-        let connections = Connections::new(router.into(), tls);
+        let connections = Connections::new(answer, tls);
         let permits = Arc::new(Semaphore::new(limits.max_connections));
         tokio::select! {
             () = stop.requested() => {}
@@ -171,7 +185,7 @@ impl Server {
     }
 }
 
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>, connections: &Connections) {
+async fn accept<A: Answer>(listener: &TcpListener, permits: &Arc<Semaphore>, connections: &Connections<A>) {
     loop {
         // The permit comes first: what we can't serve yet waits in the system's queue.
         let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
@@ -194,8 +208,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// The open connections.
-struct Connections {
-    router: SharedRouter,
+struct Connections<A> {
+    answer: Replaceable<A>,
     http: http1::Builder,
     tls: Option<Tls>,
     graceful: GracefulShutdown,
@@ -205,12 +219,12 @@ struct Connections {
 
 // === impl Connections ===
 
-impl Connections {
-    fn new(router: SharedRouter, tls: Option<Tls>) -> Self {
+impl<A: Answer> Connections<A> {
+    fn new(answer: Replaceable<A>, tls: Option<Tls>) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
         Self {
-            router,
+            answer,
             http,
             tls,
             graceful: GracefulShutdown::new(),
@@ -222,11 +236,11 @@ impl Connections {
     fn open(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         // Small answers must not wait for more; if the option can't be set they do, and nothing else changes.
         let _ = stream.set_nodelay(true);
-        let router = self.router.clone();
+        let answer = self.answer.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddress(peer));
-            let router = router.current();
-            async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+            let answer = answer.current();
+            async move { Ok::<_, Infallible>(answer.answer(request).await) }
         });
         let tls = self.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.read())));
         let (http, watcher) = (self.http.clone(), self.graceful.watcher());

@@ -255,13 +255,18 @@ impl Inner {
         let now = self.now();
         let generation = {
             let mut slots = self.slots.lock();
-            let slot = slots.entry(Arc::clone(user)).or_default();
-            match &slot.standing {
-                Standing::Live(_) => return Ok(false),
-                Standing::Dead { read_at, .. } if slot::is_fresh(*read_at, now) => return Ok(true),
-                _ => slot.generation,
+            match slots.get(user).map(|slot| (&slot.standing, slot.generation)) {
+                Some((Standing::Live(_), _)) => return Ok(false),
+                Some((Standing::Dead { read_at, .. }, _)) if slot::is_fresh(*read_at, now) => return Ok(true),
+                Some((_, generation)) => generation,
+                None => slots.entry(Arc::clone(user)).or_default().generation,
             }
         };
+        // Rare, and large: in the future of every request it would be moved about.
+        self.is_dead_in_store(user, generation).boxed().await
+    }
+
+    async fn is_dead_in_store(&self, user: &Arc<str>, generation: u64) -> Result<bool, CredentialError> {
         let landing = match self.store.load(Arc::clone(user)).await? {
             None => Err(CredentialError::Unknown),
             Some(row) => slot::living(Arc::new(row)),

@@ -49,18 +49,20 @@ macro_rules! columns {
     };
 }
 
-/// Events that one statement writes: a statement for each of them costs several times as much.
-const TOGETHER: usize = 8;
+/// Events that one statement writes, the more the better: a statement for each costs several times as much.
+const TOGETHER: [usize; 4] = [256, 64, 16, 4];
 
-/// The statement that writes so many.
-static MANY: LazyLock<String> = LazyLock::new(|| {
-    let row = |number: usize| {
-        let values: Vec<String> = (1..=9).map(|value| format!("${}", number * 9 + value)).collect();
-        format!("({})", values.join(", "))
-    };
-    let rows: Vec<String> = (0..TOGETHER).map(row).collect();
-    format!(concat!("INSERT INTO audit_events (", columns!(), ") VALUES {}"), rows.join(", "))
-});
+/// The statements that write so many.
+static MANY: LazyLock<[Statement; 4]> = LazyLock::new(|| TOGETHER.map(Statement::writing));
+
+/// A statement for a number of events, as each of the databases takes it best.
+struct Statement {
+    events: usize,
+    /// With placeholders by their order, because SQLite would search for each of them by its name; and if a row can't be written, those
+    /// before it wait for the end of the transaction, so that SQLite need not remember what was there before the statement.
+    sqlite: String,
+    postgres: String,
+}
 
 // === impl Store ===
 
@@ -71,10 +73,13 @@ impl Store {
             return Ok(());
         }
         let mut tx = self.begin().await?;
-        let (chunks, rest) = events.as_chunks::<TOGETHER>();
-        for chunk in chunks {
-            let all = query(MANY.as_str());
-            chunk.iter().fold(all, bound).execute(&mut *tx).await?;
+        let mut rest = events;
+        for statement in &*MANY {
+            while let Some((chunk, more)) = rest.split_at_checked(statement.events) {
+                let text = if tx.is_shared() { &statement.postgres } else { &statement.sqlite };
+                chunk.iter().fold(query(text.as_str()), bound).execute(&mut *tx).await?;
+                rest = more;
+            }
         }
         for event in rest {
             insert(&mut tx, event).await?;
@@ -141,6 +146,26 @@ fn bound<'q>(query: Query<'q>, event: &'q AuditEvent) -> Query<'q> {
         .bind(event.duration_ms)
 }
 
+// === impl Statement ===
+
+impl Statement {
+    fn writing(events: usize) -> Self {
+        let text = |insert: &str, placeholder: fn(usize) -> String| {
+            let row = |event| {
+                let values: Vec<String> = (1..=9).map(|value| placeholder(event * 9 + value)).collect();
+                format!("({})", values.join(", "))
+            };
+            let rows: Vec<String> = (0..events).map(row).collect();
+            format!(concat!("{} INTO audit_events (", columns!(), ") VALUES {}"), insert, rows.join(", "))
+        };
+        Self {
+            events,
+            sqlite: text("INSERT OR FAIL", |_| "?".to_owned()),
+            postgres: text("INSERT", |number| format!("${number}")),
+        }
+    }
+}
+
 // === impl AuditEvent ===
 
 impl TryFrom<&Row> for AuditEvent {
@@ -189,6 +214,25 @@ mod tests {
         let [first, second, third] = events;
         assert_eq!(store.recent_audit(2).await.unwrap(), [third, second]);
         assert_eq!(store.recent_audit(9).await.unwrap().last(), Some(&first));
+    }
+
+    on_each!(a_batch_of_any_size_is_written_whole_and_in_its_order);
+    async fn a_batch_of_any_size_is_written_whole_and_in_its_order(at: Scratch) {
+        let store = at.store().await;
+        let mut written = Vec::new();
+        for size in [1, 7, 8, 9, 63, 64, 65, 150] {
+            let batch: Vec<AuditEvent> = (0..size)
+                .map(|number| AuditEvent {
+                    detail: (number % 3 > 0).then(|| format!("{size}, {number}")),
+                    duration_ms: (number % 2 > 0).then_some(number),
+                    ..event(written.len() as i64 + number, "tool_called")
+                })
+                .collect();
+            store.record_audit(&batch).await.unwrap();
+            written.extend(batch);
+        }
+        written.reverse();
+        assert_eq!(store.recent_audit(1_000).await.unwrap(), written);
     }
 
     on_each!(a_user_reads_his_own_events_page_by_page);

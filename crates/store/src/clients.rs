@@ -122,16 +122,6 @@ impl Store {
             .await?;
         row.as_ref().map(read_client).transpose()
     }
-
-    /// Notes that a client was seen, so that it does not expire.
-    pub async fn touch_client(&self, id: &ClientId, now: Timestamp) -> Result<(), StoreError> {
-        query("UPDATE clients SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2")
-            .bind(id.as_str())
-            .bind(now.0)
-            .execute(self.write())
-            .await?;
-        Ok(())
-    }
 }
 
 /// Kinds of clients that do not register by themselves.

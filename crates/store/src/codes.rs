@@ -5,7 +5,7 @@ use oauth::code::CodeRecord;
 use oauth::pkce::CodeChallenge;
 use oauth::token::TokenHash;
 
-use crate::database::{Row, again, optional_time, query, time};
+use crate::database::{Connection, Row, Work, optional_time, query, time};
 use crate::error::StoreError;
 use crate::grants::{grant_columns, hold_grant, read_grant, touch};
 use crate::store::Store;
@@ -23,6 +23,13 @@ pub enum Redeemed {
     },
     /// The code has expired, its grant has ended, or there is no such code.
     Lapsed,
+}
+
+/// A code that is to be spent for a pair of tokens.
+struct Redemption {
+    hash: TokenHash,
+    now: Timestamp,
+    tokens: NewTokens,
 }
 
 const GRANT_OF_CODE: &str = "SELECT id FROM grants WHERE id = (SELECT grant_id FROM codes WHERE hash = $1)";
@@ -50,38 +57,37 @@ impl Store {
         now: Timestamp,
         tokens: &NewTokens,
     ) -> Result<Redeemed, StoreError> {
-        again!(self.try_to_redeem(hash, now, tokens).await)
+        self.transact(Redemption { hash: *hash, now, tokens: *tokens }).await
     }
+}
 
-    async fn try_to_redeem(
-        &self,
-        hash: &TokenHash,
-        now: Timestamp,
-        tokens: &NewTokens,
-    ) -> Result<Redeemed, StoreError> {
-        let mut tx = self.begin().await?;
-        hold_grant(&mut tx, GRANT_OF_CODE, hash).await?;
+// === impl Redemption ===
+
+impl Work for Redemption {
+    type Done = Redeemed;
+
+    async fn run(&self, tx: &mut Connection) -> Result<Redeemed, StoreError> {
+        hold_grant(tx, GRANT_OF_CODE, &self.hash).await?;
         let won = query(
             "UPDATE codes SET used_at = $2 WHERE hash = $1 AND used_at IS NULL AND expires_at >= $2 \
              AND EXISTS (SELECT 1 FROM grants g WHERE g.id = codes.grant_id AND g.revoked_at IS NULL) \
              RETURNING grant_id",
         )
-        .bind(hash.as_bytes().as_slice())
-        .bind(now.0)
+        .bind(self.hash.as_bytes().as_slice())
+        .bind(self.now.0)
         .fetch_optional(&mut *tx)
         .await?;
         let Some(won) = won else {
             let row = query("SELECT used_at FROM codes WHERE hash = $1")
-                .bind(hash.as_bytes().as_slice())
-                .fetch_optional(&mut *tx)
+                .bind(self.hash.as_bytes().as_slice())
+                .fetch_optional(tx)
                 .await?;
             let used_at = row.map(|row| optional_time(&row, "used_at")).transpose()?.flatten();
             return Ok(used_at.map_or(Redeemed::Lapsed, |at| Redeemed::AlreadyUsed { at }));
         };
         let grant: String = won.try_get("grant_id")?;
-        insert_tokens(&mut tx, &grant, None, tokens).await?;
-        touch(&mut tx, &grant, now).await?;
-        tx.commit().await?;
+        insert_tokens(tx, &grant, None, &self.tokens).await?;
+        touch(tx, &grant, self.now).await?;
         Ok(Redeemed::Issued)
     }
 }

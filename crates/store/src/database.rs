@@ -4,6 +4,7 @@
 //! flags, and copies every row once more (docs/adr/0013). What differs between the two is decided here and in `database/`, and in the few
 //! places that ask [`Connection::locking`] or [`Connection::take_turn`] for what SQLite's single writer gives for nothing.
 
+mod group;
 mod pool;
 mod query;
 mod row;
@@ -13,6 +14,7 @@ use oauth::clock::Timestamp;
 
 use crate::error::StoreError;
 
+pub(crate) use group::{Group, Work};
 pub(crate) use pool::{Connection, Pool, Turn, Tx};
 pub(crate) use query::{Query, Target, Value, query, query_scalar};
 pub(crate) use row::Row;

@@ -1,5 +1,7 @@
 //! What can go wrong with a store that is open.
 
+use std::sync::Arc;
+
 use oauth::id::ClientId;
 
 use crate::key_ring::OpenSealedError;
@@ -10,6 +12,9 @@ pub enum StoreError {
     /// The database did not answer or refused; another try may succeed. The text is for the operator's log.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// The same, told to everybody whose writing was to share the transaction. Nothing of theirs counts as stored.
+    #[error("the database is not available: {0}")]
+    NotWritten(#[source] Arc<sqlx::Error>),
     /// A row that this program can't have written.
     #[error("row {row} of table {table} makes no sense in column {column}: restore the database from a backup")]
     Corrupt {

@@ -6,7 +6,7 @@ use oauth::clock::Timestamp;
 use oauth::id::{ClientId, GrantId, UserId};
 use sqlx::AssertSqlSafe;
 
-use crate::database::{Row, hash, query, query_scalar, time};
+use crate::database::{Connection, Row, Work, hash, query, query_scalar, time};
 use crate::error::StoreError;
 use crate::key_ring::KeyRing;
 use crate::replicas::{Holder, Owner};
@@ -45,36 +45,30 @@ pub struct SessionRow {
     pub epoch: i64,
 }
 
+/// A session as it is to be stored.
+struct Written {
+    session: SessionRow,
+    /// Sealed.
+    initialize: Vec<u8>,
+    /// As JSON.
+    subscriptions: String,
+}
+
+/// A new session, and who holds it.
+struct Insertion {
+    written: Written,
+    owner: Option<Owner>,
+}
+
+/// What has become of a session.
+struct Change(Written);
+
 // === impl Store ===
 
 impl Store {
     /// Writes a new session, which `owner` holds. `false`, and nothing is written, if its grant has ended or is not of that user and client.
     pub async fn insert_session(&self, session: &SessionRow, owner: Option<&Owner>) -> Result<bool, StoreError> {
-        let initialize = seal_initialize(&self.keys(), session)?;
-        let mut tx = self.begin().await?;
-        let written = query(tx.locking(
-            "INSERT INTO sessions (id_hash, grant_id, protocol_version, initialize, initialized, log_level, subscriptions, \
-             created_at, last_seen, owner, owner_life, epoch) SELECT $1, g.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 FROM grants g \
-             WHERE g.id = $2 AND g.user_id = $3 AND g.client_id = $4 AND g.revoked_at IS NULL",
-        ))
-        .bind(session.id_hash.as_slice())
-        .bind(session.grant.as_str())
-        .bind(session.user.as_str())
-        .bind(session.client.as_str())
-        .bind(&session.protocol_version)
-        .bind(initialize)
-        .bind(session.initialized)
-        .bind(&session.log_level)
-        .bind(to_json(&session.subscriptions)?)
-        .bind(session.created_at.0)
-        .bind(session.last_seen.0)
-        .bind(owner.map(|owner| owner.id.as_str()))
-        .bind(owner.map(|owner| owner.life))
-        .bind(session.epoch)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(written.rows_affected() == 1)
+        self.transact(Insertion { written: Written::new(&self.keys(), session)?, owner: owner.cloned() }).await
     }
 
     /// A session by the hash of its id.
@@ -111,31 +105,7 @@ impl Store {
     /// Replaces what can change, and seals what the client said at the start under the first key: grant (by a live one of the same user and client), initialized, log level, subscriptions, last seen.
     /// `false`, and nothing is written, if the session is gone, has another epoch, or the grant is no such one.
     pub async fn update_session(&self, session: &SessionRow) -> Result<bool, StoreError> {
-        let initialize = seal_initialize(&self.keys(), session)?;
-        let mut tx = self.begin().await?;
-        if tx.is_shared() {
-            let grant = query(tx.locking("SELECT id FROM grants WHERE id = $1")).bind(session.grant.as_str());
-            grant.fetch_optional(&mut *tx).await?;
-        }
-        let written = query(
-            "UPDATE sessions SET grant_id = $2, initialized = $3, log_level = $4, subscriptions = $5, last_seen = $6, \
-             initialize = CASE WHEN substr(initialize, 1, 5) = substr($7, 1, 5) THEN initialize ELSE $7 END \
-             WHERE id_hash = $1 AND epoch = $8 AND EXISTS (SELECT 1 FROM grants new JOIN grants old \
-             ON old.user_id = new.user_id AND old.client_id = new.client_id \
-             WHERE new.id = $2 AND new.revoked_at IS NULL AND old.id = sessions.grant_id)",
-        )
-        .bind(session.id_hash.as_slice())
-        .bind(session.grant.as_str())
-        .bind(session.initialized)
-        .bind(&session.log_level)
-        .bind(to_json(&session.subscriptions)?)
-        .bind(session.last_seen.0)
-        .bind(initialize)
-        .bind(session.epoch)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(written.rows_affected() == 1)
+        self.transact(Change(Written::new(&self.keys(), session)?)).await
     }
 
     /// Forgets a session; one that is given only if it has this epoch.
@@ -167,17 +137,27 @@ impl Store {
         let theirs = format!(
             "EXISTS (SELECT 1 FROM replicas r WHERE r.id = s.owner AND r.id <> $2 AND r.life = s.owner_life AND r.lease_until > {now})"
         );
-        let select = format!("SELECT s.id_hash, {theirs} AS theirs FROM sessions s JOIN grants g ON g.id = s.grant_id");
-        let grants = format!("{select} WHERE s.grant_id = $1 ORDER BY s.last_seen, s.created_at");
-        let users = format!("{select} WHERE g.user_id = $1 ORDER BY s.last_seen, s.created_at");
+        let of_a_grant = "sessions s WHERE s.grant_id = $1";
+        let of_a_user = "sessions s JOIN grants g ON g.id = s.grant_id WHERE g.user_id = $1";
         let mut forgotten = Vec::new();
-        for (oldest_first, owner, kept) in [(grants, grant.as_str(), of_grant), (users, user.as_str(), of_user)] {
-            let rows = query(AssertSqlSafe(oldest_first)).bind(owner).bind(me).fetch_all(self.read()).await?;
-            let surplus = rows.len().saturating_sub(kept);
+        for (sessions, owner, kept) in [(of_a_grant, grant.as_str(), of_grant), (of_a_user, user.as_str(), of_user)] {
+            // Nearly always there are not too many: then none is read.
+            let count = query_scalar::<i64>(AssertSqlSafe(format!("SELECT count(*) FROM {sessions}"))).bind(owner);
+            let there = usize::try_from(count.fetch_one(self.read()).await?).unwrap_or_default();
+            let surplus = there.saturating_sub(kept);
+            if surplus == 0 {
+                continue;
+            }
+            let oldest_first = format!(
+                "SELECT s.id_hash FROM {sessions} AND NOT {theirs} ORDER BY s.last_seen, s.created_at LIMIT $3"
+            );
+            let most = i64::try_from(surplus.saturating_add(spare.len())).unwrap_or(i64::MAX);
+            let rows =
+                query(AssertSqlSafe(oldest_first)).bind(owner).bind(me).bind(most).fetch_all(self.read()).await?;
             let mut gone = 0;
-            for row in rows.iter().take_while(|_| surplus > 0) {
+            for row in &rows {
                 let id_hash = hash(row, TABLE, "id_hash")?;
-                if !spare.contains(&id_hash) && !row.try_get::<bool, _>("theirs")? {
+                if !spare.contains(&id_hash) {
                     self.delete_session(&id_hash, None).await?;
                     forgotten.push(id_hash);
                     gone += 1;
@@ -200,6 +180,82 @@ impl Store {
     pub async fn purge_sessions(&self, last_seen_before: Timestamp) -> Result<u64, StoreError> {
         let gone = query("DELETE FROM sessions WHERE last_seen < $1").bind(last_seen_before.0);
         Ok(gone.execute(self.write()).await?.rows_affected())
+    }
+}
+
+// === impl Written ===
+
+impl Written {
+    fn new(keys: &KeyRing, session: &SessionRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            initialize: seal_initialize(keys, session)?,
+            subscriptions: to_json(&session.subscriptions)?,
+            session: SessionRow { initialize: Vec::new(), ..session.clone() },
+        })
+    }
+}
+
+// === impl Insertion ===
+
+impl Work for Insertion {
+    type Done = bool;
+
+    async fn run(&self, tx: &mut Connection) -> Result<bool, StoreError> {
+        let Written { session, initialize, subscriptions } = &self.written;
+        let written = query(tx.locking(
+            "INSERT INTO sessions (id_hash, grant_id, protocol_version, initialize, initialized, log_level, subscriptions, \
+             created_at, last_seen, owner, owner_life, epoch) SELECT $1, g.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 FROM grants g \
+             WHERE g.id = $2 AND g.user_id = $3 AND g.client_id = $4 AND g.revoked_at IS NULL",
+        ))
+        .bind(session.id_hash.as_slice())
+        .bind(session.grant.as_str())
+        .bind(session.user.as_str())
+        .bind(session.client.as_str())
+        .bind(&session.protocol_version)
+        .bind(initialize)
+        .bind(session.initialized)
+        .bind(&session.log_level)
+        .bind(subscriptions)
+        .bind(session.created_at.0)
+        .bind(session.last_seen.0)
+        .bind(self.owner.as_ref().map(|owner| owner.id.as_str()))
+        .bind(self.owner.as_ref().map(|owner| owner.life))
+        .bind(session.epoch)
+        .execute(tx)
+        .await?;
+        Ok(written.rows_affected() == 1)
+    }
+}
+
+// === impl Change ===
+
+impl Work for Change {
+    type Done = bool;
+
+    async fn run(&self, tx: &mut Connection) -> Result<bool, StoreError> {
+        let Written { session, initialize, subscriptions } = &self.0;
+        if tx.is_shared() {
+            let grant = query(tx.locking("SELECT id FROM grants WHERE id = $1")).bind(session.grant.as_str());
+            grant.fetch_optional(&mut *tx).await?;
+        }
+        let written = query(
+            "UPDATE sessions SET grant_id = $2, initialized = $3, log_level = $4, subscriptions = $5, last_seen = $6, \
+             initialize = CASE WHEN substr(initialize, 1, 5) = substr($7, 1, 5) THEN initialize ELSE $7 END \
+             WHERE id_hash = $1 AND epoch = $8 AND EXISTS (SELECT 1 FROM grants new JOIN grants old \
+             ON old.user_id = new.user_id AND old.client_id = new.client_id \
+             WHERE new.id = $2 AND new.revoked_at IS NULL AND old.id = sessions.grant_id)",
+        )
+        .bind(session.id_hash.as_slice())
+        .bind(session.grant.as_str())
+        .bind(session.initialized)
+        .bind(&session.log_level)
+        .bind(subscriptions)
+        .bind(session.last_seen.0)
+        .bind(initialize)
+        .bind(session.epoch)
+        .execute(tx)
+        .await?;
+        Ok(written.rows_affected() == 1)
     }
 }
 

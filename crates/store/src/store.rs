@@ -2,7 +2,7 @@
 //!
 //! One connection writes, inside `BEGIN IMMEDIATE`; up to four read. Measured: with several writers a deferred transaction that reads
 //! before it writes fails in most cases under load, and immediate ones wait for hundreds of milliseconds; one writer has neither
-//! (reference: `SQLITE_BUSY_SNAPSHOT`). `synchronous=FULL`, because a rotated token that is forgotten in a power cut logs a user out.
+//! (reference: `SQLITE_BUSY_SNAPSHOT`). Those who wait for the writer at the same time share a transaction (`database/group.rs`). `synchronous=FULL`, because a rotated token that is forgotten in a power cut logs a user out.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::credentials;
-use crate::database::{Database, Pool, PoolFigures, Server, Tx, query};
+use crate::database::{Database, Group, Pool, PoolFigures, Server, Tx, Work, again, query};
 use crate::error::StoreError;
 use crate::key_ring::{KeyRing, OpenSealedError};
 use crate::migrations::{self, SchemaError};
@@ -85,6 +85,8 @@ struct Inner {
     database: Database,
     write: Pool,
     read: Pool,
+    /// Where there is one writer for all.
+    group: Option<Group>,
     keys: RwLock<Arc<KeyRing>>,
 }
 
@@ -133,7 +135,9 @@ impl Store {
         migrations::apply(&mut tx).await.map_err(|source| OpenError::Schema { at: at.clone(), source })?;
         tx.commit().await.map_err(failed)?;
         let database = Database::Postgres(Box::new(server.clone()));
-        Ok(Self { inner: Arc::new(Inner { database, write: pool.clone(), read: pool, keys: RwLock::new(keys) }) })
+        Ok(Self {
+            inner: Arc::new(Inner { database, write: pool.clone(), read: pool, group: None, keys: RwLock::new(keys) }),
+        })
     }
 
     /// The same, whether `keys` open everything or not: what they don't counts as lost.
@@ -166,7 +170,8 @@ impl Store {
         tx.commit().await.map_err(database)?;
         let read = Pool::Sqlite(pool().max_connections(READERS).connect_lazy_with(options.read_only(true)));
         let database = Database::Sqlite(path.to_owned());
-        Ok(Self { inner: Arc::new(Inner { database, write, read, keys: RwLock::new(keys) }) })
+        let group = Some(Group::new(write.clone()));
+        Ok(Self { inner: Arc::new(Inner { database, write, read, group, keys: RwLock::new(keys) }) })
     }
 
     /// Whether the database takes writes and answers reads.
@@ -200,6 +205,27 @@ impl Store {
     /// The writing connection, for several statements that belong together. Inside, nothing may ask for it a second time.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(self.inner.write.begin().await?)
+    }
+
+    /// Writes something, all or nothing, and returns when it is on the disk. On SQLite those who come at the same time share one
+    /// transaction. Inside, nothing may ask for the writing connection.
+    pub(crate) async fn transact<W: Work>(&self, work: W) -> Result<W::Done, StoreError> {
+        if let Some(group) = &self.inner.group {
+            return group.write(work).await;
+        }
+        again!(self.transact_alone(&work).await)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn group(&self) -> Option<&Group> {
+        self.inner.group.as_ref()
+    }
+
+    async fn transact_alone<W: Work>(&self, work: &W) -> Result<W::Done, StoreError> {
+        let mut tx = self.begin().await?;
+        let done = work.run(&mut tx).await?;
+        tx.commit().await?;
+        Ok(done)
     }
 
     /// The ring in use.

@@ -7,9 +7,13 @@ use oauth::token::{AccessRecord, TokenHash};
 
 use crate::database::{Connection, Row, again, optional_time, query, time};
 use crate::error::StoreError;
-use crate::grants::{grant_columns, hold_grant, read_grant, touch};
+use crate::grants::{grant_columns, read_grant};
 use crate::revocations::{RevocationKind, record};
 use crate::store::Store;
+
+mod rotation;
+
+use self::rotation::Rotation;
 
 /// A pair that is about to be issued.
 #[derive(Debug, Clone, Copy)]
@@ -62,9 +66,6 @@ const REFRESH_TOKEN: &str = concat!(
     " FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.hash = $1"
 );
 
-const GRANT_OF_REFRESH_TOKEN: &str =
-    "SELECT id FROM grants WHERE id = (SELECT grant_id FROM refresh_tokens WHERE hash = $1)";
-
 // === impl Store ===
 
 impl Store {
@@ -98,47 +99,8 @@ impl Store {
         tokens: &NewTokens,
         sealed_successor: Option<&[u8]>,
     ) -> Result<Rotated, StoreError> {
-        again!(self.try_to_rotate(hash, now, tokens, sealed_successor).await)
-    }
-
-    async fn try_to_rotate(
-        &self,
-        hash: &TokenHash,
-        now: Timestamp,
-        tokens: &NewTokens,
-        sealed_successor: Option<&[u8]>,
-    ) -> Result<Rotated, StoreError> {
-        let mut tx = self.begin().await?;
-        hold_grant(&mut tx, GRANT_OF_REFRESH_TOKEN, hash).await?;
-        let won = query(
-            "UPDATE refresh_tokens SET used_at = $2, sealed_successor = $3 \
-             WHERE hash = $1 AND used_at IS NULL AND expires_at >= $2 \
-             AND EXISTS (SELECT 1 FROM grants g WHERE g.id = refresh_tokens.grant_id AND g.revoked_at IS NULL) \
-             RETURNING grant_id, predecessor",
-        )
-        .bind(hash.as_bytes().as_slice())
-        .bind(now.0)
-        .bind(sealed_successor)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(won) = won else {
-            let row = query(REFRESH_TOKEN).bind(hash.as_bytes().as_slice()).fetch_optional(&mut *tx).await?;
-            return match row {
-                Some(row) => Ok(Rotated::Lost(RefreshRow::read(&row)?.try_into()?)),
-                None => Ok(Rotated::Gone),
-            };
-        };
-        let grant: String = won.try_get("grant_id")?;
-        if let Some(predecessor) = won.try_get::<Option<&[u8]>, _>("predecessor")? {
-            query("UPDATE refresh_tokens SET sealed_successor = NULL WHERE hash = $1")
-                .bind(predecessor)
-                .execute(&mut *tx)
-                .await?;
-        }
-        insert_tokens(&mut tx, &grant, Some(hash), tokens).await?;
-        touch(&mut tx, &grant, now).await?;
-        tx.commit().await?;
-        Ok(Rotated::Won)
+        let sealed_successor = sealed_successor.map(<[u8]>::to_vec);
+        self.transact(Rotation { hash: *hash, now, tokens: *tokens, sealed_successor }).await
     }
 
     /// Ends one access token. `false` if there is none. Its grant goes on.

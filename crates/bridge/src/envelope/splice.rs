@@ -18,3 +18,12 @@ pub(crate) fn splice(bytes: &[u8], mut edits: Vec<(Range<usize>, &[u8])>) -> Byt
     out.extend_from_slice(&bytes[position..]);
     out.freeze()
 }
+
+/// The same with one range.
+pub(super) fn splice_one(bytes: &[u8], range: &Range<usize>, with: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(bytes.len() + with.len() - range.len());
+    out.extend_from_slice(&bytes[..range.start]);
+    out.extend_from_slice(with);
+    out.extend_from_slice(&bytes[range.end..]);
+    out.into()
+}

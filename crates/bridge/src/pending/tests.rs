@@ -127,7 +127,7 @@ proptest! {
                 }
             }
             let next = model.values().filter_map(|known| match known { Known::Open(deadline) => Some(at(*deadline)), _ => None }).min();
-            prop_assert_eq!(pending.next_deadline(), next);
+            prop_assert_eq!(pending.watch_deadline(), next);
         }
     }
 }

@@ -116,6 +116,7 @@ impl Seat {
             access,
             config: shop.config.clone(),
             observer: shop.observer.clone(),
+            tools: shop.tools.clone(),
             desk: Arc::downgrade(desk),
             question_numbers: self.question_numbers.clone(),
             tongue,

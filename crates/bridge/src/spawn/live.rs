@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::guard::{Orders, order};
+use super::guard::Orders;
 
 pub(super) struct Live {
     inner: Mutex<Inner>,
@@ -34,7 +34,7 @@ impl Live {
     pub(super) fn insert(&self, pid: u32, orders: Orders) {
         let mut inner = self.inner.lock();
         if let Some(grace) = inner.closed {
-            order(&orders, grace);
+            orders.give(grace);
         }
         inner.orders.insert(pid, orders);
         self.count.send_replace(inner.orders.len());
@@ -53,7 +53,7 @@ impl Live {
     /// Orders the end of one, without grace.
     pub(super) fn end_at_once(&self, pid: u32) {
         if let Some(orders) = self.inner.lock().orders.get(&pid) {
-            order(orders, Duration::ZERO);
+            orders.give(Duration::ZERO);
         }
     }
 
@@ -66,7 +66,7 @@ impl Live {
         let mut inner = self.inner.lock();
         inner.closed = Some(inner.closed.map_or(grace, |earlier| earlier.min(grace)));
         for orders in inner.orders.values() {
-            order(orders, grace);
+            orders.give(grace);
         }
     }
 

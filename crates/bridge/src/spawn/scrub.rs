@@ -26,8 +26,8 @@ type Span = (usize, usize);
 // === impl Scrubber ===
 
 impl Scrubber {
-    pub(super) fn new(capability: &str) -> Self {
-        Self { capability: capability.to_owned() }
+    pub(super) fn new(capability: String) -> Self {
+        Self { capability }
     }
 
     /// The length that a cut-off capability can have at most, in bytes.

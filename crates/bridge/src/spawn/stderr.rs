@@ -1,12 +1,13 @@
 //! A worker's stderr: read to its end so that the worker never blocks on it, logged by line at debug level, never inherited.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::process::ChildStderr;
-use tokio::task::JoinHandle;
 
 use super::scrub::Scrubber;
 
@@ -14,14 +15,24 @@ use super::scrub::Scrubber;
 const LONGEST_LINE: usize = 8 * 1024;
 /// Characters shown of one line.
 const LONGEST_SHOWN: usize = 2 * 1024;
+/// Bytes of one read.
+const CHUNK: usize = 1024;
 /// How long the pipe of an ended worker may stay open in the hands of a process that left its group.
 const AFTER_END: Duration = Duration::from_millis(250);
 
-/// The reader of one worker's stderr.
+/// One worker's stderr.
 pub(super) struct Stderr {
-    task: JoinHandle<()>,
-    last: Arc<Mutex<LastWords>>,
-    scrubber: Arc<Scrubber>,
+    pipe: Option<ChildStderr>,
+    lines: Lines,
+    listener: Listener,
+}
+
+/// What becomes of its lines.
+struct Listener {
+    /// Names the worker in the log.
+    label: String,
+    scrubber: Scrubber,
+    last: LastWords,
 }
 
 /// What to tell an operator about an end.
@@ -38,33 +49,6 @@ struct LastWords {
 struct Lines {
     line: Vec<u8>,
     cut: bool,
-}
-
-/// Starts reading; has to be called in a runtime's context. `label` names the worker in the log, `capability` is hidden in it.
-pub(super) fn drain(mut stderr: ChildStderr, label: &str, capability: &str) -> Stderr {
-    let scrubber = Arc::new(Scrubber::new(capability));
-    let last = Arc::new(Mutex::new(LastWords::default()));
-    let label = label.to_owned();
-    let (task_scrubber, task_last) = (Arc::clone(&scrubber), Arc::clone(&last));
-    let task = tokio::spawn(async move {
-        let mut lines = Lines::default();
-        let mut chunk = [0; 1024];
-        let mut take = |line: &[u8]| {
-            if tracing::enabled!(target: "worker.stderr", tracing::Level::DEBUG) {
-                let text = shown(&task_scrubber, line);
-                tracing::debug!(target: "worker.stderr", { worker.label = label }, "{text}");
-            }
-            task_last.lock().take(line);
-        };
-        loop {
-            match stderr.read(&mut chunk).await {
-                Ok(0) | Err(_) => break,
-                Ok(length) => lines.push(&chunk[..length], task_scrubber.longest(), &mut take),
-            }
-        }
-        lines.end(task_scrubber.longest(), &mut take);
-    });
-    Stderr { task, last, scrubber }
 }
 
 fn shown(scrubber: &Scrubber, line: &[u8]) -> String {
@@ -88,14 +72,60 @@ fn reads_like_a_message(line: &[u8]) -> bool {
 // === impl Stderr ===
 
 impl Stderr {
+    /// `label` names the worker in the log, `capability` is hidden in it.
+    pub(super) fn new(pipe: ChildStderr, label: String, capability: String) -> Self {
+        let listener = Listener { label, scrubber: Scrubber::new(capability), last: LastWords::default() };
+        Self { pipe: Some(pipe), lines: Lines::default(), listener }
+    }
+
+    /// The future's result; what the worker writes until then is read. The future goes first: a worker that never stops
+    /// writing does not hold it up.
+    pub(super) fn read_during<F: Future>(&mut self, mut future: Pin<&mut F>) -> impl Future<Output = F::Output> {
+        poll_fn(move |context| {
+            let polled = future.as_mut().poll(context);
+            if polled.is_pending() {
+                let _ = self.poll_to_end(context);
+            }
+            polled
+        })
+    }
+
     /// Called when the worker has ended: its last message, scrubbed and capped.
     pub(super) async fn finish(mut self) -> Option<String> {
-        if tokio::time::timeout(AFTER_END, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
-        let last = self.last.lock();
+        // What is open after that is in the hands of somebody else, and is closed with this.
+        let _ = tokio::time::timeout(AFTER_END, poll_fn(|context| self.poll_to_end(context))).await;
+        let last = self.listener.last;
         let line = last.message.as_deref().or(last.line.as_deref())?;
-        Some(shown(&self.scrubber, line))
+        Some(shown(&self.listener.scrubber, line))
+    }
+
+    fn poll_to_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(pipe) = &mut self.pipe else { return Poll::Ready(()) };
+        // On the stack, not in the task: idle workers need none.
+        let mut chunk = [const { MaybeUninit::uninit() }; CHUNK];
+        loop {
+            let mut chunk = ReadBuf::uninit(&mut chunk);
+            let read = ready!(Pin::new(&mut *pipe).poll_read(context, &mut chunk));
+            if read.is_err() || chunk.filled().is_empty() {
+                break;
+            }
+            self.lines.push(chunk.filled(), self.listener.scrubber.longest(), &mut |line| self.listener.take(line));
+        }
+        self.pipe = None;
+        self.lines.end(self.listener.scrubber.longest(), &mut |line| self.listener.take(line));
+        Poll::Ready(())
+    }
+}
+
+// === impl Listener ===
+
+impl Listener {
+    fn take(&mut self, line: &[u8]) {
+        if tracing::enabled!(target: "worker.stderr", tracing::Level::DEBUG) {
+            let text = shown(&self.scrubber, line);
+            tracing::debug!(target: "worker.stderr", { worker.label = self.label }, "{text}");
+        }
+        self.last.take(line);
     }
 }
 
@@ -135,10 +165,11 @@ impl Lines {
         if self.cut {
             self.line.truncate(LONGEST_LINE.saturating_sub(margin));
         }
-        if !self.line.is_empty() {
-            take(&self.line);
+        // Its memory goes with it: most workers say something at their start and nothing after.
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            take(&line);
         }
-        self.line.clear();
         self.cut = false;
     }
 }
@@ -190,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_long_line_is_shown_cut() {
-        let text = shown(&Scrubber::new("t"), "é".repeat(LONGEST_SHOWN + 5).as_bytes());
+        let text = shown(&Scrubber::new("t".to_owned()), "é".repeat(LONGEST_SHOWN + 5).as_bytes());
         assert_eq!(text.chars().count(), LONGEST_SHOWN + 1);
     }
 

@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::Supervisor;
 use crate::seat::Seat;
+use crate::workshop::Workshop;
 
 /// How long an ended grant is remembered: longer than any request that was let in before its end takes to begin its work.
 const REMEMBER_ENDED: Duration = Duration::from_mins(10);
+
+/// How long sessions that gave up their workers wait for others before all of them leave the memory.
+const TOGETHER: Duration = Duration::from_millis(250);
 
 // === impl Supervisor ===
 
@@ -22,7 +26,8 @@ impl Supervisor {
         tokio::spawn(async move { stop.run_until_cancelled(pool.keep_warm()).await });
         let (supervisor, stop) = (Arc::downgrade(self), self.background.clone());
         let every = self.shop().config.sweep_interval;
-        tokio::spawn(async move { stop.run_until_cancelled(sweep_on(supervisor, every)).await });
+        let workshop = self.shop().clone();
+        tokio::spawn(async move { stop.run_until_cancelled(sweep_on(supervisor, workshop, every)).await });
     }
 
     /// One sweep.
@@ -77,14 +82,21 @@ impl Supervisor {
     }
 }
 
-async fn sweep_on(supervisor: Weak<Supervisor>, every: Duration) {
+async fn sweep_on(supervisor: Weak<Supervisor>, shop: Arc<Workshop>, every: Duration) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        let Some(supervisor) = supervisor.upgrade() else {
-            return;
-        };
-        supervisor.sweep();
+        tokio::select! {
+            _ = ticks.tick() => {
+                let Some(supervisor) = supervisor.upgrade() else { return };
+                supervisor.sweep();
+            }
+            // Where sessions come faster than sweeps, those that gave up their workers would pile up.
+            () = shop.room_made.notified() => {
+                sleep(TOGETHER).await;
+                let Some(supervisor) = supervisor.upgrade() else { return };
+                supervisor.let_go();
+            }
+        }
     }
 }

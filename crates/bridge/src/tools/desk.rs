@@ -8,10 +8,11 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
+use super::known::{KnownList, KnownLists};
 use super::rules::{Hidden, Hint, Tool};
 use super::watch::{Watch, Watched};
 use super::{CallOutcome, ToolCall, ToolPolicy, ToolRules, Tools, list};
-use crate::envelope::{Kind, Message};
+use crate::envelope::{Kind, Message, RawId};
 use crate::refusal::{INVALID_PARAMS, Refusal, UNAVAILABLE};
 use crate::reply::Principal;
 
@@ -24,13 +25,19 @@ pub(crate) struct ToolDesk {
     policy: Arc<dyn ToolPolicy>,
     /// The `readOnlyHint` of each tool, as the last list had it. What was installed since is found out with its first list.
     hints: Mutex<HashMap<Box<str>, Option<bool>>>,
+    lists: KnownLists,
 }
 
 // === impl ToolDesk ===
 
 impl ToolDesk {
     pub(crate) fn new(Tools { rules, policy }: Tools) -> Arc<Self> {
-        Arc::new(Self { rules: RwLock::new(Arc::new(rules)), policy, hints: Mutex::default() })
+        Arc::new(Self {
+            rules: RwLock::new(Arc::new(rules)),
+            policy,
+            hints: Mutex::default(),
+            lists: KnownLists::default(),
+        })
     }
 
     /// Other rules from now on. What the program has said of its tools stays known.
@@ -48,9 +55,8 @@ impl ToolDesk {
         match message.method() {
             "tools/list" => Ok(watch(Watched::List)),
             "tools/call" => {
-                let name = message.param("name").and_then(|(_, raw)| serde_json::from_slice::<String>(&raw).ok());
                 // A call without a readable name is the worker's to refuse.
-                let Some(name) = name else { return Ok(None) };
+                let Some(name) = message.name() else { return Ok(None) };
                 self.admit(who, &name)?;
                 Ok(watch(Watched::Call(name.into())))
             }
@@ -90,7 +96,21 @@ impl ToolDesk {
 
     /// A list as this caller may see it now.
     pub(super) fn shown(&self, who: &Principal, line: Bytes) -> Bytes {
+        self.filtered(line, self.policy.may_write(who), &self.rules())
+    }
+
+    /// The list in an answer to the first page of `tools/list`, to be known again.
+    pub(crate) fn know(&self, answer: &Message) -> Option<Arc<KnownList>> {
+        self.lists.know(answer)
+    }
+
+    /// A list that is known, as this caller may see it now.
+    pub(super) fn known(&self, who: &Principal, id: &RawId, list: &KnownList) -> Bytes {
         let (may_write, rules) = (self.policy.may_write(who), self.rules());
+        list.seen(id, may_write, &rules, |whole| self.filtered(whole, may_write, &rules))
+    }
+
+    fn filtered(&self, line: Bytes, may_write: bool, rules: &ToolRules) -> Bytes {
         if may_write && rules.hide_nothing() && !rules.trust_annotations {
             return line;
         }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use memchr::memmem::Finder;
 use tokio::time::Instant;
 
-use super::{CallOutcome, ToolDesk};
-use crate::envelope::{Kind, Message};
+use super::{CallOutcome, KnownList, ToolDesk};
+use crate::envelope::{Kind, Message, RawId};
 use crate::reply::Principal;
 
 /// Accompanies one request about tools until its answer.
@@ -37,6 +37,11 @@ impl Watch {
                 line
             }
         }
+    }
+
+    /// The worker has answered with a list that is known.
+    pub(crate) fn listed(self, id: &RawId, list: &KnownList) -> Bytes {
+        self.desk.known(&self.who, id, list)
     }
 
     /// It ended without an answer of the worker.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use tokio::io::AsyncRead;
+use tokio::time::Instant;
 
 use super::{LISTEN_ENDED, Worker};
-use crate::call::After;
+use crate::call::{After, Call};
 use crate::envelope::{Incoming, Kind, Message, RawId, read_line, splice};
 use crate::event_log::{Pushed, Weight};
 use crate::frame::{Line, LineReader};
@@ -15,6 +17,7 @@ use crate::pending::{Answered, Waiter};
 use crate::refusal::{Refusal, UNAVAILABLE};
 use crate::scrub::Scrubber;
 use crate::speech::Tongue;
+use crate::tools::KnownList;
 
 /// Why there is nothing more to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,22 +30,39 @@ pub(super) async fn read(worker: Arc<Worker>, stdout: Box<dyn AsyncRead + Send +
     let scrubber = Scrubber::new(&*worker.access);
     let mut lines = LineReader::new(stdout, worker.config.max_line_bytes);
     let mut bad_in_a_row = 0_usize;
+    let mut known: Option<Arc<KnownList>> = None;
     loop {
         let skipped = match lines.next().await {
-            Ok(Line::Whole(line)) => match read_line(&scrubber.scrub(line)) {
-                Ok(incoming) => {
-                    bad_in_a_row = 0;
-                    if !worker.spoken.swap(true, Ordering::Relaxed) {
-                        worker.access.ready();
-                    }
-                    match incoming {
-                        Incoming::One(message) => worker.take(message),
-                        Incoming::Batch(messages) => messages.into_iter().for_each(|message| worker.take(message)),
-                    }
+            Ok(Line::Whole(line)) => {
+                if let Some((list, number)) = known.as_ref().and_then(|list| Some((list, list.number_of(&line)?))) {
+                    worker.take_list(number, list, &line);
                     continue;
                 }
-                Err(_) => SkippedLine::NotAMessage,
-            },
+                let clean = scrubber.scrub(line.clone());
+                match read_line(&clean) {
+                    Ok(incoming) => {
+                        bad_in_a_row = 0;
+                        if !worker.spoken.swap(true, Ordering::Relaxed) {
+                            worker.access.ready();
+                        }
+                        let listed = match incoming {
+                            Incoming::One(message) => worker.take(message),
+                            Incoming::Batch(messages) => {
+                                for message in messages {
+                                    worker.take(message);
+                                }
+                                None
+                            }
+                        };
+                        // What had to be scrubbed has to be every time.
+                        if let Some(listed) = listed.filter(|_| clean == line) {
+                            known = Some(listed);
+                        }
+                        continue;
+                    }
+                    Err(_) => SkippedLine::NotAMessage,
+                }
+            }
             Ok(Line::TooLong) => SkippedLine::TooLong,
             Ok(Line::End) | Err(_) => return ReadEnd::Closed,
         };
@@ -58,11 +78,12 @@ pub(super) async fn read(worker: Arc<Worker>, stdout: Box<dyn AsyncRead + Send +
 // === impl Worker ===
 
 impl Worker {
-    fn take(self: &Arc<Self>, message: Message) {
+    /// Gives back a list that it may print again.
+    fn take(self: &Arc<Self>, message: Message) -> Option<Arc<KnownList>> {
         match message.kind() {
-            Kind::Response { error } => self.take_answer(message, error),
+            Kind::Response { error } => return self.take_answer(message, error),
             Kind::Request => {
-                let Some(id) = message.id() else { return };
+                let id = message.id()?;
                 if message.method() == "ping" {
                     let pong = [br#"{"jsonrpc":"2.0","id":"#, id.as_bytes(), br#","result":{}}"#].concat();
                     self.note(pong.into());
@@ -80,9 +101,36 @@ impl Worker {
                 }
             },
         }
+        None
     }
 
-    fn take_answer(self: &Arc<Self>, message: Message, is_error: bool) {
+    /// The line is this list, in answer to the request of this number.
+    fn take_list(self: &Arc<Self>, number: u64, list: &KnownList, line: &Bytes) {
+        let answered = self.pending.lock().answer(number);
+        match answered {
+            Answered::Open(Waiter::Client(call), opened) if call.takes_list() => {
+                self.note_answer(&call, opened);
+                if let Some(desk) = self.desk.upgrade() {
+                    desk.listed(list.digest());
+                }
+                let (exchange, id) = call.close();
+                exchange.answer_list(&id, list);
+            }
+            answered => {
+                if let Some(message) = Message::of_worker(line) {
+                    self.give(answered, message, false);
+                }
+            }
+        }
+    }
+
+    fn note_answer(&self, call: &Call, opened: Instant) {
+        self.touch();
+        let before = call.ticket.as_ref().map(|ticket| opened.duration_since(ticket.since()));
+        self.observer.call_answered(CallTimes { before, in_worker: opened.elapsed() });
+    }
+
+    fn take_answer(self: &Arc<Self>, message: Message, is_error: bool) -> Option<Arc<KnownList>> {
         let number = match message.id() {
             Some(id) => id.as_number(),
             // A server that has lost the id after an accident in a handler says `null`: mcp-go 0.58 does.
@@ -93,11 +141,17 @@ impl Worker {
             Some(number) => self.pending.lock().answer(number),
             None => Answered::Unknown,
         };
+        self.give(answered, message, is_error)
+    }
+
+    fn give(self: &Arc<Self>, answered: Answered, message: Message, is_error: bool) -> Option<Arc<KnownList>> {
+        let mut listed = None;
         match answered {
             Answered::Open(Waiter::Client(call), opened) => {
-                self.touch();
-                let before = call.ticket.as_ref().map(|ticket| opened.duration_since(ticket.since()));
-                self.observer.call_answered(CallTimes { before, in_worker: opened.elapsed() });
+                self.note_answer(&call, opened);
+                if !is_error && call.takes_list() {
+                    listed = self.tools.know(&message);
+                }
                 let desk = self.desk.upgrade();
                 if !is_error
                     && call.after != After::Nothing
@@ -122,6 +176,7 @@ impl Worker {
             Answered::Late => self.observer.line_skipped(SkippedLine::Late),
             Answered::Unknown => self.observer.line_skipped(SkippedLine::UnknownId),
         }
+        listed
     }
 
     /// The token that the worker knows is the call's number (trap 4).

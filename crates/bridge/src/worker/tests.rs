@@ -1,5 +1,4 @@
 use bytes::Bytes;
-use tokio::sync::watch;
 
 use super::*;
 use crate::call::{After, Ticket};
@@ -7,10 +6,12 @@ use crate::desk::Opening;
 use crate::envelope::{Bounds, Incoming, read_post};
 use crate::event_log::EventLog;
 use crate::observer::NoObserver;
+use crate::process::{Exit, ExitTeller};
 use crate::reply::Principal;
 use crate::speech::{Speech, Tongue};
 use crate::starter::StopWorker;
 use crate::tally::Tally;
+use crate::tools::Tools;
 
 struct NoAccess;
 
@@ -60,10 +61,10 @@ impl StopWorker for NoProcess {
     }
 }
 
-fn begin(user: &str) -> (Arc<Worker>, watch::Sender<Option<ExitReport>>, [tokio::io::DuplexStream; 2]) {
+fn begin(user: &str) -> (Arc<Worker>, ExitTeller, [tokio::io::DuplexStream; 2]) {
     let (stdin, their_stdin) = tokio::io::duplex(1024);
     let (their_stdout, stdout) = tokio::io::duplex(1024);
-    let (exit, exited) = watch::channel(None);
+    let (teller, exit) = Exit::awaited();
     let parts = Parts {
         tongue: Tongue::Handshake,
         label: "test".into(),
@@ -71,17 +72,13 @@ fn begin(user: &str) -> (Arc<Worker>, watch::Sender<Option<ExitReport>>, [tokio:
         access: Arc::new(NoAccess),
         config: Arc::default(),
         observer: Arc::new(NoObserver),
+        tools: ToolDesk::new(Tools::default()),
         desk: Weak::<NoDesk>::new(),
         question_numbers: Arc::default(),
     };
-    let running = RunningWorker {
-        stdin: Box::new(stdin),
-        stdout: Box::new(stdout),
-        exit: exited,
-        pid: 1,
-        handle: Box::new(NoProcess),
-    };
-    (Worker::begin(parts, running, &TaskTracker::new()), exit, [their_stdin, their_stdout])
+    let running =
+        RunningWorker { stdin: Box::new(stdin), stdout: Box::new(stdout), exit, pid: 1, handle: Box::new(NoProcess) };
+    (Worker::begin(parts, running, &TaskTracker::new()), teller, [their_stdin, their_stdout])
 }
 
 fn call_of(user: &str) -> Box<Call> {
@@ -124,6 +121,6 @@ async fn a_worker_that_retires_takes_no_call_any_more_and_one_with_a_call_does_n
 #[tokio::test]
 async fn a_question_to_a_worker_that_has_ended_is_answered() {
     let (worker, exit, _pipes) = begin("alice");
-    exit.send_replace(Some(ExitReport { code: Some(1), signal: None, last_stderr_line: None }));
+    exit.tell(ExitReport { code: Some(1), signal: None, last_stderr_line: None });
     assert!(worker.ask("ping", None, Duration::from_mins(1)).await.is_err());
 }

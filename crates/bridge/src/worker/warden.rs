@@ -5,20 +5,20 @@
 //! then the process goes down the stop ladder.
 
 use std::future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::reader::ReadEnd;
 use super::{End, Worker, cancellation_line};
 use crate::call::Call;
 use crate::meta;
 use crate::pending::Waiter;
-use crate::process::ExitReport;
+use crate::process::{Exit, ExitReport};
 use crate::refusal::{GONE, Refusal, UNAVAILABLE};
 use crate::speech::Tongue;
 use crate::starter::StopWorker;
@@ -26,14 +26,32 @@ use crate::starter::StopWorker;
 /// For the lines that a process printed right before its end. Somebody it left behind may hold the pipe open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-pub(super) async fn watch(
+/// As long as the worker lives.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function has room for its arguments twice; this waits in every worker"
+)]
+pub(super) fn watch(
     worker: Arc<Worker>,
     mut reading: JoinHandle<ReadEnd>,
     mut writing: JoinHandle<()>,
-    mut exit: watch::Receiver<Option<ExitReport>>,
+    exit: Exit,
+    handle: Box<dyn StopWorker>,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        let end = watch_for_end(&worker, &mut reading, &mut writing, &exit).await;
+        // What comes at the end of a life is boxed, here and below: it would make the task larger all the life long.
+        Box::pin(see_off(worker, end, reading, writing, handle)).await;
+    }
+}
+
+async fn see_off(
+    worker: Arc<Worker>,
+    end: End,
+    reading: JoinHandle<ReadEnd>,
+    writing: JoinHandle<()>,
     handle: Box<dyn StopWorker>,
 ) {
-    let end = watch_for_end(&worker, &mut reading, &mut writing, &mut exit).await;
     worker.stop.cancel();
     // The writer has dropped stdin when it is done: the first rung of the ladder.
     if !writing.is_finished() {
@@ -64,17 +82,12 @@ async fn watch_for_end(
     worker: &Arc<Worker>,
     reading: &mut JoinHandle<ReadEnd>,
     writing: &mut JoinHandle<()>,
-    exit: &mut watch::Receiver<Option<ExitReport>>,
+    exit: &Exit,
 ) -> End {
     let mut pinging = None;
+    let mut alarm = None;
     loop {
-        let deadline = worker.next_deadline();
-        let due = async {
-            match deadline {
-                Some(deadline) => sleep_until(deadline).await,
-                None => future::pending().await,
-            }
-        };
+        alarm = set(alarm, worker.next_deadline());
         let pinged = async {
             match &mut pinging {
                 Some(answer) => answer.await,
@@ -91,15 +104,15 @@ async fn watch_for_end(
                 if ended.is_ok_and(|ended| ended == ReadEnd::BadLines) {
                     return End::BadLines;
                 }
-                return exit_code_or(End::OutputClosed, exit).await;
+                return Box::pin(exit_code_or(End::OutputClosed, exit)).await;
             }
-            report = exited(exit) => {
-                let _ = timeout(LAST_WORDS, &mut *reading).await;
-                return End::Exited(report);
+            report = exit.ended() => {
+                let _ = Box::pin(timeout(LAST_WORDS, &mut *reading)).await;
+                return End::Exited(report.cloned().unwrap_or(UNKNOWN_END));
             }
             _ = &mut *writing => {
-                let _ = timeout(LAST_WORDS, &mut *reading).await;
-                return exit_code_or(End::InputClosed, exit).await;
+                let _ = Box::pin(timeout(LAST_WORDS, &mut *reading)).await;
+                return Box::pin(exit_code_or(End::InputClosed, exit)).await;
             }
             answer = pinged => {
                 pinging = None;
@@ -107,7 +120,7 @@ async fn watch_for_end(
                     return End::Wedged;
                 }
             }
-            () = due => {
+            () = rung(&mut alarm) => {
                 if worker.expire() && pinging.is_none() {
                     pinging = Some(tokio::spawn(ping(worker.clone())));
                 }
@@ -117,18 +130,25 @@ async fn watch_for_end(
     }
 }
 
-/// A process that closes a pipe is mostly about to exit, and its exit code says more.
-async fn exit_code_or(end: End, exit: &mut watch::Receiver<Option<ExitReport>>) -> End {
-    let report = timeout(LAST_WORDS, exit.wait_for(Option::is_some)).await;
-    let report = report.ok().and_then(Result::ok).and_then(|report| report.clone());
-    report.map_or(end, End::Exited)
+/// One that waits for this deadline. An idle worker has none.
+fn set(alarm: Option<Pin<Box<Sleep>>>, deadline: Option<Instant>) -> Option<Pin<Box<Sleep>>> {
+    let deadline = deadline?;
+    let Some(mut alarm) = alarm else { return Some(Box::pin(sleep_until(deadline))) };
+    alarm.as_mut().reset(deadline);
+    Some(alarm)
 }
 
-async fn exited(exit: &mut watch::Receiver<Option<ExitReport>>) -> ExitReport {
-    match exit.wait_for(Option::is_some).await {
-        Ok(report) => report.clone().unwrap_or(UNKNOWN_END),
-        Err(_) => UNKNOWN_END,
+async fn rung(alarm: &mut Option<Pin<Box<Sleep>>>) {
+    match alarm {
+        Some(alarm) => alarm.await,
+        None => future::pending().await,
     }
+}
+
+/// A process that closes a pipe is mostly about to exit, and its exit code says more.
+async fn exit_code_or(end: End, exit: &Exit) -> End {
+    let report = timeout(LAST_WORDS, exit.ended()).await.ok().flatten();
+    report.map_or(end, |report| End::Exited(report.clone()))
 }
 
 const UNKNOWN_END: ExitReport = ExitReport { code: None, signal: None, last_stderr_line: None };
@@ -153,7 +173,7 @@ async fn ping(worker: Arc<Worker>) -> Result<(), ()> {
 
 impl Worker {
     fn next_deadline(&self) -> Option<Instant> {
-        let calls = self.pending.lock().next_deadline();
+        let calls = self.pending.lock().watch_deadline();
         let questions = self.questions.lock().next_deadline();
         calls.into_iter().chain(questions).min()
     }

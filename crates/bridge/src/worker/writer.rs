@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::BytesMut;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -12,6 +11,10 @@ use super::{Outgoing, Worker};
 use crate::envelope::Message;
 
 const BATCH: usize = 64;
+/// Of an idle worker.
+const FEW: usize = 4;
+/// Bytes that an idle worker keeps for joining.
+const SHORT: usize = 1024;
 /// Beyond this a batch is written piece by piece instead of being copied together.
 const JOINED: usize = 64 * 1024;
 
@@ -29,7 +32,8 @@ pub(super) async fn write(
     mut stdin: Box<dyn AsyncWrite + Send + Unpin>,
     mut queue: mpsc::Receiver<Outgoing>,
 ) {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::with_capacity(FEW);
+    let mut joined = Vec::new();
     loop {
         tokio::select! {
             biased;
@@ -40,7 +44,7 @@ pub(super) async fn write(
         let mut written = 0;
         let result = tokio::select! {
             biased;
-            result = write_batch(&mut stdin, &batch, &mut written) => result,
+            result = write_batch(&mut stdin, &batch, &mut joined, &mut written) => result,
             () = worker.stop.cancelled() => Err(io::ErrorKind::Interrupted.into()),
         };
         let length: usize = batch.iter().map(|outgoing| outgoing.line.len()).sum();
@@ -58,8 +62,10 @@ pub(super) async fn write(
             tracing::debug!(worker.label = %worker.label, error = %error, "worker takes no more input");
             return;
         }
-        if batch.capacity() > BATCH {
-            batch.shrink_to(BATCH);
+        if batch.is_empty() && queue.is_empty() {
+            // An idle worker keeps no more than it needs for the next call.
+            batch.shrink_to(FEW);
+            joined.shrink_to(SHORT);
         }
     }
 }
@@ -84,16 +90,18 @@ fn mark_sent(worker: &Worker, batch: &[Outgoing]) -> Vec<Sent> {
 async fn write_batch(
     stdin: &mut (dyn AsyncWrite + Send + Unpin),
     batch: &[Outgoing],
+    joined: &mut Vec<u8>,
     written: &mut usize,
 ) -> io::Result<()> {
     let total: usize = batch.iter().map(|outgoing| outgoing.line.len() + 1).sum();
     if total <= JOINED {
-        let mut joined = BytesMut::with_capacity(total);
+        joined.clear();
+        joined.reserve(total);
         for outgoing in batch {
             joined.extend_from_slice(&outgoing.line);
             joined.extend_from_slice(b"\n");
         }
-        write_counted(stdin, &joined, written).await?;
+        write_counted(stdin, joined, written).await?;
     } else {
         for outgoing in batch {
             write_counted(stdin, &outgoing.line, written).await?;

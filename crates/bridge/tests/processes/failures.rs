@@ -45,12 +45,12 @@ pub(crate) async fn a_program_without_its_interpreter_is_told_in_the_exit_report
     let program = directory.path().join("server");
     fs::write(&program, "#!/nonexistent/node\n").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut worker = spawner(profile(program.to_str().unwrap(), &[])).spawn(request()).await.unwrap();
+    let worker = spawner(profile(program.to_str().unwrap(), &[])).spawn(request()).await.unwrap();
 
-    let report = worker.exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+    let report = worker.exit.ended().await.unwrap();
 
     assert_eq!(report.code, Some(126));
-    let line = report.last_stderr_line.unwrap();
+    let line = report.last_stderr_line.as_deref().unwrap();
     assert!(line.starts_with("worker launcher: cannot run ") && line.contains("interpreter"), "{line}");
 }
 

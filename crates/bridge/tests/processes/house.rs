@@ -148,9 +148,8 @@ impl House {
         let untold = || Report { attempt: key.to_owned(), outcome: Outcome::Open, detail: format!("many {what}") };
         let mut report: Report = serde_json::from_str(&text).unwrap_or_else(|_| untold());
         if report.outcome == Outcome::Open && self.rung > Rung::None {
-            let ended = tokio::time::timeout(PATIENCE, worker.exit.wait_for(Option::is_some)).await;
-            let ended = ended.ok().and_then(Result::ok).and_then(|ended| ended.clone());
-            if ended.is_some_and(|ended| ended.signal.is_some()) {
+            let ended = tokio::time::timeout(PATIENCE, worker.exit.ended()).await;
+            if ended.ok().flatten().is_some_and(|ended| ended.signal.is_some()) {
                 report.outcome = Outcome::Refused;
                 report.detail.push_str(", then ended by the broker");
             }

@@ -51,8 +51,8 @@ pub(crate) async fn stderr_is_logged_with_its_label_and_without_secrets() {
         echo 'sent Authorization: token gto_0123456789abcdef to it' >&2
         echo 'got eyJhbGciOiJSUzI1NiJ9.eyJnbnQiOjF9.c2lnbmF0dXJl back' >&2
         printf 'the last line has no newline' >&2"#;
-    let mut worker = start(script(text)).await;
-    worker.exit.wait_for(Option::is_some).await.unwrap();
+    let worker = start(script(text)).await;
+    worker.exit.ended().await.unwrap();
 
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
 
@@ -76,8 +76,8 @@ pub(crate) async fn the_exit_report_has_the_last_message() {
         echo 'first line' >&2
         printf 'FATAL bad token %s\nmain.main\n\tmain.go:17\n' "$FORGEJO_ACCESS_TOKEN" >&2
         exit 3"#;
-    let mut worker = start(script(text)).await;
-    let report = worker.exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+    let worker = start(script(text)).await;
+    let report = worker.exit.ended().await.unwrap();
     assert_eq!((report.code, report.signal), (Some(3), None));
     assert_eq!(report.last_stderr_line.as_deref(), Some("FATAL bad token [hidden]"));
 }
@@ -85,9 +85,9 @@ pub(crate) async fn the_exit_report_has_the_last_message() {
 pub(crate) async fn a_flood_on_stderr_does_not_block_the_worker() {
     let mut worker = start(script("head -c 3000000 /dev/zero >&2; echo done; echo 'after the flood' >&2")).await;
     assert_eq!(everything(lines(&mut worker)).await, "done\n");
-    let report = worker.exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+    let report = worker.exit.ended().await.unwrap();
     assert_eq!(report.code, Some(0));
-    let last = report.last_stderr_line.unwrap();
+    let last = report.last_stderr_line.as_deref().unwrap();
     assert!(last.chars().count() < 3000, "{} characters", last.chars().count());
 }
 

@@ -51,7 +51,7 @@ pub(crate) async fn grandchildren_end_when_the_worker_was_killed_by_somebody_els
     assert_eq!(line(&mut stdout).await, "ready");
     kill_process(Pid::from_raw(worker.pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
     assert_eq!(everything(stdout).await, "");
-    let report = worker.exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+    let report = worker.exit.ended().await.unwrap();
     assert_eq!((report.code, report.signal), (None, Some(9)));
 }
 
@@ -59,10 +59,10 @@ pub(crate) async fn dropping_a_process_ends_it() {
     let spawner = spawner(script("trap '' TERM; echo ready; exec sleep 600"));
     let mut worker = spawner.spawn(request()).await.unwrap();
     assert_eq!(line(&mut lines(&mut worker)).await, "ready");
-    let mut exit = worker.exit.clone();
+    let exit = worker.exit.clone();
     assert_eq!(spawner.alive(), 1);
     drop(worker);
-    let report = exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+    let report = exit.ended().await.unwrap();
     assert_eq!(report.signal, Some(9));
     assert_eq!(spawner.alive(), 0);
 }
@@ -90,8 +90,8 @@ pub(crate) async fn shutdown_ends_all_and_refuses_more() {
     }
     spawner.shutdown(SHORT).await;
     assert_eq!(spawner.alive(), 0);
-    for worker in &mut workers {
-        let report = worker.exit.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+    for worker in &workers {
+        let report = worker.exit.ended().await.unwrap();
         assert_eq!(report.signal, Some(15), "stdin was still open, so SIGTERM ended it");
     }
     assert!(matches!(spawner.spawn(request()).await, Err(SpawnError::Stopped)));

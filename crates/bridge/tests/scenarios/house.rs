@@ -9,7 +9,7 @@ use bridge::access::{AccessIssuer, WorkerAccess};
 use bridge::bridge::Bridge;
 use bridge::config::BridgeConfig;
 use bridge::observer::{DroppedMessage, Observer, SkippedLine};
-use bridge::process::{ExitReport, ProcessRequest, SpawnError};
+use bridge::process::{Exit, ExitReport, ExitTeller, ProcessRequest, SpawnError};
 use bridge::profile::{RepeatCall, WorkerEra};
 use bridge::replica::Via;
 use bridge::reply::{EventStream, GetHead, PostHead, Principal, Reply, ReplyBody};
@@ -20,7 +20,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Nothing that a test waits for takes longer; with the clock paused, waiting costs nothing.
@@ -372,12 +372,13 @@ struct Starter {
 pub(crate) struct Puppet {
     lines: Lines<BufReader<DuplexStream>>,
     out: DuplexStream,
-    exit: watch::Sender<Option<ExitReport>>,
+    exit: Arc<ExitTeller>,
     pub(crate) request: ProcessRequest,
 }
 
 struct Handle {
-    asked_to_stop: watch::Sender<Option<ExitReport>>,
+    asked_to_stop: Arc<ExitTeller>,
+    exit: Exit,
 }
 
 impl StartWorker for Starter {
@@ -399,25 +400,23 @@ impl StartWorker for Starter {
         }
         let (stdin, their_stdin) = tokio::io::duplex(64 * 1024);
         let (their_stdout, stdout) = tokio::io::duplex(64 * 1024);
-        let (exit, exited) = watch::channel(None);
+        let (teller, exit) = Exit::awaited();
+        let teller = Arc::new(teller);
         let puppet =
-            Puppet { lines: BufReader::new(their_stdin).lines(), out: their_stdout, exit: exit.clone(), request };
+            Puppet { lines: BufReader::new(their_stdin).lines(), out: their_stdout, exit: teller.clone(), request };
         let _ = self.started.send(puppet);
-        let handle = Box::new(Handle { asked_to_stop: exit });
-        Box::pin(async move {
-            Ok(RunningWorker { stdin: Box::new(stdin), stdout: Box::new(stdout), exit: exited, pid: 1, handle })
-        })
+        let handle = Box::new(Handle { asked_to_stop: teller, exit: exit.clone() });
+        Box::pin(
+            async move { Ok(RunningWorker { stdin: Box::new(stdin), stdout: Box::new(stdout), exit, pid: 1, handle }) },
+        )
     }
 }
 
 impl StopWorker for Handle {
     fn stop(&self, _: Duration) -> BoxFuture<'_, ExitReport> {
         Box::pin(async {
-            let stopped = ExitReport { code: Some(0), signal: None, last_stderr_line: None };
-            self.asked_to_stop.send_modify(|report| {
-                report.get_or_insert(stopped);
-            });
-            self.asked_to_stop.borrow().clone().expect("set just now")
+            self.asked_to_stop.tell(ExitReport { code: Some(0), signal: None, last_stderr_line: None });
+            self.exit.report().expect("told just now").clone()
         })
     }
 }
@@ -482,12 +481,12 @@ impl Puppet {
     /// Exits with what it has printed so far.
     pub(crate) fn exit(self, code: i32) {
         let report = ExitReport { code: Some(code), signal: None, last_stderr_line: Some("last words".to_owned()) };
-        self.exit.send_replace(Some(report));
+        self.exit.tell(report);
     }
 
     /// Ends by a SIGKILL from outside.
     pub(crate) fn killed(self) {
-        self.exit.send_replace(Some(ExitReport { code: None, signal: Some(9), last_stderr_line: None }));
+        self.exit.tell(ExitReport { code: None, signal: Some(9), last_stderr_line: None });
     }
 
     /// Closes stdout and lives on.

@@ -165,6 +165,28 @@ async fn a_session_whose_id_never_comes_back_is_hibernated_after_a_minute_and_ca
 }
 
 #[tokio::test(start_paused = true)]
+async fn sessions_that_gave_up_their_workers_leave_the_memory_before_the_next_sweep_and_come_back() {
+    let house = House::with(|config| {
+        config.max_sessions_per_user = 1;
+        config.sweep_interval = Duration::from_hours(1);
+    });
+    // The first tick of the sweep is at once.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (first, _) = house.session("2025-11-25").await;
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        others.push(house.session("2025-11-25").await);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(house.bridge.figures().sessions, 1);
+    let reply = first.start(call(1, "x"));
+    let mut again = revived(&house).await;
+    let request = again.expect("tools/call").await;
+    again.answer(&request, json!({})).await;
+    assert_eq!(soon(reply).await.expect("post").status, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn hibernated_sessions_leave_the_memory_and_come_back_from_the_store() {
     let house = House::new();
     let (client, worker) = house.session("2025-11-25").await;

@@ -8,7 +8,7 @@ use bridge::reply::{PostHead, Principal, Reply, ReplyBody};
 use bridge::tools::{Selector, ToolCall, ToolGroup, ToolPolicy, ToolRules, Tools};
 use serde_json::{Value, json};
 
-use crate::house::{Client, House, Puppet, body, call, soon, text};
+use crate::house::{Client, GATEWAY, House, Puppet, body, call, soon, text};
 
 #[derive(Default)]
 struct Policy {
@@ -80,6 +80,57 @@ async fn a_list_shows_what_its_caller_may_use_at_that_moment_and_keeps_the_rest_
     assert_eq!(list(&client, &mut worker).await, format!(r#"{{"jsonrpc":"2.0","id":1,"result":{READABLE}}}"#));
     policy.may_write(true);
     assert_eq!(list(&client, &mut worker).await, format!(r#"{{"jsonrpc":"2.0","id":1,"result":{WRITABLE}}}"#));
+}
+
+/// So long that it is remembered and not read again.
+fn long_list(tools: &[&str]) -> Value {
+    let about = "x".repeat(4096);
+    let tool = |name: &&str| json!({"name": name, "description": about, "inputSchema": {"type": "object"}});
+    json!({"tools": tools.iter().map(tool).collect::<Vec<_>>()})
+}
+
+async fn names_in(client: &Client, worker: &mut Puppet, id: Value, list: &Value) -> Vec<String> {
+    let reply = client.start(json!({"jsonrpc":"2.0","id":id,"method":"tools/list"}));
+    let request = worker.expect("tools/list").await;
+    worker.say(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{list}}}"#, request["id"])).await;
+    let answer: Value = serde_json::from_str(&text(soon(reply).await.expect("post"))).expect("JSON");
+    assert_eq!(answer["id"], id);
+    let tools = answer["result"]["tools"].as_array().expect("a list");
+    tools.iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_comes_again_shows_each_caller_what_he_may_use_at_that_moment() {
+    let (house, policy) = house(WorkerEra::Legacy);
+    let (client, mut worker) = house.session("2025-11-25").await;
+    let (other, mut of_other) = house.session("2025-11-25").await;
+    let list = long_list(&["get_issue", "create_issue", "create_hook"]);
+    for round in 0..3 {
+        policy.may_write(false);
+        assert_eq!(names_in(&client, &mut worker, json!(round), &list).await, ["get_issue"]);
+        assert_eq!(names_in(&other, &mut of_other, json!("x"), &list).await, ["get_issue"]);
+        policy.may_write(true);
+        assert_eq!(
+            names_in(&client, &mut worker, json!(format!("\"{round}")), &list).await,
+            ["get_issue", "create_issue"]
+        );
+    }
+    house.bridge.replace_tool_rules(ToolRules { deny: vec![Selector::Name("get_*".into())], ..ToolRules::default() });
+    assert_eq!(names_in(&client, &mut worker, json!(9), &list).await, ["create_issue", "create_hook"]);
+    let changed = long_list(&["get_issue", "create_label"]);
+    assert_eq!(names_in(&client, &mut worker, json!(10), &changed).await, ["create_label"]);
+    assert_eq!(names_in(&other, &mut of_other, json!(11), &list).await, ["create_issue", "create_hook"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_with_the_gateways_address_in_it_is_scrubbed_every_time() {
+    let (house, policy) = house(WorkerEra::Legacy);
+    policy.may_write(true);
+    let (client, mut worker) = house.session("2025-11-25").await;
+    let list = long_list(&["get_issue", &format!("get_{GATEWAY}")]);
+    let first = names_in(&client, &mut worker, json!(1), &list).await;
+    assert!(!first[1].contains(GATEWAY), "{first:?}");
+    assert_eq!(names_in(&client, &mut worker, json!(2), &list).await, first);
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,7 +51,7 @@ use crate::middleware::TrustedProxies;
 use crate::rate_limit::{AddressLimit, Rate};
 use crate::readiness::Readiness;
 use crate::router;
-use crate::serve::{Limits, Server, SharedRouter, Sockets, Stop, notify};
+use crate::serve::{Limits, Replaceable, Server, Sockets, Stop, notify};
 use crate::shelf::Shelf;
 use crate::static_client::StaticClient;
 use crate::storage::credentials::StoredCredentials;
@@ -88,8 +88,8 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
     let background = Background::default();
     let measured = bind_metrics(&config, sockets.metrics).await?;
     let (app, spawner) = build(&config, &background, metrics, observer).await?;
-    let router = SharedRouter::from(router::build(Arc::clone(&app), &config.http)?);
-    let for_replicas = SharedRouter::from(router::build_for_replicas(Arc::clone(&app), &config.http)?);
+    let router = Replaceable::new(router::build(Arc::clone(&app), &config.http)?);
+    let for_replicas = Replaceable::new(router::build_for_replicas(Arc::clone(&app), &config.http)?);
     let beside = (&background.tasks, &background.cancel);
     replicas::serve(&config, app.neighbours.as_ref(), for_replicas.clone(), beside).await?;
     if let Some(measured) = measured {
@@ -102,7 +102,7 @@ pub async fn run(steering: Steering, sockets: Sockets, stop: Stop) -> anyhow::Re
         };
         let stop = Stop::at(&background.cancel);
         background.tasks.spawn(async move {
-            if let Err(error) = measured.run(metrics::routes(scrape), stop, async {}).await {
+            if let Err(error) = measured.run(Replaceable::new(metrics::routes(scrape)), stop, async {}).await {
                 tracing::error!(error = %error, "metrics are not served any more");
             }
         });

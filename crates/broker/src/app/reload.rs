@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use axum::Router;
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,8 @@ use super::{App, build};
 use crate::config::{Config, HttpConfig, Keys, Loaded, LogConfig, StoreConfig, changed_settings};
 use crate::entry::{EntryLists, Terms};
 use crate::middleware::TrustedProxies;
-use crate::serve::{SharedRouter, notify};
+use crate::router::Entrance;
+use crate::serve::{Replaceable, notify};
 use crate::telemetry::Log;
 use crate::{router, tools};
 
@@ -43,9 +45,9 @@ pub struct Steering {
 pub(super) struct Reloader {
     steering: Steering,
     app: Arc<App>,
-    router: SharedRouter,
+    entrance: Replaceable<Entrance>,
     /// What other replicas are served by.
-    for_replicas: SharedRouter,
+    for_replicas: Replaceable<Router>,
 }
 
 // === impl Steering ===
@@ -61,8 +63,13 @@ impl Steering {
 // === impl Reloader ===
 
 impl Reloader {
-    pub(super) fn new(steering: Steering, app: Arc<App>, router: SharedRouter, for_replicas: SharedRouter) -> Self {
-        Self { steering, app, router, for_replicas }
+    pub(super) fn new(
+        steering: Steering,
+        app: Arc<App>,
+        entrance: Replaceable<Entrance>,
+        for_replicas: Replaceable<Router>,
+    ) -> Self {
+        Self { steering, app, entrance, for_replicas }
     }
 
     /// Reloads at each SIGHUP until `cancel`.
@@ -97,7 +104,7 @@ impl Reloader {
         let is_changed = |name: &str| changed.iter().any(|setting| setting.name == name);
         let config = effective(&self.steering.config, wanted, &is_changed);
         let app = self.version_of(&config, is_changed("encryption-keys"))?;
-        let router = router::build(Arc::clone(&app), &config.http)?;
+        let entrance = router::build(Arc::clone(&app), &config.http)?;
         let for_replicas = router::build_for_replicas(Arc::clone(&app), &config.http)?;
         let gateway = build::gateway_config(&config)?;
         let profile = config.worker.to_profile()?;
@@ -130,7 +137,7 @@ impl Reloader {
         if TOOLS.into_iter().any(&is_changed) {
             app.bridge.replace_tool_rules(tools::rules(&config, &profile));
         }
-        self.router.replace(router);
+        self.entrance.replace(entrance);
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
@@ -211,6 +218,7 @@ fn effective(old: &Config, wanted: Config, is_changed: &impl Fn(&str) -> bool) -
         sessions: wanted.sessions,
         metrics: old.metrics,
         traces: old.traces.clone(),
+        threads: old.threads,
         shutdown_grace: old.shutdown_grace,
         clients: wanted.clients,
         rates: wanted.rates,

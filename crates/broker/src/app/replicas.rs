@@ -14,8 +14,9 @@ use super::App;
 use crate::config::{Config, ReplicaConfig};
 use crate::metrics::Metrics;
 use crate::replica::{Neighbours, RingSeal, Tenancy};
-use crate::serve::{Limits, Server, SharedRouter, Stop};
+use crate::serve::{Limits, Replaceable, Server, Stop};
 use crate::storage::sessions::StoredSessions;
+use axum::Router;
 
 /// Connections of other replicas: each open stream takes one.
 const MAX_CONNECTIONS: usize = 16_384;
@@ -71,7 +72,7 @@ pub(super) async fn arrange(
 pub(super) async fn serve(
     config: &Config,
     neighbours: Option<&Arc<Neighbours>>,
-    router: SharedRouter,
+    router: Replaceable<Router>,
     (tasks, cancel): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
     let link = config.replica.as_ref().and_then(|replica| replica.link.as_ref());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Failure;
@@ -16,8 +17,7 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     let config = loaded.startable(std::env::var_os("PATH").as_deref())?;
     // While there is one thread only.
     let sockets = Sockets::inherited()?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = runtime(config.threads).context("cannot start the runtime")?;
     let (log, traces, _last_lines) =
         telemetry::install(&config.log, &config.traces, runtime.handle(), jiff::Timestamp::now)?;
     let flags = flags.clone();
@@ -42,4 +42,10 @@ pub(super) fn run(flags: &FlagValues) -> Result<(), Failure> {
     // What still runs after the grace period is not waited for; workers end with their broker.
     runtime.shutdown_background();
     outcome.map_err(Failure::Runtime)
+}
+
+/// With one thread nothing has to be handed over, so that no lock is contended and nobody is woken for it.
+fn runtime(threads: usize) -> std::io::Result<Runtime> {
+    let mut builder = if threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.worker_threads(threads).enable_all().build()
 }

@@ -56,6 +56,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
     let metrics = metrics(reader);
     let traces = traces(reader);
     let log = log(reader);
+    let threads = threads(reader);
     let shutdown_grace = reader.required(&s::SHUTDOWN_GRACE, within(Duration::ZERO..=10 * MINUTE));
     let config = Config {
         http: http?,
@@ -73,11 +74,24 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: Environment<'_>) -> Op
         metrics: metrics?,
         traces: traces?,
         log: log?,
+        threads: threads?,
         shutdown_grace: shutdown_grace?,
         warnings: Vec::new(),
     };
     warn(reader, &config);
     Some(Config { warnings: reader.warnings.clone(), ..config })
+}
+
+fn threads(reader: &mut Reader<'_>) -> Option<usize> {
+    let most = 256;
+    if let Some(wanted) = reader.optional(&s::THREADS, number(1..=most)).ok()? {
+        return Some(wanted);
+    }
+    // Control groups and affinity count; where the system tells nothing, one does.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.saturating_sub(1).clamp(1, most);
+    reader.computed.insert(s::THREADS.name, vec![threads.to_string()]);
+    Some(threads)
 }
 
 fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {

@@ -218,6 +218,9 @@ settings! {
             "Dynamically registered clients kept at once; those never authorized go first.").live();
     }
     "Operation" {
+        THREADS = Setting::one("threads", "NUMBER", Computed("one less than the cores this process may use, at least 1"),
+            "Threads that serve requests (1 to 256). One needs no hand-over to another, which on few cores costs more than it gains; workers and Forgejo \
+             want a core, too.");
         SHUTDOWN_GRACE = Setting::one("shutdown-grace", "DURATION", Value("10s"),
             "How long calls and streams may take to end after SIGTERM or SIGINT (at most 10m).");
         TRACES_ENDPOINT = Setting::one("traces-endpoint", "URL", Unset("no traces"),

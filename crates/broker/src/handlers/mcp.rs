@@ -4,9 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bridge::replica::Via;
@@ -35,6 +35,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// An open stream ends this long after its token, so that a client that refreshes in time is not cut off (mcp.md trap 31).
 const GRACE_AFTER_EXPIRY: Duration = Duration::from_mins(1);
+/// Headers of most answers.
+const HEADERS: usize = 16;
 /// How long a client may take to send a body.
 pub(super) const BODY_DEADLINE: Duration = Duration::from_mins(1);
 
@@ -70,31 +72,41 @@ struct Caller {
     family: &'static str,
 }
 
-/// Sends messages to the worker (MCP 2025-11-25, basic/transports, Sending Messages to the Server).
-pub(crate) async fn post(
-    State(app): State<Arc<App>>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(address): Extension<ClientAddress>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let caller = match admit(&app, &headers, address).await {
-        Ok(caller) => caller,
-        Err(error) => return error.into_response_of(&app),
-    };
-    if !is_json(&headers) {
-        return RouteError::MediaType.into_response_of(&app);
+/// Answers a request to the endpoint.
+pub(crate) async fn answer(app: &Arc<App>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    match parts.method {
+        Method::POST => post(app, &parts, body).await,
+        Method::GET => Box::pin(get(app, &parts)).await,
+        Method::HEAD => Box::pin(get(app, &parts)).await.map(|_| Body::empty()),
+        Method::DELETE => Box::pin(delete(app, &parts)).await,
+        _ => method_not_allowed(),
     }
+}
+
+/// Sends messages to the worker (MCP 2025-11-25, basic/transports, Sending Messages to the Server).
+async fn post(app: &Arc<App>, parts: &Parts, body: Body) -> Response {
+    let headers = &parts.headers;
+    let caller = match admit(app, parts).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response_of(app),
+    };
+    if !is_json(headers) {
+        return RouteError::MediaType.into_response_of(app);
+    }
+    let request_id = RequestId::of(&parts.extensions);
     let body = match read_body(body, BODY_DEADLINE).await {
         Ok(body) => body,
         Err(error) => return error.refusal().into_response(Shape::JsonRpc, Some(request_id.as_str())),
     };
-    let head = post_head(&headers, caller.family, Via::Client);
+    let head = post_head(headers, caller.family, Via::Client);
     let reply = match traces::call(&body) {
-        Some((span, body)) => post_to_bridge(&app, &caller, &request_id, &headers, head, body).instrument(span).await,
-        None => post_to_bridge(&app, &caller, &request_id, &headers, head, body).await,
+        Some((span, body)) => {
+            Box::pin(post_to_bridge(app, &caller, &request_id, headers, head, body).instrument(span)).await
+        }
+        None => post_to_bridge(app, &caller, &request_id, headers, head, body).await,
     };
-    respond(&app, reply, &caller)
+    respond(app, reply, &caller)
 }
 
 async fn post_to_bridge(
@@ -109,62 +121,57 @@ async fn post_to_bridge(
     let Some(neighbours) = &app.neighbours else { return app.bridge.post(who, head, body).await };
     let onward = caller.onward(Method::POST, request_id, headers, body);
     let ask = |via| app.bridge.post(who, PostHead { via, ..head.clone() }, onward.body.clone());
-    neighbours.answer(&app.bridge, &onward, ask).await
+    Box::pin(neighbours.answer(&app.bridge, &onward, ask)).await
 }
 
 /// Opens the server's stream (ibid., Listening for Messages from the Server).
-pub(crate) async fn get(
-    State(app): State<Arc<App>>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(address): Extension<ClientAddress>,
-    headers: HeaderMap,
-) -> Response {
-    let caller = match admit(&app, &headers, address).await {
+async fn get(app: &Arc<App>, parts: &Parts) -> Response {
+    let headers = &parts.headers;
+    let caller = match admit(app, parts).await {
         Ok(caller) => caller,
-        Err(error) => return error.into_response_of(&app),
+        Err(error) => return error.into_response_of(app),
     };
-    let ask = |via| app.bridge.get(&caller.principal, get_head(&headers, via));
+    let ask = |via| app.bridge.get(&caller.principal, get_head(headers, via));
     let reply = match &app.neighbours {
         Some(neighbours) => {
-            let onward = caller.onward(Method::GET, &request_id, &headers, Bytes::new());
+            let request_id = RequestId::of(&parts.extensions);
+            let onward = caller.onward(Method::GET, &request_id, headers, Bytes::new());
             neighbours.answer(&app.bridge, &onward, ask).await
         }
         None => ask(Via::Client).await,
     };
-    respond(&app, reply, &caller)
+    respond(app, reply, &caller)
 }
 
 /// Ends a session (ibid., Session Management).
-pub(crate) async fn delete(
-    State(app): State<Arc<App>>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(address): Extension<ClientAddress>,
-    headers: HeaderMap,
-) -> Response {
-    let caller = match admit(&app, &headers, address).await {
+async fn delete(app: &Arc<App>, parts: &Parts) -> Response {
+    let headers = &parts.headers;
+    let caller = match admit(app, parts).await {
         Ok(caller) => caller,
-        Err(error) => return error.into_response_of(&app),
+        Err(error) => return error.into_response_of(app),
     };
-    let id = session_id(&headers);
+    let id = session_id(headers);
     let ask = |via| app.bridge.delete(&caller.principal, id.as_deref(), via);
     let reply = match &app.neighbours {
         Some(neighbours) => {
-            let onward = caller.onward(Method::DELETE, &request_id, &headers, Bytes::new());
+            let request_id = RequestId::of(&parts.extensions);
+            let onward = caller.onward(Method::DELETE, &request_id, headers, Bytes::new());
             neighbours.answer(&app.bridge, &onward, ask).await
         }
         None => ask(Via::Client).await,
     };
-    respond(&app, reply, &caller)
+    respond(app, reply, &caller)
 }
 
 /// Any other method.
-pub(crate) async fn method_not_allowed() -> Response {
+fn method_not_allowed() -> Response {
     let mut response = json_rpc(StatusCode::METHOD_NOT_ALLOWED, -32600, "use POST, GET or DELETE at /mcp");
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE, OPTIONS"));
     response
 }
 
-async fn admit(app: &App, headers: &HeaderMap, address: ClientAddress) -> Result<Caller, RouteError> {
+async fn admit(app: &App, parts: &Parts) -> Result<Caller, RouteError> {
+    let (headers, address) = (&parts.headers, ClientAddress::of(&parts.extensions));
     let hit = |limit: &'static str| move |_: &TooMany| app.metrics.limit_hits.add([limit]);
     let charge = || {
         let charged = app.limits.strangers.as_ref().map_or(Ok(()), |limit| limit.charge(address.0));
@@ -229,9 +236,7 @@ fn respond(app: &Arc<App>, reply: Reply, caller: &Caller) -> Response {
         ReplyBody::Elsewhere(_) => json_rpc(status, -32000, "another part of this server has to answer; try again"),
         ReplyBody::MayNotWrite(body) => may_not_write(app, body),
         ReplyBody::Empty => (status, [(header::CONTENT_LENGTH, HeaderValue::from_static("0"))]).into_response(),
-        ReplyBody::Json(body) => {
-            (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
-        }
+        ReplyBody::Json(body) => json(status, body),
         ReplyBody::Events(events) => {
             let remaining = caller.expires_at.plus(GRACE_AFTER_EXPIRY).since(app.clock.now());
             let held = Arc::clone(&caller.grant);
@@ -255,6 +260,17 @@ fn respond(app: &Arc<App>, reply: Reply, caller: &Caller) -> Response {
     if let Some(seconds) = reply.retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
+    response
+}
+
+/// What most requests are answered with.
+fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    // All that is added on the way out, so that it does not grow piece by piece.
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.headers_mut() = headers;
     response
 }
 

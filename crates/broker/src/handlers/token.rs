@@ -152,7 +152,6 @@ async fn redeem(app: &App, code: &PlainToken, presented: code::Presented<'_>) ->
         Redeemed::AlreadyUsed { .. } => return Err(RouteError::Code(code::Refusal::Used)),
         Redeemed::Lapsed => return Err(RouteError::UnknownCode),
     }
-    app.store.touch_client(&record.grant.client, now).await?;
     app.audit.record("tokens_issued", "ok", &entry(&record.grant));
     Ok(answer(&pair, &record.grant, now))
 }
@@ -183,7 +182,6 @@ async fn rotate(app: &App, client: &Client, token: &PlainToken) -> Result<Respon
         let successor = if app.policy.replay_window.is_zero() { None } else { Successor::seal(&pair, token) };
         match app.store.rotate(&hash, now, &tokens, successor.as_deref()).await? {
             Rotated::Won => {
-                app.store.touch_client(&client.id, now).await?;
                 app.audit.record("tokens_refreshed", "ok", &entry(&record.grant));
                 return Ok(answer(&pair, &record.grant, now));
             }

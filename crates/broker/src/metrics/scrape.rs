@@ -78,43 +78,47 @@ pub(crate) fn measure<S>(router: Router<S>, metrics: Metrics) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    router.layer(from_fn_with_state(metrics, run))
+    router.layer(from_fn_with_state(metrics, async |State(metrics): State<Metrics>, request: Request, next: Next| {
+        let route = route(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
+        measured(&metrics, route, request, async |request| next.run(request).await).await
+    }))
 }
 
-async fn run(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let mut open = Open {
-        route: route(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)),
-        method: method(request.method()),
-        status: "none",
-        metrics,
-    };
+/// The same for one request of a route, as the catalogue spells it.
+pub(crate) async fn measured(
+    metrics: &Metrics,
+    route: &'static str,
+    request: Request,
+    answer: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let mut open = Open { route, method: method(request.method()), status: "none", metrics };
     let began = Instant::now();
-    let response = next.run(request).await;
+    let response = answer(request).await;
     open.status = status(response.status());
-    open.metrics.http_duration.note([open.route], began.elapsed());
+    metrics.http_duration.note([route], began.elapsed());
     match response.status() {
         StatusCode::TOO_MANY_REQUESTS => {
-            if let Some(limit) = limit_of(open.route) {
-                open.metrics.limit_hits.add([limit]);
+            if let Some(limit) = limit_of(route) {
+                metrics.limit_hits.add([limit]);
             }
         }
-        StatusCode::PAYLOAD_TOO_LARGE => open.metrics.limit_hits.add(["max-body-bytes"]),
+        StatusCode::PAYLOAD_TOO_LARGE => metrics.limit_hits.add(["max-body-bytes"]),
         _ => {}
     }
     response
 }
 
 /// A request without an answer; counted when dropped, also if its client has left.
-struct Open {
+struct Open<'m> {
     route: &'static str,
     method: &'static str,
     status: &'static str,
-    metrics: Metrics,
+    metrics: &'m Metrics,
 }
 
 // === impl Open ===
 
-impl Drop for Open {
+impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.metrics.http_requests.add([self.route, self.method, self.status]);
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -19,8 +19,8 @@ use super::identify::RequestId;
 use crate::telemetry::traces;
 
 /// Logs every request.
-pub(super) async fn log(request: Request, inner: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let entry = Entry::begin(&request);
+pub(super) async fn log(route: &str, request: Request, inner: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let entry = Entry::begin(route, &request);
     let span = entry.span.clone();
     let bodiless = request.method() == Method::HEAD;
     let mut entry = Some(entry);
@@ -47,10 +47,9 @@ struct Entry {
 // === impl Entry ===
 
 impl Entry {
-    fn begin(request: &Request) -> Self {
+    fn begin(route: &str, request: &Request) -> Self {
         let extensions = request.extensions();
-        let route = extensions.get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
-        let client = extensions.get::<ClientAddress>().copied().unwrap_or(ClientAddress::UNKNOWN);
+        let client = ClientAddress::of(extensions);
         // At the level of errors, so that the span's fields are there whatever level is logged.
         let span = tracing::error_span!(
             "request",

@@ -6,14 +6,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, BodyDataStream, HttpBody as _};
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use http::{StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
 use tokio::runtime::Handle;
 
 use super::identify::RequestId;
@@ -38,13 +39,21 @@ pub enum BodyError {
     BrokenOff,
 }
 
-/// A body that is read away if it is dropped before its end.
+/// The body of a request: at most so long, and read away if it is dropped before its end.
 ///
 /// A connection that is closed with unread bytes is reset, and then a client that is still sending never sees the 401 or 413
 /// that it was answered early.
-struct ReadAway {
-    body: Option<BodyDataStream>,
+struct Bounded {
+    /// `None` when there is nothing left to read away.
+    body: Option<Body>,
+    /// What may still come, in bytes.
+    left: usize,
 }
+
+/// A body has gone on beyond its limit.
+#[derive(Debug, thiserror::Error)]
+#[error("the body is too long")]
+struct TooMuch;
 
 /// A limit, and the form in which it is told.
 #[derive(Debug, Clone, Copy)]
@@ -73,29 +82,49 @@ impl Limit {
         let announced =
             request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let (parts, body) = request.into_parts();
-        let body = ReadAway::unless_read(body);
+        let body = Bounded::unless_read(body, limit.bytes);
         if announced.is_some_and(|length| length > limit.bytes as u64) {
             let id = RequestId::of(&parts.extensions);
             return BodyError::TooLong.refusal().into_response(limit.shape, Some(id.as_str()));
         }
-        inner(Request::from_parts(parts, Body::new(Limited::new(body, limit.bytes)))).await
+        inner(Request::from_parts(parts, body)).await
     }
 }
 
 /// Reads a whole body under the route's limit. Call it after authentication, so that strangers cost no memory.
 pub async fn read_body(body: Body, within: Duration) -> Result<Bytes, BodyError> {
-    match tokio::time::timeout(within, body.collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+    match tokio::time::timeout(within, collect(body)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_limit(&error) => Err(BodyError::TooLong),
         Ok(Err(_)) => Err(BodyError::BrokenOff),
         Err(_) => Err(BodyError::TooSlow),
     }
 }
 
+async fn collect(mut body: Body) -> Result<Bytes, axum::Error> {
+    // Nearly every body is one piece, which needs no copy.
+    let mut first = Bytes::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame?.into_data() else { continue };
+        if first.is_empty() {
+            first = piece;
+            if body.is_end_stream() {
+                break;
+            }
+            continue;
+        }
+        let mut whole = BytesMut::from(first);
+        whole.extend_from_slice(&piece);
+        whole.extend_from_slice(&body.collect().await?.to_bytes());
+        return Ok(whole.freeze());
+    }
+    Ok(first)
+}
+
 fn is_limit(error: &(dyn Error + 'static)) -> bool {
     let mut error = Some(error);
     while let Some(inner) = error {
-        if inner.is::<LengthLimitError>() {
+        if inner.is::<TooMuch>() {
             return true;
         }
         error = inner.source();
@@ -103,37 +132,56 @@ fn is_limit(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-// === impl ReadAway ===
+// === impl Bounded ===
 
-impl ReadAway {
-    fn unless_read(body: Body) -> Body {
+impl Bounded {
+    fn unless_read(body: Body, most: usize) -> Body {
         if body.is_end_stream() {
             return body;
         }
-        Body::from_stream(Self { body: Some(body.into_data_stream()) })
+        Body::new(Self { body: Some(body), left: most })
     }
 }
 
-impl Stream for ReadAway {
-    type Item = Result<Bytes, axum::Error>;
+impl hyper::body::Body for Bounded {
+    type Data = Bytes;
+    type Error = axum::Error;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let polled = body.poll_next_unpin(context);
-        // After its end, or a connection that broke, there is nothing to read away.
-        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+        let polled = std::task::ready!(Pin::new(body).poll_frame(context));
+        let Some(Ok(frame)) = &polled else {
+            // After its end, or a connection that broke, there is nothing to read away.
             self.body = None;
+            return Poll::Ready(polled);
+        };
+        match self.left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(left) => self.left = left,
+            None => return Poll::Ready(Some(Err(axum::Error::new(TooMuch)))),
         }
-        polled
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), hyper::body::Body::size_hint)
     }
 }
 
-impl Drop for ReadAway {
+impl Drop for Bounded {
     fn drop(&mut self) {
-        let (Some(mut body), Ok(runtime)) = (self.body.take(), Handle::try_current()) else { return };
+        let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
         let reading = async move {
             let mut read = 0;
-            while let Some(Ok(piece)) = body.next().await {
+            let mut pieces = body.into_data_stream();
+            while let Some(Ok(piece)) = pieces.next().await {
                 read += piece.len();
                 if read > READ_AWAY {
                     break;

@@ -21,6 +21,11 @@ pub struct TrustedProxies(Arc<[IpNet]>);
 impl ClientAddress {
     /// What stands for a peer without an address, as in tests that call the router directly.
     pub(super) const UNKNOWN: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+
+    /// The address in a request's extensions.
+    pub(crate) fn of(extensions: &http::Extensions) -> Self {
+        extensions.get().copied().unwrap_or(Self::UNKNOWN)
+    }
 }
 
 // === impl TrustedProxies ===

@@ -22,8 +22,10 @@ pub(super) async fn default_headers(request: Request, inner: impl AsyncFnOnce(Re
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().entry(header::RETRY_AFTER).or_insert(LATER);
     }
+    let headers = response.headers_mut();
+    headers.reserve(DEFAULTS.len());
     for (name, value) in DEFAULTS {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::extract::{Extension, Request};
+use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
 use http::{HeaderMap, Method, StatusCode, header};
@@ -34,7 +35,14 @@ fn mcp() -> Router {
         vec![AllowedHost::parse("mcp.test").unwrap()],
         vec!["https://mcp.test".into(), "http://localhost:6274".into()],
     );
-    around_mcp(Router::new().route("/mcp", post(echo)), guard, 10)
+    let around = AroundMcp::new(guard, 10);
+    Router::new().route(
+        "/mcp",
+        any(async move |request: Request| {
+            let echoed = async |request: Request| echo(request.into_body()).await.into_response();
+            around.through(request, echoed).await
+        }),
+    )
 }
 
 fn app() -> Router {

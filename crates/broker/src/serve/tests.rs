@@ -22,7 +22,7 @@ async fn start(
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), limits).await.unwrap();
     let address = server.local_addr().unwrap();
     let stop = Stop::new();
-    let task = tokio::spawn(server.run(router, stop.clone(), drain));
+    let task = tokio::spawn(server.run(Replaceable::new(router), stop.clone(), drain));
     (address, stop, task)
 }
 

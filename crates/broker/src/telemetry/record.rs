@@ -12,7 +12,7 @@ use crate::display::visible_json;
 /// Collects fields as JSON; what may not be logged does not get in.
 ///
 /// One buffer for all of them: a request's span is made for each request, and its fields are written with each of its lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fields {
     json: Vec<u8>,
     places: Vec<(&'static str, Range<usize>)>,
@@ -21,6 +21,11 @@ pub(super) struct Fields {
 // === impl Fields ===
 
 impl Fields {
+    /// With room for those of most spans and events.
+    pub(super) fn new() -> Self {
+        Self { json: Vec::with_capacity(192), places: Vec::with_capacity(10) }
+    }
+
     /// Names and values, in the order in which they came; a value is JSON.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         self.places.iter().map(|(name, place)| (*name, &self.json[place.clone()]))
@@ -33,14 +38,15 @@ impl Fields {
 
     fn put(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>)) {
         // Records of the `log` crate bring the place in their source along, which is a path on the machine that built the program.
-        if matches!(field.name(), "log.file" | "log.line" | "log.module_path") {
+        let name = field.name();
+        if name.starts_with("log.") && matches!(name, "log.file" | "log.line" | "log.module_path") {
             return;
         }
-        // What is recorded again replaces what was there.
-        self.places.retain(|(name, _)| *name != field.name());
+        // What is recorded again replaces what was there. All fields of a span or event are of one place in the source, and so are their names.
+        self.places.retain(|(known, _)| !std::ptr::eq(*known, name));
         let start = self.json.len();
         write(&mut self.json);
-        self.places.push((field.name(), start..self.json.len()));
+        self.places.push((name, start..self.json.len()));
     }
 
     fn put_text(&mut self, field: &Field, text: &str) {
@@ -55,6 +61,13 @@ impl Fields {
 
 /// Appends a text as a JSON string, in which every character is seen as what it is.
 pub(super) fn text_as_json(json: &mut Vec<u8>, text: &str) {
+    let stands_for_itself = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if text.bytes().all(stands_for_itself) {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+        return;
+    }
     if !text.bytes().all(|byte| byte.is_ascii() && byte != 0x7f) {
         json.extend_from_slice(visible_json(serde_json::Value::from(text).to_string()).as_bytes());
         return;
@@ -96,7 +109,7 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = String::new();
+        let mut text = String::with_capacity(32);
         let _ = write!(text, "{value:?}");
         self.put_text(field, &text);
     }

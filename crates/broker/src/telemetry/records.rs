@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::io::Write as _;
 use std::sync::{Arc, LazyLock};
 
+use jiff::Timestamp;
 use parking_lot::RwLock;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
@@ -33,6 +34,8 @@ static STAMP: LazyLock<Vec<u8>> = LazyLock::new(|| {
 thread_local! {
     /// The line that is being written; its memory serves the next one, too.
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// A second since the epoch, and how it is written: most lines are of the same second as the one before.
+    static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
 }
 
 /// A `tracing` layer that writes each event as one line to a sink.
@@ -84,7 +87,9 @@ impl<W: Fn(&[u8], Level)> Records<W> {
         let format = *self.format.0.read();
         match format {
             LogFormat::Json => {
-                let _ = write!(line, "{{\"timestamp\":\"{:.3}\"", (self.now)());
+                line.extend_from_slice(b"{\"timestamp\":\"");
+                moment(line, (self.now)());
+                line.push(b'"');
                 member(line, "level", |json| text_as_json(json, metadata.level().as_str()));
                 member(line, "target", |json| text_as_json(json, metadata.target()));
                 member(line, "message", |json| json.extend_from_slice(message.unwrap_or(b"\"\"")));
@@ -96,14 +101,8 @@ impl<W: Fn(&[u8], Level)> Records<W> {
             }
             LogFormat::Text => {
                 let text = message.and_then(|json| serde_json::from_slice::<String>(json).ok()).unwrap_or_default();
-                let _ = write!(
-                    line,
-                    "{:.3} {:5} {}: {}",
-                    (self.now)(),
-                    metadata.level(),
-                    metadata.target(),
-                    visible(&text)
-                );
+                moment(line, (self.now)());
+                let _ = write!(line, " {:5} {}: {}", metadata.level(), metadata.target(), visible(&text));
                 for (name, value) in fields() {
                     let _ = write!(line, " {name}={}", bare(value));
                 }
@@ -120,7 +119,7 @@ where
     W: Fn(&[u8], Level) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = Fields::new();
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
             span.extensions_mut().replace(fields);
@@ -136,7 +135,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut own = Fields::default();
+        let mut own = Fields::new();
         event.record(&mut own);
         let spans: Vec<_> = context.event_scope(event).into_iter().flat_map(Scope::from_root).collect();
         let extensions: Vec<_> = spans.iter().map(|span| span.extensions()).collect();
@@ -152,6 +151,23 @@ where
             (self.sink)(line, *event.metadata().level());
         });
     }
+}
+
+/// Appends a time in UTC, to milliseconds (RFC 3339).
+fn moment(line: &mut Vec<u8>, at: Timestamp) {
+    // Writing to memory does not fail.
+    if at < Timestamp::UNIX_EPOCH {
+        let _ = write!(line, "{at:.3}");
+        return;
+    }
+    SECOND.with_borrow_mut(|(second, written)| {
+        if *second != at.as_second() {
+            *second = at.as_second();
+            *written = format!("{at:.0}");
+        }
+        line.extend_from_slice(written.trim_end_matches('Z').as_bytes());
+    });
+    let _ = write!(line, ".{:03}Z", at.subsec_millisecond());
 }
 
 /// Appends a member of a JSON object that is not its first.
@@ -175,8 +191,11 @@ fn bare(json: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
     use serde_json::Value;
 
+    use super::moment;
     use crate::build_info::BUILD;
     use crate::telemetry::captured::Captured;
 
@@ -198,6 +217,32 @@ mod tests {
         assert_eq!(record["service.name"], "fjmcp-broker");
         assert_eq!(record["service.version"], BUILD.version);
         assert_eq!(record["service.revision"], BUILD.revision);
+    }
+
+    #[test]
+    fn a_time_is_written_as_its_own_second_whatever_was_written_before() {
+        for (milliseconds, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (999, "1970-01-01T00:00:00.999Z"),
+            (1_000, "1970-01-01T00:00:01.000Z"),
+            (999, "1970-01-01T00:00:00.999Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (1_764_201_599_007, "2025-11-26T23:59:59.007Z"),
+        ] {
+            let mut line = Vec::new();
+            moment(&mut line, Timestamp::from_millisecond(milliseconds).unwrap());
+            assert_eq!(String::from_utf8(line).unwrap(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_time_is_written_as_jiff_writes_it(nanoseconds in -10_000_000_000_000_000_000_i128..10_000_000_000_000_000_000) {
+            let at = Timestamp::from_nanosecond(nanoseconds).unwrap();
+            let mut line = Vec::new();
+            moment(&mut line, at);
+            prop_assert_eq!(String::from_utf8(line).unwrap(), format!("{at:.3}"));
+        }
     }
 
     #[test]

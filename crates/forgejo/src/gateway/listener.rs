@@ -1,12 +1,9 @@
 //! The accept loop: hyper's HTTP/1 with a deadline for headers and a cap on connections.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -25,54 +22,65 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections of one worker that has a listener of its own.
 const WORKER_CONNECTIONS: usize = 64;
 
-/// Serves the gateway's own listener, to which any process of the machine can connect.
+/// Serves the gateway's own listener, to which any process of the machine can connect, until cancelled; then lets the requests
+/// under way end.
 pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, cancel: CancellationToken) {
     let own = listener.local_addr().ok();
-    let places = shared.config.connections.clamp(1, Semaphore::MAX_PERMITS);
-    accept(shared, listener, own, places, cancel).await;
+    let all = u32::try_from(shared.config.connections.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+    let places = Arc::new(Semaphore::new(all as usize));
+    accept(shared, listener, own, Arc::clone(&places), cancel).await;
+    // Whoever is still there holds a place.
+    let _ = places.acquire_many(all).await;
 }
 
 /// Serves a listener that only one worker can reach. The table of the broker's own network says nothing about its peers.
-pub(super) async fn serve_worker(shared: Arc<Shared>, listener: TcpListener, cancel: CancellationToken) {
-    let places = shared.config.connections.clamp(1, WORKER_CONNECTIONS);
-    accept(shared, listener, None, places, cancel).await;
+pub(super) fn serve_worker(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    cancel: CancellationToken,
+) -> impl Future<Output = ()> + Send {
+    let places = Arc::new(Semaphore::new(shared.config.connections.clamp(1, WORKER_CONNECTIONS)));
+    accept(shared, listener, None, places, cancel)
 }
 
-/// Accepts until cancelled, then lets the requests under way end. `own` is where the peers' users are to be looked up.
-async fn accept(
+/// Accepts until cancelled. `own` is where the peers' users are to be looked up.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function has room for its arguments twice; this waits in every worker"
+)]
+fn accept(
     shared: Arc<Shared>,
     listener: TcpListener,
     own: Option<SocketAddr>,
-    places: usize,
+    places: Arc<Semaphore>,
     cancel: CancellationToken,
-) {
-    let places = Arc::new(Semaphore::new(places));
-    let graceful = GracefulShutdown::new();
-    while let Some((stream, peer, place)) = next(&listener, &places, &cancel).await {
-        tokio::spawn(connection(Arc::clone(&shared), stream, own.zip(Some(peer)), place, graceful.watcher()));
+) -> impl Future<Output = ()> + Send {
+    async move {
+        while let Some((stream, peer, place)) = cancel.run_until_cancelled(next(&listener, &places)).await.flatten() {
+            let ends = own.zip(Some(peer));
+            tokio::spawn(connection(Arc::clone(&shared), stream, ends, place, cancel.clone()));
+        }
     }
-    drop(listener);
-    graceful.shutdown().await;
 }
 
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-    cancel: &CancellationToken,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let accepting = async {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
-        loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => return Some((stream, peer, place)),
-                Err(error) => {
-                    tracing::warn!(error.message = %error, "the gateway could not accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+    let places = Arc::clone(places);
+    let place = match Arc::clone(&places).try_acquire_owned() {
+        Ok(place) => place,
+        Err(_) => Box::pin(places.acquire_owned()).await.ok()?,
+    };
+    loop {
+        match poll_fn(|context| listener.poll_accept(context)).await {
+            Ok((stream, peer)) => return Some((stream, peer, place)),
+            Err(error) => {
+                tracing::warn!(error.message = %error, "the gateway could not accept a connection");
+                Box::pin(tokio::time::sleep(ACCEPT_PAUSE)).await;
             }
         }
-    };
-    cancel.run_until_cancelled(accepting).await.flatten()
+    }
 }
 
 async fn connection(
@@ -80,7 +88,7 @@ async fn connection(
     stream: TcpStream,
     ends: Option<(SocketAddr, SocketAddr)>,
     place: OwnedSemaphorePermit,
-    watcher: Watcher,
+    cancel: CancellationToken,
 ) {
     if let Some((own, peer)) = ends
         && let Some(uid) = peer::foreign_uid(own, peer).await
@@ -103,7 +111,15 @@ async fn connection(
         .header_read_timeout(header_timeout)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let mut connection = pin!(connection);
     // A worker that breaks off is no event; what we broke off was told where it happened.
-    let _ = watcher.watch(connection).await;
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => {}
+        () = cancel.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
     drop(place);
 }

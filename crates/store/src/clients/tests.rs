@@ -48,7 +48,7 @@ async fn over_the_cap_the_never_authorized_client_unused_for_longest_goes(at: Sc
     for (name, now) in [("a", 1), ("b", 2), ("c", 3)] {
         register(&store, name, now, 3).await.unwrap();
     }
-    store.touch_client(&"id a 1".into(), Timestamp(9)).await.unwrap();
+    assert!(register(&store, "a", 9, 3).await.unwrap().existing);
     register(&store, "d", 10, 3).await.unwrap();
     assert_eq!(ids(&store).await, ["id a 1", "id c 3", "id d 10"]);
 }

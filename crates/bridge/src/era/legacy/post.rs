@@ -47,15 +47,16 @@ async fn handle(
             Tongue::Stateless => (Caller::Native(supervisor.native(who)?), Tongue::Stateless),
         },
     };
-    let (messages, batch) = match incoming {
-        Incoming::One(message) => (vec![message], false),
+    let is_request = |message: &Message| message.kind() == Kind::Request;
+    let (requests, others, batch) = match incoming {
+        Incoming::One(message) if is_request(&message) => (vec![message], Vec::new(), false),
+        Incoming::One(message) => (Vec::new(), vec![message], false),
         Incoming::Batch(messages) => {
             check_batch(&caller, &head, &messages)?;
-            (messages, true)
+            let (requests, others) = messages.into_iter().partition(is_request);
+            (requests, others, true)
         }
     };
-    let (requests, others): (Vec<Message>, Vec<Message>) =
-        messages.into_iter().partition(|message| message.kind() == Kind::Request);
     // What is wrong with a request is found before anything of the batch is forwarded.
     let calls = Calls::prepare(supervisor.shop(), who, &caller, tongue, requests, batch)?;
     for message in others.iter().filter(|message| ToolDesk::lets_pass(message)) {

@@ -5,7 +5,7 @@ use super::*;
 const CAPABILITY: &str = "cap-0123456789abcdef";
 
 fn scrub(line: &str) -> String {
-    Scrubber::new(CAPABILITY).scrub(line.as_bytes())
+    Scrubber::new(CAPABILITY.to_owned()).scrub(line.as_bytes())
 }
 
 #[test]
@@ -66,7 +66,7 @@ proptest! {
 
     #[test]
     fn any_bytes_become_text_without_control_characters(line in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let shown = Scrubber::new(CAPABILITY).scrub(&line);
+        let shown = Scrubber::new(CAPABILITY.to_owned()).scrub(&line);
         prop_assert!(shown.chars().all(|char| char == '\t' || !char.is_control()));
     }
 }

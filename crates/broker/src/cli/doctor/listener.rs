@@ -15,7 +15,7 @@ use super::web::{Trouble, ask};
 use crate::build_info::BUILD;
 use crate::examination::{self, Examination, Seen};
 use crate::middleware::{self, Identify, TrustedProxies};
-use crate::serve::{Limits, Server, Stop};
+use crate::serve::{Limits, Replaceable, Server, Stop};
 
 const CHECK: &str = "listener";
 
@@ -142,7 +142,7 @@ async fn stand_in(patient: &Patient, address: SocketAddr) -> Listener {
         let (router, stop): (Router, Stop) = (router, stop.clone());
         async move {
             // Whether it ended well is nobody's question.
-            let _ = server.run(router, stop, async {}).await;
+            let _ = server.run(Replaceable::new(router), stop, async {}).await;
         }
     });
     if let Ok(Listener::Running(seen)) = ask_at(patient, address).await {

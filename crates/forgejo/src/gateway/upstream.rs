@@ -203,11 +203,7 @@ async fn dispatch(
 fn failure(is_connect: bool, is_timeout: bool) -> Refusal {
     let error_kind = if is_connect { "connect" } else { "exchange" };
     // The error's own text names the address, whose path and query may say too much.
-    tracing::warn!(
-        error.kind = error_kind,
-        error.timeout = is_timeout,
-        "forgejo did not answer a forwarded request"
-    );
+    tracing::warn!(error.kind = error_kind, error.timeout = is_timeout, "forgejo did not answer a forwarded request");
     if is_connect { Refusal::Unreachable { retry_after: RETRY_UNREACHABLE } } else { Refusal::Broken }
 }
 

@@ -29,8 +29,7 @@ const INODE: usize = 16 + 68;
 /// Both ends' user ids: that of the socket on `own`, and that of the one on `peer`. `None` if the kernel does not tell both.
 pub(super) fn owners(own: SocketAddrV4, peer: SocketAddrV4) -> Option<(u32, u32)> {
     let both = || {
-        let kernel =
-            socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(SOCK_DIAG))?;
+        let kernel = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(SOCK_DIAG))?;
         let ask = |local, remote| -> io::Result<Option<u32>> {
             sendto(&kernel, &question(local, remote), SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
             let mut answer = [0; 1024];

@@ -53,11 +53,7 @@ pub(super) async fn read(answer: Answer, shared: &Shared, largest: usize) -> Res
 }
 
 /// The same, with the answer's size.
-pub(super) async fn read_counted(
-    answer: Answer,
-    shared: &Shared,
-    largest: usize,
-) -> Result<(Value, usize), Refusal> {
+pub(super) async fn read_counted(answer: Answer, shared: &Shared, largest: usize) -> Result<(Value, usize), Refusal> {
     let body = read_bytes(answer, shared, largest).await?;
     let value =
         serde_json::from_slice(&body).map_err(|_| Refusal::Unreadable("it is not the JSON that was expected"))?;

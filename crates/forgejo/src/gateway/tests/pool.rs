@@ -23,7 +23,8 @@ async fn counting(requests: usize) -> (url::Url, Arc<AtomicUsize>) {
                 let mut head = Vec::new();
                 let mut left = requests;
                 while left > 0
-                    && let Ok(byte) = stream.read_u8().await {
+                    && let Ok(byte) = stream.read_u8().await
+                {
                     head.push(byte);
                     if head.ends_with(b"\r\n\r\n") {
                         head.clear();

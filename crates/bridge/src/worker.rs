@@ -360,7 +360,7 @@ impl Worker {
     }
 
     /// The number under which the client is to be asked.
-    pub(crate) fn register_question(&self, id: RawId, deadline: Instant) -> Option<u64> {
+    pub(crate) fn register_question(&self, id: &RawId, deadline: Instant) -> Option<u64> {
         let number = self.questions.lock().ask(id.detached(), deadline);
         self.sooner.notify_one();
         number

@@ -38,8 +38,8 @@ pub(super) async fn read(worker: Arc<Worker>, stdout: Box<dyn AsyncRead + Send +
                     worker.take_list(number, list, &line);
                     continue;
                 }
-                let scrubbed = scrubber.scrub(line.clone());
-                match read_line(&scrubbed) {
+                let clean = scrubber.scrub(line.clone());
+                match read_line(&clean) {
                     Ok(incoming) => {
                         bad_in_a_row = 0;
                         if !worker.spoken.swap(true, Ordering::Relaxed) {
@@ -48,12 +48,14 @@ pub(super) async fn read(worker: Arc<Worker>, stdout: Box<dyn AsyncRead + Send +
                         let listed = match incoming {
                             Incoming::One(message) => worker.take(message),
                             Incoming::Batch(messages) => {
-                                messages.into_iter().for_each(|message| drop(worker.take(message)));
+                                for message in messages {
+                                    worker.take(message);
+                                }
                                 None
                             }
                         };
                         // What had to be scrubbed has to be every time.
-                        if let Some(listed) = listed.filter(|_| scrubbed == line) {
+                        if let Some(listed) = listed.filter(|_| clean == line) {
                             known = Some(listed);
                         }
                         continue;

@@ -17,13 +17,14 @@ mod splice;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 pub(crate) use self::id::{IdKey, RawId};
-use self::members::{Strictness, members};
+use self::members::{Members, Name, Strictness, members};
 pub(crate) use self::object::{Object, first_member, member};
 pub(crate) use self::splice::splice;
 use self::splice::splice_one;
@@ -76,10 +77,6 @@ const PARAMS: [&str; 38] = [
     "uri",
 ];
 
-/// Where `name` is among them.
-const NAME: usize = 19;
-const _: () = assert!(matches!(PARAMS[NAME].as_bytes(), b"name"));
-
 const META: [&str; 9] = [
     "progressToken",
     MODERN_CLAIM,
@@ -105,15 +102,40 @@ pub(crate) enum Kind {
 pub(crate) struct Message {
     bytes: Bytes,
     kind: Kind,
-    method: Option<Box<str>>,
+    method: Option<Method>,
     id: Option<Range<usize>>,
     params: Option<Range<usize>>,
     payload: Option<Range<usize>>,
-    /// `params.name` of a client's message.
-    name: Option<Range<usize>>,
-    meta: Option<Range<usize>>,
+    /// What is in the `params` of a client's message.
+    inside: Option<Box<Inside>>,
+}
+
+/// What is in a client's `params`.
+#[derive(Debug, Clone)]
+struct Inside {
+    /// Which of [`PARAMS`] are there.
+    members: Places,
+    meta: Option<Meta>,
+}
+
+#[derive(Debug, Clone)]
+struct Meta {
+    place: Range<usize>,
+    /// Which of [`META`] are there.
+    members: Places,
     progress_token: Option<Range<usize>>,
-    modern: bool,
+}
+
+/// Members by name.
+type Places = Vec<(&'static str, Range<usize>)>;
+
+/// The name of a method.
+#[derive(Debug, Clone)]
+enum Method {
+    /// As it stands in the message.
+    Within(Range<usize>),
+    /// With escapes in it.
+    Read(Box<str>),
 }
 
 /// One message, or a batch of 2025-03-26.
@@ -219,10 +241,9 @@ impl Message {
         }
         let method = match method {
             None => None,
-            Some(raw) => Some(
-                serde_json::from_str::<Box<str>>(raw.get())
-                    .map_err(|_| invalid("\"method\" has to be a string".to_owned()))?,
-            ),
+            Some(raw) => {
+                Some(Method::read(text, raw).map_err(|_| invalid("\"method\" has to be a string".to_owned()))?)
+            }
         };
         let kind = match (&method, id, result, error) {
             (Some(_), Some(_), None, None) => Kind::Request,
@@ -250,10 +271,7 @@ impl Message {
             id: id.map(|raw| range_in(text, raw.get())),
             params: params.map(|raw| range_in(text, raw.get())),
             payload: result.or(error).map(|raw| range_in(text, raw.get())),
-            name: None,
-            meta: None,
-            progress_token: None,
-            modern: false,
+            inside: None,
         };
         if let Some(raw) = params
             && side == Side::Client
@@ -274,26 +292,18 @@ impl Message {
         if let Some(fault) = found.fault {
             return Err(format!("params: {fault}"));
         }
-        self.name = found.values[NAME].map(|raw| range_in(text, raw.get()));
-        let Some(meta) = found.values[0].map(RawValue::get).filter(|meta| *meta != "null") else {
-            return Ok(());
-        };
-        if !meta.starts_with('{') {
-            return Err("\"_meta\" has to be an object".to_owned());
-        }
-        let found = members(meta, &META, Strictness::Strict).map_err(|error| error.to_string())?;
-        if let Some(fault) = found.fault {
-            return Err(format!("_meta: {fault}"));
-        }
-        self.meta = Some(range_in(text, meta));
-        self.modern = found.values[1].is_some();
-        if let Some(token) = found.values[0].map(RawValue::get).filter(|token| *token != "null") {
-            if !(token.starts_with('"') || token.starts_with(|first: char| first == '-' || first.is_ascii_digit())) {
-                return Err("\"progressToken\" has to be a string or a number".to_owned());
-            }
-            self.progress_token = Some(range_in(text, token));
-        }
+        let meta = found.values[0].map(RawValue::get).filter(|meta| *meta != "null");
+        let meta = meta.map(|meta| Meta::read(text, meta)).transpose()?;
+        self.inside = Some(Box::new(Inside { members: places(text, &PARAMS, &found), meta }));
         Ok(())
+    }
+
+    fn client_meta(&self) -> Option<&Meta> {
+        self.inside.as_ref()?.meta.as_ref()
+    }
+
+    fn token_place(&self) -> Option<&Range<usize>> {
+        self.client_meta()?.progress_token.as_ref()
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -302,7 +312,11 @@ impl Message {
 
     /// Empty for a response.
     pub(crate) fn method(&self) -> &str {
-        self.method.as_deref().unwrap_or_default()
+        match &self.method {
+            Some(Method::Within(range)) => std::str::from_utf8(&self.bytes[range.clone()]).unwrap_or_default(),
+            Some(Method::Read(name)) => name,
+            None => "",
+        }
     }
 
     /// The message as it came.
@@ -312,7 +326,7 @@ impl Message {
 
     /// Whether `params._meta` names a revision: what only requests of 2026-07-28 do.
     pub(crate) fn claims_modern(&self) -> bool {
-        self.modern
+        self.client_meta().is_some_and(|meta| meta.members.iter().any(|(name, _)| *name == MODERN_CLAIM))
     }
 
     /// The id as it came. `null` in a response counts as none.
@@ -337,27 +351,39 @@ impl Message {
 
     /// The raw `params._meta.progressToken` of a client's message.
     pub(crate) fn progress_token(&self) -> Option<Bytes> {
-        self.progress_token.clone().map(|range| self.bytes.slice(range))
+        self.token_place().map(|range| self.bytes.slice(range.clone()))
     }
 
-    /// `params.name` of a client's message, if it is a string.
+    /// `params.name`, if it is a string.
     pub(crate) fn name(&self) -> Option<String> {
-        serde_json::from_slice(self.bytes.get(self.name.clone()?)?).ok()
+        serde_json::from_slice(&self.param("name")?.1).ok()
     }
 
     /// A raw member of `params`, with its range in the message.
     pub(crate) fn param(&self, name: &'static str) -> Option<(Range<usize>, Bytes)> {
+        if let Some(inside) = self.inside.as_ref().filter(|_| PARAMS.contains(&name)) {
+            return self.place(&inside.members, name);
+        }
         self.member_of(self.params.clone()?, name)
     }
 
     /// A raw member of `params._meta` of a client's message.
     pub(crate) fn meta(&self, name: &'static str) -> Option<Bytes> {
-        self.member_of(self.meta.clone()?, name).map(|(_, raw)| raw)
+        let meta = self.client_meta()?;
+        if META.contains(&name) {
+            return self.place(&meta.members, name).map(|(_, raw)| raw);
+        }
+        self.member_of(meta.place.clone(), name).map(|(_, raw)| raw)
+    }
+
+    fn place(&self, members: &Places, name: &str) -> Option<(Range<usize>, Bytes)> {
+        let (_, range) = members.iter().find(|(known, _)| *known == name)?;
+        Some((range.clone(), self.bytes.slice(range.clone())))
     }
 
     /// Where `params` is, and `_meta` within it if the message is a client's.
     pub(crate) fn params_and_meta(&self) -> (Option<Range<usize>>, Option<Range<usize>>) {
-        (self.params.clone(), self.meta.clone())
+        (self.params.clone(), self.client_meta().map(|meta| meta.place.clone()))
     }
 
     /// Where the raw `result` or `error` is.
@@ -398,7 +424,7 @@ impl Message {
 
     /// The message under another id, and under another progress token if it has one and `token` is given.
     pub(crate) fn with_id(&self, id: &[u8], token: Option<&[u8]>) -> Bytes {
-        let token = token.filter(|_| self.progress_token.is_some());
+        let token = token.filter(|_| self.token_place().is_some());
         if let (Some(range), None) = (&self.id, token) {
             return splice_one(&self.bytes, range, id);
         }
@@ -406,10 +432,53 @@ impl Message {
         if let Some(range) = self.id.clone() {
             edits.push((range, id));
         }
-        if let (Some(range), Some(token)) = (self.progress_token.clone(), token) {
+        if let (Some(range), Some(token)) = (self.token_place().cloned(), token) {
             edits.push((range, token));
         }
         splice(&self.bytes, edits)
+    }
+}
+
+/// Where the members are that were found.
+fn places<const N: usize>(text: &str, known: &[&'static str; N], found: &Members<'_, N>) -> Places {
+    let there = known.iter().zip(&found.values);
+    there.filter_map(|(name, raw)| Some((*name, range_in(text, raw.as_ref()?.get())))).collect()
+}
+
+// === impl Meta ===
+
+impl Meta {
+    fn read(text: &str, meta: &str) -> Result<Self, String> {
+        if !meta.starts_with('{') {
+            return Err("\"_meta\" has to be an object".to_owned());
+        }
+        let found = members(meta, &META, Strictness::Strict).map_err(|error| error.to_string())?;
+        if let Some(fault) = found.fault {
+            return Err(format!("_meta: {fault}"));
+        }
+        let token = found.values[0].map(RawValue::get).filter(|token| *token != "null");
+        if token.is_some_and(|token| {
+            !(token.starts_with('"') || token.starts_with(|first: char| first == '-' || first.is_ascii_digit()))
+        }) {
+            return Err("\"progressToken\" has to be a string or a number".to_owned());
+        }
+        Ok(Self {
+            place: range_in(text, meta),
+            members: places(text, &META, &found),
+            progress_token: token.map(|token| range_in(text, token)),
+        })
+    }
+}
+
+// === impl Method ===
+
+impl Method {
+    fn read(text: &str, raw: &RawValue) -> serde_json::Result<Self> {
+        let Name(name) = serde_json::from_str(raw.get())?;
+        Ok(match name {
+            Cow::Borrowed(name) => Self::Within(range_in(text, name)),
+            Cow::Owned(name) => Self::Read(name.into()),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::envelope::Message;
 use crate::era::modern::request::{LogLevel, Method};
 use crate::meta;
-use crate::request_state::Binding;
+use crate::request_state::LazyBinding;
 
 /// Whose call it is.
 pub(crate) enum Errand {
@@ -29,7 +29,7 @@ pub(crate) struct Modern {
     /// The level at or above which it wants log messages.
     pub(crate) log_level: Option<LogLevel>,
     /// What a `requestState` in its answer will be good for.
-    pub(crate) binding: Binding,
+    pub(crate) binding: LazyBinding,
     /// Whether it asks for a list from its beginning.
     pub(crate) first_page: bool,
     /// Whether it brings what an input-required result has asked for.

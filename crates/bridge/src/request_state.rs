@@ -27,6 +27,8 @@ const GOOD_FOR: Duration = Duration::from_mins(15);
 const MAX_SPENT: usize = 64 * 1024;
 /// Keeps what is sealed here apart from all else under the same keys.
 const PURPOSE: &[u8] = b"mcp request state";
+/// A request of so many bytes may stay in memory as long as its call is open.
+const SHORT: usize = 4096;
 /// A number of eight bytes: the life of the replica, the age of the vault.
 const NUMBER: usize = 8;
 
@@ -53,6 +55,12 @@ pub(crate) enum Origin {
 /// The state is not one of ours, not for this request, too old, or has come back before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotGood;
+
+/// A [`Binding`] that is worked out when it is needed: most calls ask nothing.
+pub(crate) enum LazyBinding {
+    Known(Binding),
+    Of(Arc<str>, Box<Message>),
+}
 
 /// An opened state.
 struct Opened {
@@ -87,6 +95,25 @@ impl Binding {
 
     fn with_purpose(&self) -> Vec<u8> {
         [PURPOSE, &self.0].concat()
+    }
+}
+
+// === impl LazyBinding ===
+
+impl LazyBinding {
+    /// Of a client's request. A long one is not kept in memory for it.
+    pub(crate) fn new(grant: &Arc<str>, message: &Message) -> Self {
+        if message.bytes().len() > SHORT {
+            return Self::Known(Binding::new(grant, message));
+        }
+        Self::Of(grant.clone(), Box::new(message.clone()))
+    }
+
+    pub(crate) fn get(&self) -> Binding {
+        match self {
+            Self::Known(binding) => binding.clone(),
+            Self::Of(grant, message) => Binding::new(grant, message),
+        }
     }
 }
 

@@ -362,7 +362,7 @@ impl Worker {
     }
 
     /// The number under which the client is to be asked.
-    pub(crate) fn register_question(&self, id: RawId, deadline: Instant) -> Option<u64> {
+    pub(crate) fn register_question(&self, id: &RawId, deadline: Instant) -> Option<u64> {
         let number = self.questions.lock().ask(id.detached(), deadline);
         self.sooner.notify_one();
         number
@@ -425,8 +425,6 @@ impl Worker {
         // The writer writes nothing more: which calls the worker has is settled from here on.
         self.outgoing.close();
         self.sooner.notify_one();
-        // The writer writes nothing more: which calls the worker has is settled from here on.
-        self.outgoing.close();
     }
 
     fn touch(&self) {

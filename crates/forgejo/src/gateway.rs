@@ -6,7 +6,7 @@
 //! since Forgejo's router and parsers understand many spellings of one request, and a filter sees only the one it knows.
 //!
 //! A request walks `listener` → `exchange` (`capability` → `path` → `policy` with `doors` → `limits` → `body`) →
-//! `upstream` → `answer` (`redirect`, `rewrite`). Whatever stops on that way becomes a [`Refusal`] in Forgejo's error
+//! `upstream` (by `direct`, or the shared client) → `answer` (`redirect`, `rewrite`). Whatever stops on that way becomes a [`Refusal`] in Forgejo's error
 //! shape. The listener serves only processes of its own user where the kernel tells (`peer`).
 
 use std::{
@@ -20,12 +20,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
-use crate::token_source::TokenSource;
+use crate::{oauth_client::Outbound, token_source::TokenSource};
 
 mod answer;
 mod body;
 mod capability;
 mod config;
+mod direct;
 mod doors;
 mod event;
 mod exchange;
@@ -82,14 +83,14 @@ pub struct AdoptedListener {
 impl Gateway {
     /// Binds to a random port of 127.0.0.1. Nothing is accepted before [`Self::serve`].
     ///
-    /// `client` talks to Forgejo and to the storage origins; it must follow no redirects, decode no compression, and have
-    /// its own connect timeout. It must have no total timeout, since bodies may flow for as long as they move.
+    /// `outbound` is how Forgejo and the storage origins are reached. A Forgejo on plain http is asked on connections of the gateway's own,
+    /// unless there is an egress proxy.
     ///
     /// # Errors
     /// When no port can be bound, or an address of the configuration is not http or https.
     pub async fn bind(
         config: GatewayConfig,
-        client: reqwest::Client,
+        outbound: &Outbound,
         tokens: Arc<dyn TokenSource>,
         grants: Arc<dyn GrantLookup>,
         observer: Arc<dyn GatewayObserver>,
@@ -104,7 +105,8 @@ impl Gateway {
             config: config.limits,
             timeouts: config.timeouts,
             limits: limits::Limits::new(config.limits, config.timeouts.queue),
-            client,
+            client: outbound.client().clone(),
+            direct: outbound.direct_timeout().and_then(|timeout| direct::Direct::to(&config.forgejo, timeout)),
             tokens,
             grants,
             observer,

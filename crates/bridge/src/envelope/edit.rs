@@ -62,7 +62,7 @@ impl Edit<'_> {
         if let Some(range) = self.message.id.clone() {
             self.edits.push((range, id.to_vec()));
         }
-        if let (Some(range), Some(token)) = (self.message.progress_token.clone(), token) {
+        if let (Some(range), Some(token)) = (self.message.token_place().cloned(), token) {
             self.edits.push((range, token.to_vec()));
         }
         self

@@ -58,7 +58,8 @@ struct Seed<'k, const N: usize> {
     strictness: Strictness,
 }
 
-struct Name<'a>(Cow<'a, str>);
+/// A name, borrowed where it has no escapes.
+pub(super) struct Name<'a>(pub(super) Cow<'a, str>);
 
 // === impl Seed ===
 

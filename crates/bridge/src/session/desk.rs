@@ -64,7 +64,7 @@ impl Desk for Session {
         // Nobody has to think about his roots; a person may have to about anything else.
         let quick = !heard || message.method() == "roots/list";
         let patience = if quick { self.config.question_timeout } else { self.config.now().call_deadline };
-        let Some(number) = worker.register_question(id.clone(), Instant::now() + patience) else {
+        let Some(number) = worker.register_question(&id, Instant::now() + patience) else {
             worker.refuse_question(&id, UNAVAILABLE, "too many requests to the client are open");
             return;
         };

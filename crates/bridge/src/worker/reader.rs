@@ -26,17 +26,14 @@ pub(super) enum ReadEnd {
     BadLines,
 }
 
-#[expect(
-    clippy::manual_async_fn,
-    reason = "an async function has room for its arguments twice; this waits in every worker"
-)]
+/// Not an async function: that has room for its arguments twice, and this waits in every worker.
 pub(super) fn read(
     worker: Arc<Worker>,
     stdout: Box<dyn AsyncRead + Send + Unpin>,
     scrubber: Scrubber,
 ) -> impl Future<Output = ReadEnd> + Send {
+    let mut lines = LineReader::new(stdout, worker.config.max_line_bytes);
     async move {
-        let mut lines = LineReader::new(stdout, worker.config.max_line_bytes);
         let mut bad_in_a_row = 0_usize;
         let mut known: Option<Arc<KnownList>> = None;
         loop {
@@ -46,8 +43,8 @@ pub(super) fn read(
                         worker.take_list(number, list, &line);
                         continue;
                     }
-                    let scrubbed = scrubber.scrub(line.clone());
-                    match read_line(&scrubbed) {
+                    let clean = scrubber.scrub(line.clone());
+                    match read_line(&clean) {
                         Ok(incoming) => {
                             bad_in_a_row = 0;
                             if !worker.spoken.swap(true, Ordering::Relaxed) {
@@ -56,12 +53,14 @@ pub(super) fn read(
                             let listed = match incoming {
                                 Incoming::One(message) => worker.take(message),
                                 Incoming::Batch(messages) => {
-                                    messages.into_iter().for_each(|message| drop(worker.take(message)));
+                                    for message in messages {
+                                        worker.take(message);
+                                    }
                                     None
                                 }
                             };
                             // What had to be scrubbed has to be every time.
-                            if let Some(listed) = listed.filter(|_| scrubbed == line) {
+                            if let Some(listed) = listed.filter(|_| clean == line) {
                                 known = Some(listed);
                             }
                             continue;

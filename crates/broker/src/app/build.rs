@@ -420,7 +420,7 @@ async fn bind_gateway(
 ) -> anyhow::Result<Gateway> {
     Gateway::bind(
         gateway_config(config)?,
-        outbound.client().clone(),
+        outbound,
         Arc::new(credentials.clone()),
         Arc::new(grants.clone()),
         Arc::new(events),

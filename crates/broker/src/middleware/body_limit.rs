@@ -153,15 +153,12 @@ impl hyper::body::Body for Bounded {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let polled = std::task::ready!(Pin::new(body).poll_frame(context));
-        let length = match &polled {
-            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+        let Some(Ok(frame)) = &polled else {
             // After its end, or a connection that broke, there is nothing to read away.
-            None | Some(Err(_)) => {
-                self.body = None;
-                return Poll::Ready(polled);
-            }
+            self.body = None;
+            return Poll::Ready(polled);
         };
-        match self.left.checked_sub(length) {
+        match self.left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
             Some(left) => self.left = left,
             None => return Poll::Ready(Some(Err(axum::Error::new(TooMuch)))),
         }

@@ -38,14 +38,15 @@ impl Fields {
 
     fn put(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>)) {
         // Records of the `log` crate bring the place in their source along, which is a path on the machine that built the program.
-        if matches!(field.name(), "log.file" | "log.line" | "log.module_path") {
+        let name = field.name();
+        if name.starts_with("log.") && matches!(name, "log.file" | "log.line" | "log.module_path") {
             return;
         }
-        // What is recorded again replaces what was there.
-        self.places.retain(|(name, _)| *name != field.name());
+        // What is recorded again replaces what was there. All fields of a span or event are of one place in the source, and so are their names.
+        self.places.retain(|(known, _)| !std::ptr::eq(*known, name));
         let start = self.json.len();
         write(&mut self.json);
-        self.places.push((field.name(), start..self.json.len()));
+        self.places.push((name, start..self.json.len()));
     }
 
     fn put_text(&mut self, field: &Field, text: &str) {

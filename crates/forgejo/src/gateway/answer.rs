@@ -1,18 +1,30 @@
 //! Forgejo's answer on its way to the worker.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use bytes::Bytes;
-use futures_util::stream;
+use bytes::{Bytes, BytesMut};
+use futures_util::future::poll_fn;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
-use hyper::body::Frame;
-use tokio_util::sync::CancellationToken;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{headers, limits::Permit, refusal::Refusal, rewrite::Rewriter, shared::Shared};
+use super::{headers, limits::Permit, refusal::Refusal, rewrite::Rewriter, shared::Shared, upstream::Answer};
+
+/// An answer up to this many bytes is passed on in one piece, once it is there whole; a larger one as it comes.
+const SMALL: u64 = 64 * 1024;
 
 /// The body of every answer to a worker.
-pub(super) type AnswerBody = UnsyncBoxBody<Bytes, AnswerBroken>;
+pub(super) enum AnswerBody {
+    /// All of it, with its request's place.
+    Whole { bytes: Bytes, _place: Option<Arc<Permit>> },
+    /// As it comes.
+    Flowing(Box<Pieces>),
+}
 
 /// Why an answer that had begun was broken off. The worker sees a connection that ends too early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,15 +49,21 @@ pub(super) struct Passage {
 
 type Inwards = Box<dyn Fn(&str) -> Option<String> + Send>;
 
-struct Pieces {
-    answer: reqwest::Response,
+/// The pieces of an answer's body, rewritten where that is due.
+pub(super) struct Pieces {
+    answer: Answer,
     rewriter: Option<Rewriter<Inwards>>,
     passage: Passage,
     ended: bool,
+    /// Since when nothing has come.
+    silent: Option<Instant>,
+    // Both only once something had to be waited for.
+    alarm: Option<Pin<Box<Sleep>>>,
+    revocation: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
-/// Passes an answer on; only its headers are looked at now, its body flows.
-pub(super) fn pass(answer: reqwest::Response, passage: Passage) -> Result<Response<AnswerBody>, Refusal> {
+/// Passes an answer on; a large one's headers only, its body flows.
+pub(super) async fn pass(answer: Answer, passage: Passage) -> Result<Response<AnswerBody>, Refusal> {
     let status = answer.status();
     let mut headers = headers::outward(answer.headers());
     let rewrites = passage.rewrites_json && is_json(&headers);
@@ -58,12 +76,17 @@ pub(super) fn pass(answer: reqwest::Response, passage: Passage) -> Result<Respon
     }
     let bodiless =
         passage.method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let body = if bodiless { empty() } else { flowing(answer, rewrites, passage) };
+    if bodiless {
+        return Ok(assemble(status, headers, empty()));
+    }
+    let is_small = answer.length().is_some_and(|length| length <= SMALL);
+    let pieces = Box::new(Pieces::new(answer, rewrites, passage));
+    let body = if is_small { whole(pieces).await? } else { AnswerBody::Flowing(pieces) };
     Ok(assemble(status, headers, body))
 }
 
 /// A redirect within Forgejo, turned inwards; its body (a link to the original) is left out.
-pub(super) fn redirect(answer: &reqwest::Response, location: Option<HeaderValue>) -> Response<AnswerBody> {
+pub(super) fn redirect(answer: &Answer, location: Option<HeaderValue>) -> Response<AnswerBody> {
     let mut headers = headers::outward(answer.headers());
     for about_body in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING] {
         headers.remove(about_body);
@@ -86,53 +109,119 @@ pub(super) fn refuse(refusal: &Refusal, shared: &Shared) -> Response<AnswerBody>
     refusal.response(&shared.documentation()).map(full)
 }
 
-fn flowing(answer: reqwest::Response, rewriting: bool, passage: Passage) -> AnswerBody {
-    let rewriter = rewriting.then(|| {
-        let shared = Arc::clone(&passage.shared);
-        Rewriter::new(Box::new(move |address: &str| shared.inwards(address)) as Inwards)
-    });
-    let pieces = Pieces { answer, rewriter, passage, ended: false };
-    let frames = stream::unfold(Some(pieces), |pieces| async {
-        let mut pieces = pieces?;
-        match pieces.next().await {
-            Ok(Some(piece)) => Some((Ok(Frame::data(piece)), Some(pieces))),
-            Ok(None) => None,
-            Err(broken) => Some((Err(broken), None)),
+async fn whole(mut pieces: Box<Pieces>) -> Result<AnswerBody, Refusal> {
+    let patience = pieces.passage.shared.timeouts.between_bytes;
+    // The worker has seen nothing of it yet.
+    let refusal = |broken| match broken {
+        AnswerBroken::Revoked => Refusal::WrongCapability,
+        AnswerBroken::Silent => Refusal::UpstreamTimeout(patience.as_secs()),
+        AnswerBroken::Upstream => Refusal::Broken,
+    };
+    let mut next = async || poll_fn(|context| pieces.poll_next(context)).await.map_err(refusal);
+    let mut body = next().await?.unwrap_or_default();
+    if let Some(second) = next().await? {
+        let mut all = BytesMut::from(&*body);
+        all.extend_from_slice(&second);
+        while let Some(piece) = next().await? {
+            all.extend_from_slice(&piece);
         }
-    });
-    StreamBody::new(frames).boxed_unsync()
+        body = all.freeze();
+    }
+    Ok(AnswerBody::Whole { bytes: body, _place: Some(Arc::clone(&pieces.passage.permit)) })
 }
 
 // === impl Pieces ===
 
 impl Pieces {
-    async fn next(&mut self) -> Result<Option<Bytes>, AnswerBroken> {
+    fn new(answer: Answer, rewriting: bool, passage: Passage) -> Self {
+        let rewriter = rewriting.then(|| {
+            let shared = Arc::clone(&passage.shared);
+            Rewriter::new(Box::new(move |address: &str| shared.inwards(address)) as Inwards)
+        });
+        Self { answer, rewriter, passage, ended: false, silent: None, alarm: None, revocation: None }
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, AnswerBroken>> {
         loop {
             if self.ended {
-                return Ok(None);
+                return Poll::Ready(Ok(None));
             }
-            let received = tokio::select! {
-                () = self.passage.revoked.cancelled() => return Err(AnswerBroken::Revoked),
-                received = tokio::time::timeout(self.passage.shared.timeouts.between_bytes, self.answer.chunk()) => received,
+            let Poll::Ready(received) = self.answer.poll_chunk(context) else {
+                return self.poll_end(context).map(Err);
             };
-            let piece = match received {
-                Err(_) => return Err(AnswerBroken::Silent),
-                Ok(Err(_)) => return Err(AnswerBroken::Upstream),
-                Ok(Ok(piece)) => piece,
-            };
-            let Some(piece) = piece else {
+            self.silent = None;
+            let Some(piece) = received.map_err(|_| AnswerBroken::Upstream)? else {
                 self.ended = true;
                 let held = self.rewriter.take().map(Rewriter::finish);
-                return Ok(held.filter(|held| !held.is_empty()));
+                return Poll::Ready(Ok(held.filter(|held| !held.is_empty())));
             };
+            if self.passage.revoked.is_cancelled() {
+                return Poll::Ready(Err(AnswerBroken::Revoked));
+            }
             self.passage.permit.spend(piece.len());
             let passed = match &mut self.rewriter {
                 Some(rewriter) => rewriter.push(&piece),
                 None => piece,
             };
             if !passed.is_empty() {
-                return Ok(Some(passed));
+                return Poll::Ready(Ok(Some(passed)));
             }
+        }
+    }
+
+    /// Whether it is to be broken off while nothing comes.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<AnswerBroken> {
+        let revoked = &self.passage.revoked;
+        let revocation = self.revocation.get_or_insert_with(|| Box::pin(revoked.clone().cancelled_owned()));
+        if revocation.as_mut().poll(context).is_ready() {
+            return Poll::Ready(AnswerBroken::Revoked);
+        }
+        let patience = self.passage.shared.timeouts.between_bytes;
+        let until = *self.silent.get_or_insert_with(Instant::now) + patience;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        // Set for an earlier piece, it is only put off when it rings.
+        while alarm.as_mut().poll(context).is_ready() {
+            if until <= Instant::now() {
+                return Poll::Ready(AnswerBroken::Silent);
+            }
+            alarm.as_mut().reset(until);
+        }
+        Poll::Pending
+    }
+}
+
+// === impl AnswerBody ===
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = AnswerBroken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
+        match &mut *self {
+            Self::Whole { bytes, .. } if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole { bytes, .. } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Flowing(pieces) => {
+                let polled = pieces.poll_next(context).map(Result::transpose);
+                pieces.ended |= matches!(polled, Poll::Ready(Some(Err(_))));
+                polled.map(|piece| piece.map(|piece| piece.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole { bytes, .. } => bytes.is_empty(),
+            Self::Flowing(pieces) => pieces.ended,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            Self::Flowing(_) => SizeHint::default(),
         }
     }
 }
@@ -152,9 +241,9 @@ pub(super) fn assemble(status: StatusCode, headers: HeaderMap, body: AnswerBody)
 }
 
 pub(super) fn full(body: Bytes) -> AnswerBody {
-    Full::new(body).map_err(|never: Infallible| match never {}).boxed_unsync()
+    AnswerBody::Whole { bytes: body, _place: None }
 }
 
 pub(super) fn empty() -> AnswerBody {
-    Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()
+    AnswerBody::Whole { bytes: Bytes::new(), _place: None }
 }

@@ -13,8 +13,9 @@ use super::{
     answer::{self, AnswerBody, Passage},
     body::{self, Allowance},
     capability::Holder,
+    doors::DoorGroups,
     event::{GatewayEvent, Trace},
-    grant::GatewayAssignment,
+    grant::{GatewayAssignment, GrantTerms},
     headers,
     path::{PathError, Place, TargetPath},
     policy::{self, RequestClass},
@@ -42,6 +43,8 @@ struct Judged {
     path: TargetPath,
     query: Option<String>,
     class: RequestClass,
+    /// What it was judged by.
+    by: (GrantTerms, DoorGroups),
 }
 
 /// Answers one request.
@@ -110,9 +113,10 @@ fn admit(shared: &Shared, holder: &Holder, who: Option<GatewayAssignment>, parts
     shared.limits.count(&who.user)?;
     let path = path?;
     let terms = shared.grants.terms(&who.grant);
-    let class = policy::judge(&parts.method, &path, &terms, shared.open_doors())?;
+    let open = shared.open_doors();
+    let class = policy::judge(&parts.method, &path, &terms, open)?;
     let query = query::rebuild(parts.uri.query());
-    Ok(Admitted::Forward(Box::new(Judged { who, path, query, class })))
+    Ok(Admitted::Forward(Box::new(Judged { who, path, query, class, by: (terms, open) })))
 }
 
 async fn answer_probe(shared: &Shared, probe: Probe, who: Option<GatewayAssignment>) -> Response<AnswerBody> {
@@ -136,7 +140,7 @@ async fn carry(
     (parts, trace): (&Parts, &Trace),
     body: Incoming,
 ) -> Result<Response<AnswerBody>, Refusal> {
-    let Judged { who, path, query, class } = judged;
+    let Judged { who, path, query, class, by: judged_by } = judged;
     let permit = Arc::new(shared.limits.enter(&who.user).await?);
     let allowance = Allowance {
         largest: shared.config.body_bytes,
@@ -159,11 +163,15 @@ async fn carry(
     };
     // The body may have been long in coming.
     let terms = shared.grants.terms(&who.grant);
-    policy::judge(&method, &path, &terms, shared.open_doors())?;
+    let open = shared.open_doors();
+    if judged_by != (terms.clone(), open) {
+        policy::judge(&method, &path, &terms, open)?;
+    }
     if let Some(chosen) = &terms.repositories {
         let limited = Limited::new(shared, &who, chosen, &method, &path, query.as_deref());
         let began = Instant::now();
-        let response = repositories::carry(limited, headers, (body, content_type), passage).await?;
+        // Boxed, as all that is rare: a future has the size of its largest part, and is moved several times.
+        let response = Box::pin(repositories::carry(limited, headers, (body, content_type), passage)).await?;
         let (status, elapsed) = (response.status(), began.elapsed());
         shared.observer.event(GatewayEvent::Forwarded { user: who.user, class, status, elapsed });
         return Ok(response);
@@ -171,7 +179,6 @@ async fn carry(
     if let Some(content_type) = content_type {
         headers.insert(header::CONTENT_TYPE, content_type);
     }
-    let bare = headers.clone();
     let forward = Forward { method: method.clone(), url: url.clone(), headers, body };
     let began = Instant::now();
     let answer = upstream::send(shared, &who.user, forward).await?;
@@ -181,9 +188,13 @@ async fn carry(
     }
     let status = answer.status();
     let response = if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
-        redirected(shared, &who, &url, answer, bare, passage).await?
+        let mut headers = headers::inward(&parts.headers, path.place() != Place::Api)?;
+        if let Some(traceparent) = &trace.traceparent {
+            headers.insert(headers::TRACEPARENT, traceparent.clone());
+        }
+        Box::pin(redirected(shared, &who, &url, answer, headers, passage)).await?
     } else {
-        answer::pass(answer, passage)?
+        answer::pass(answer, passage).await?
     };
     if status.is_success() {
         upstream::refresh_version(shared, &who.user);
@@ -198,7 +209,7 @@ pub(super) async fn redirected(
     shared: &Arc<Shared>,
     who: &GatewayAssignment,
     asked: &Url,
-    answer: reqwest::Response,
+    answer: upstream::Answer,
     mut headers: http::HeaderMap,
     passage: Passage,
 ) -> Result<Response<AnswerBody>, Refusal> {
@@ -230,7 +241,7 @@ pub(super) async fn redirected(
             if stored.status() == StatusCode::UNAUTHORIZED {
                 return Err(Refusal::Unreadable("the storage does not accept Forgejo's link"));
             }
-            answer::pass(stored, Passage { rewrites_json: false, ..passage })
+            answer::pass(stored, Passage { rewrites_json: false, ..passage }).await
         }
         Destination::Storage(url) => {
             Err(Refusal::ForeignRedirect { host: url.host_str().unwrap_or_default().to_owned() })

@@ -76,6 +76,9 @@ impl Limits {
     /// Takes a place for a request that is forwarded, waiting for one a while.
     pub(super) async fn enter(&self, user: &Arc<str>) -> Result<Permit, Refusal> {
         let limits = self.of(user);
+        if let Ok(place) = Arc::clone(&limits.places).try_acquire_owned() {
+            return Ok(Permit { user: limits, _place: place });
+        }
         match timeout(self.queue, Arc::clone(&limits.places).acquire_owned()).await {
             Ok(Ok(place)) => Ok(Permit { user: limits, _place: place }),
             Ok(Err(_)) | Err(_) => Err(Refusal::Limit { kind: LimitKind::AtOnce, retry_after: 1 }),

@@ -1,11 +1,14 @@
 //! Whose process is at the other end of a loopback connection, where the kernel tells.
 //!
-//! Linux lists every TCP socket of the network namespace with its owner in `/proc/net/tcp` (and `tcp6`, for IPv4 through
+//! Linux tells the owner of a TCP socket of the network namespace to whoever asks by its addresses (`diag`). Where it does not, because the
+//! kernel was built without that or a container forbids it, its list of all sockets is read: `/proc/net/tcp` (and `tcp6`, for IPv4 through
 //! an IPv6 socket). The peer's row is the one whose local address is the peer's and whose remote address is ours. Our own
-//! user id is read from the row of our listening socket, so that both are seen through the same user namespace. What can't
+//! user id is asked for in the same way, so that both are seen through the same user namespace. What can't
 //! be read or found is let through: the capability is the lock, this is a second one.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+mod diag;
 
 /// A socket's row in `/proc/net/tcp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +25,9 @@ pub(super) async fn foreign_uid(own: SocketAddr, peer: SocketAddr) -> Option<u32
     let (SocketAddr::V4(own), SocketAddr::V4(peer)) = (own, peer) else {
         return None;
     };
+    if let Some((own, peer)) = diag::owners(own, peer) {
+        return Owners { own, peer }.foreign();
+    }
     let v4 = tokio::fs::read_to_string("/proc/net/tcp").await.ok()?;
     if let Some(found) = foreign_in(&[&v4], own, peer) {
         return found.foreign();

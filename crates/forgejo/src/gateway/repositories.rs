@@ -149,10 +149,10 @@ pub(super) async fn carry(
     let answer = upstream::send(limited.shared, &limited.who.user, forward).await?;
     limited.still_holds()?;
     if answer.status().is_redirection() && answer.status() != StatusCode::NOT_MODIFIED {
-        return redirected(limited.shared, limited.who, &url, answer, bare, passage).await;
+        return Box::pin(redirected(limited.shared, limited.who, &url, answer, bare, passage)).await;
     }
     match how {
-        Answer::Flow => answer::pass(answer, passage),
+        Answer::Flow => answer::pass(answer, passage).await,
         how => answers::pass(&limited, answer, passage, how == Answer::Attributed).await,
     }
 }

@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use super::{
     capability::Registry,
     config::{GatewayLimits, GatewayTimeouts},
+    direct::Direct,
     doors::DoorGroups,
     event::{GatewayEvent, GatewayObserver},
     grant::{GatewayAssignment, GrantLookup},
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) timeouts: GatewayTimeouts,
     pub(super) limits: Limits,
     pub(super) client: reqwest::Client,
+    /// The way to a Forgejo that needs nothing of [`Self::client`].
+    pub(super) direct: Option<Direct>,
     pub(super) tokens: Arc<dyn TokenSource>,
     pub(super) grants: Arc<dyn GrantLookup>,
     pub(super) observer: Arc<dyn GatewayObserver>,

@@ -1,15 +1,22 @@
 //! Sends a judged request to Forgejo with the user's token, and again with a new one after a 401.
 
-use std::{pin::pin, sync::Arc};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
+use bytes::Bytes;
+use futures_util::future::poll_fn;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reqwest::Response;
+use hyper::body::Body as _;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use super::{
     body::{Outgoing, Watch},
+    direct::{self, DirectError},
     event::GatewayEvent,
     refusal::Refusal,
     shared::Shared,
@@ -30,8 +37,24 @@ pub(super) struct Forward {
     pub(super) body: Outgoing,
 }
 
+/// What Forgejo, or a storage, answers: its head, and a body that is still to come.
+pub(super) struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    flow: Flow,
+}
+
+enum Flow {
+    Direct(direct::Flow),
+    Pooled(reqwest::Body),
+}
+
+/// The other side broke its answer off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BrokenOff;
+
 /// Sends a request as the user. Never answers with a 401 of Forgejo's, whose text may echo the token.
-pub(super) async fn send(shared: &Shared, user: &Arc<str>, forward: Forward) -> Result<Response, Refusal> {
+pub(super) async fn send(shared: &Shared, user: &Arc<str>, forward: Forward) -> Result<Answer, Refusal> {
     let token = shared.tokens.access_token(Arc::clone(user)).await?;
     let Forward { method, url, headers, body } = forward;
     let (body, again) = match body {
@@ -39,8 +62,7 @@ pub(super) async fn send(shared: &Shared, user: &Arc<str>, forward: Forward) -> 
         Outgoing::Whole(bytes) => (Outgoing::Whole(bytes.clone()), Some(Outgoing::Whole(bytes))),
         stream @ Outgoing::Stream { .. } => (stream, None),
     };
-    let first = Forward { method: method.clone(), url: url.clone(), headers: headers.clone(), body };
-    let answer = attempt(shared, first, &token).await?;
+    let answer = attempt(shared, &method, &url, &headers, body, &token).await?;
     if answer.status() != StatusCode::UNAUTHORIZED {
         return Ok(answer);
     }
@@ -54,7 +76,7 @@ pub(super) async fn send(shared: &Shared, user: &Arc<str>, forward: Forward) -> 
     let Some(body) = again else {
         return Err(Refusal::SendAgain);
     };
-    let answer = attempt(shared, Forward { method, url, headers, body }, &token).await?;
+    let answer = attempt(shared, &method, &url, &headers, body, &token).await?;
     if answer.status() == StatusCode::UNAUTHORIZED { Err(Refusal::NotAccepted) } else { Ok(answer) }
 }
 
@@ -64,7 +86,7 @@ pub(super) async fn fetch_from_storage(
     method: Method,
     url: Url,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Answer, Refusal> {
     let request = shared.client.request(method, url).headers(headers);
     dispatch(shared, request, None).await
 }
@@ -82,8 +104,9 @@ pub(super) fn refresh_version(shared: &Arc<Shared>, user: &Arc<str>) {
         let Ok(token) = shared.tokens.access_token(user).await else {
             return;
         };
-        let forward = Forward { method: Method::GET, url, headers: HeaderMap::new(), body: Outgoing::None };
-        let Ok(mut answer) = attempt(&shared, forward, &token).await else {
+        let bare = HeaderMap::new();
+        let asked = attempt(&shared, &Method::GET, &url, &bare, Outgoing::None, &token);
+        let Ok(mut answer) = asked.await else {
             return;
         };
         if answer.status() != StatusCode::OK {
@@ -100,24 +123,54 @@ pub(super) fn refresh_version(shared: &Arc<Shared>, user: &Arc<str>) {
     });
 }
 
-async fn attempt(shared: &Shared, forward: Forward, token: &SecretString) -> Result<Response, Refusal> {
-    let Forward { method, url, mut headers, body } = forward;
+async fn attempt(
+    shared: &Shared,
+    method: &Method,
+    url: &Url,
+    headers: &HeaderMap,
+    body: Outgoing,
+    token: &SecretString,
+) -> Result<Answer, Refusal> {
     let mut authorization = HeaderValue::try_from(format!("token {}", token.expose_secret()))
         .map_err(|_| Refusal::Unreadable("the stored token is not a token"))?;
     authorization.set_sensitive(true);
-    headers.insert(header::AUTHORIZATION, authorization);
-    let request = shared.client.request(method, url);
-    let (request, watch) = match body {
-        Outgoing::None => (request, None),
-        Outgoing::Whole(bytes) => (request.body(bytes), None),
+    let authorized = || {
+        let mut headers = headers.clone();
+        headers.insert(header::AUTHORIZATION, authorization.clone());
+        headers
+    };
+    let whole = match body {
+        Outgoing::None => Bytes::new(),
+        Outgoing::Whole(bytes) => bytes,
         Outgoing::Stream { body, length, watch } => {
+            let mut headers = authorized();
             if let Some(length) = length {
                 headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
             }
-            (request.body(body), Some(watch))
+            let request = shared.client.request(method.clone(), url.clone()).body(body).headers(headers);
+            return dispatch(shared, request, Some(watch)).await;
         }
     };
-    dispatch(shared, request.headers(headers), watch).await
+    if let Some(direct) = &shared.direct {
+        let patience = shared.timeouts.first_byte;
+        let sending = async {
+            loop {
+                match direct.send(method.clone(), url, authorized(), whole.clone()).await {
+                    // Every time, one connection less of those that were used before.
+                    Err(DirectError::Stale(_)) => {}
+                    sent => break sent,
+                }
+            }
+        };
+        return match tokio::time::timeout(patience, sending).await {
+            Ok(Ok(response)) => Ok(Answer::new(response, Flow::Direct)),
+            Ok(Err(error)) => Err(failure(matches!(error, DirectError::Connect), false)),
+            Err(_) => Err(Refusal::UpstreamTimeout(patience.as_secs())),
+        };
+    }
+    let request = shared.client.request(method.clone(), url.clone());
+    let request = if whole.is_empty() { request } else { request.body(whole) };
+    dispatch(shared, request.headers(authorized()), None).await
 }
 
 /// Waits for the answer's head, for as long as the request's body moves and then for the time to the first byte.
@@ -125,7 +178,7 @@ async fn dispatch(
     shared: &Shared,
     request: reqwest::RequestBuilder,
     watch: Option<Arc<Watch>>,
-) -> Result<Response, Refusal> {
+) -> Result<Answer, Refusal> {
     let patience = shared.timeouts.first_byte;
     let began = Instant::now();
     let moved = || watch.as_ref().map_or(began, |watch| watch.moved().max(began));
@@ -133,8 +186,9 @@ async fn dispatch(
     loop {
         tokio::select! {
             sent = &mut sending => {
-                return sent.map_err(|error| {
-                    watch.as_ref().and_then(|watch| watch.verdict()).unwrap_or_else(|| failure(&error))
+                return sent.map(|response| Answer::new(response.into(), Flow::Pooled)).map_err(|error| {
+                    let verdict = watch.as_ref().and_then(|watch| watch.verdict());
+                    verdict.unwrap_or_else(|| failure(error.is_connect(), error.is_timeout()))
                 });
             }
             () = sleep_until(moved() + patience) => {
@@ -146,15 +200,58 @@ async fn dispatch(
     }
 }
 
-fn failure(error: &reqwest::Error) -> Refusal {
-    let error_kind = if error.is_connect() { "connect" } else { "exchange" };
+fn failure(is_connect: bool, is_timeout: bool) -> Refusal {
+    let error_kind = if is_connect { "connect" } else { "exchange" };
     // The error's own text names the address, whose path and query may say too much.
-    tracing::warn!(
-        error.kind = error_kind,
-        error.timeout = error.is_timeout(),
-        "forgejo did not answer a forwarded request"
-    );
-    if error.is_connect() { Refusal::Unreachable { retry_after: RETRY_UNREACHABLE } } else { Refusal::Broken }
+    tracing::warn!(error.kind = error_kind, error.timeout = is_timeout, "forgejo did not answer a forwarded request");
+    if is_connect { Refusal::Unreachable { retry_after: RETRY_UNREACHABLE } } else { Refusal::Broken }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    fn new<B>(response: http::Response<B>, flow: impl FnOnce(B) -> Flow) -> Self {
+        let (head, body) = response.into_parts();
+        Self { status: head.status, headers: head.headers, flow: flow(body) }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The bytes of the body, if they were said.
+    pub(super) fn length(&self) -> Option<u64> {
+        match &self.flow {
+            Flow::Direct(flow) => flow.length(),
+            Flow::Pooled(body) => body.size_hint().exact(),
+        }
+    }
+
+    /// The next piece of the body; `None` at its end.
+    pub(super) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BrokenOff>> {
+        match &mut self.flow {
+            Flow::Direct(flow) => flow.poll_chunk(context).map_err(|_| BrokenOff),
+            Flow::Pooled(body) => loop {
+                match ready!(Pin::new(&mut *body).poll_frame(context)) {
+                    None => return Poll::Ready(Ok(None)),
+                    Some(Err(_)) => return Poll::Ready(Err(BrokenOff)),
+                    Some(Ok(frame)) => {
+                        if let Ok(piece) = frame.into_data() {
+                            return Poll::Ready(Ok(Some(piece)));
+                        }
+                    }
+                }
+            },
+        }
+    }
+
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, BrokenOff> {
+        poll_fn(|context| self.poll_chunk(context)).await
+    }
 }
 
 impl From<CredentialError> for Refusal {

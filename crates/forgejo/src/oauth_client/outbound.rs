@@ -26,6 +26,7 @@ pub struct OutboundConfig {
 pub struct Outbound {
     client: Client,
     total_timeout: Duration,
+    direct_timeout: Option<Duration>,
 }
 
 /// Why no client can be made.
@@ -61,6 +62,7 @@ impl OutboundConfig {
         let certificates = self.certificates()?;
         let proxy = self.proxy()?;
         let total_timeout = self.total_timeout;
+        let direct_timeout = self.proxy.is_none().then_some(self.connect_timeout);
         let client = match self.builder(proxy.clone()).tls_certs_merge(certificates.clone()).build() {
             Ok(client) => client,
             // The platform's verifier fails where the system has no certificates at all, as in a bare container. Plain http
@@ -71,7 +73,7 @@ impl OutboundConfig {
             }
             Err(error) => return Err(OutboundError::Tls(error)),
         };
-        Ok(Outbound { client, total_timeout })
+        Ok(Outbound { client, total_timeout, direct_timeout })
     }
 
     fn builder(&self, proxy: Option<Proxy>) -> reqwest::ClientBuilder {
@@ -146,5 +148,11 @@ impl Outbound {
     #[must_use]
     pub fn total_timeout(&self) -> Duration {
         self.total_timeout
+    }
+
+    /// How long a connection past [`Self::client`] may take; `None` if there is a proxy, which such a connection would go around.
+    #[must_use]
+    pub fn direct_timeout(&self) -> Option<Duration> {
+        self.direct_timeout
     }
 }

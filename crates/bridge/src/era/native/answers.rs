@@ -101,7 +101,7 @@ fn sealed(native: &Native, errand: &Modern, answer: &Message, id: &[u8]) -> Resu
         return Ok(answer.with_id(id, None));
     };
     let no_random = || Refusal::in_band(INTERNAL_ERROR, "no_random", "the system gives no random numbers");
-    let sealed = native.shop.vault.seal(&errand.binding, &state).ok_or_else(no_random)?;
+    let sealed = native.shop.vault.seal(&errand.binding.get(), &state).ok_or_else(no_random)?;
     Ok(answer.edit().id(id, None).replace(range, json!(sealed).to_string().as_bytes()).made())
 }
 
@@ -127,6 +127,6 @@ pub(super) fn opened(native: &Native, errand: &Modern, message: Message) -> Resu
         Refusal::in_band(INVALID_PARAMS, "bad_request_state", text)
     };
     let sealed: String = serde_json::from_slice(&raw).map_err(|_| not_good())?;
-    let state = native.shop.vault.open(&errand.binding, &sealed).map_err(|_| not_good())?;
+    let state = native.shop.vault.open(&errand.binding.get(), &sealed).map_err(|_| not_good())?;
     Message::of_client(&message.edit().replace(range, &state).made()).ok_or_else(not_good)
 }

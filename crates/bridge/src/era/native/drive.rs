@@ -18,7 +18,7 @@ use crate::event_log::EventLog;
 use crate::exchange::Exchange;
 use crate::meta;
 use crate::refusal::{Refusal, UNAVAILABLE};
-use crate::request_state::Binding;
+use crate::request_state::LazyBinding;
 
 // === impl Native ===
 
@@ -71,7 +71,7 @@ impl Native {
         let errand = Modern {
             method,
             log_level,
-            binding: Binding::new(&who.grant, &message),
+            binding: LazyBinding::new(&who.grant, &message),
             first_page: method.is_list() && message.param("cursor").is_none(),
             retry: ["inputResponses", "requestState"].into_iter().any(|name| message.param(name).is_some()),
         };

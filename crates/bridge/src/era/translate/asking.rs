@@ -107,7 +107,7 @@ pub(crate) fn asked(shared: &Arc<Shared>, worker: &Arc<Worker>, message: &Messag
         return;
     }
     let until = Instant::now() + shared.shop().config.input_deadline;
-    let Some(number) = worker.register_question(id.clone(), until + SLACK) else {
+    let Some(number) = worker.register_question(id, until + SLACK) else {
         return refuse("too many requests to the client are open");
     };
     let question = Question::new(number, message);
@@ -189,7 +189,7 @@ impl Asking {
             // It may have been answered, or cancelled, meanwhile.
             let Some(call) = pending.call_mut(self.call) else { return };
             let Some(terms) = &call.terms else { return };
-            let parked = (call.exchange.clone(), call.id.clone(), terms.binding.clone(), call.ticket.take());
+            let parked = (call.exchange.clone(), call.id.clone(), terms.binding.get(), call.ticket.take());
             let mut state = self.state.lock();
             state.until = until;
             state.held = Some(guard);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::asking::Asking;
 use super::lists::Page;
 use crate::era::modern::request::{ClientCapabilities, LogLevel, Method, Request};
-use crate::request_state::Binding;
+use crate::request_state::LazyBinding;
 
 pub(crate) struct Terms {
     pub(crate) method: Method,
@@ -15,7 +15,7 @@ pub(crate) struct Terms {
     /// The level at or above which it wants log messages.
     pub(crate) log_level: Option<LogLevel>,
     /// What a `requestState` in its answer is good for.
-    pub(crate) binding: Binding,
+    pub(crate) binding: LazyBinding,
     /// The raw `params.uri` of `resources/read`.
     pub(crate) uri: Option<Bytes>,
     /// The place of its answer among the lists that are kept.
@@ -33,7 +33,7 @@ impl Terms {
             method: request.method,
             capabilities: request.capabilities.clone(),
             log_level: request.log_level,
-            binding: Binding::new(&request.who.grant, &request.message),
+            binding: LazyBinding::new(&request.who.grant, &request.message),
             uri: uri.map(|(_, raw)| Bytes::copy_from_slice(&raw)),
             page,
             asking: None,

@@ -67,7 +67,7 @@ async fn prepare(patient: &Patient, cancel: &CancellationToken) -> anyhow::Resul
     let config = &patient.config;
     let gateway = Gateway::bind(
         build::gateway_config(config)?,
-        patient.outbound.client().clone(),
+        &patient.outbound,
         Arc::new(Nobody),
         Arc::new(LiveGrants::default()),
         Arc::new(Nobody),

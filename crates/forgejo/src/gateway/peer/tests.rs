@@ -48,7 +48,35 @@ async fn a_connection_of_our_own_is_not_foreign() {
     let _client = tokio::net::TcpStream::connect(own).await.unwrap();
     let (_stream, peer) = listener.accept().await.unwrap();
     assert_eq!(foreign_uid(own, peer).await, None);
+    let uid = rustix::process::geteuid().as_raw();
     let (SocketAddr::V4(own), SocketAddr::V4(peer)) = (own, peer) else { panic!() };
     let read = tokio::fs::read_to_string("/proc/net/tcp").await.unwrap();
     assert!(foreign_in(&[&read], own, peer).is_some(), "the kernel's table must have been understood");
+    // Where the kernel answers single questions, it says the same; a connection that is not there has no owner.
+    if let Some(owners) = diag::owners(own, peer) {
+        assert_eq!(owners, (uid, uid));
+        assert_eq!(diag::owners(own, SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1)), None);
+        assert_eq!(diag::owners(peer, own), Some((uid, uid)));
+    }
+}
+
+/// Only root can be somebody else.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_of_another_user_is_foreign() {
+    use std::{os::unix::process::CommandExt as _, process::Command};
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let own = listener.local_addr().unwrap();
+    let connects = format!("exec 3<>/dev/tcp/127.0.0.1/{}; read -r <&3", own.port());
+    let mut other = Command::new("bash").args(["-c", &connects]).uid(65534).current_dir("/").spawn().unwrap();
+    let (stream, peer) = listener.accept().await.unwrap();
+    assert_eq!(foreign_uid(own, peer).await, Some(65534));
+    let (SocketAddr::V4(own), SocketAddr::V4(peer)) = (own, peer) else { panic!() };
+    let read = tokio::fs::read_to_string("/proc/net/tcp").await.unwrap();
+    assert_eq!(foreign_in(&[&read], own, peer).unwrap().foreign(), Some(65534));
+    drop(stream);
+    other.wait().unwrap();
 }

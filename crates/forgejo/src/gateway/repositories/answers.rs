@@ -15,6 +15,7 @@ use super::{
         refusal::Refusal,
         rewrite::Rewriter,
         shared::Shared,
+        upstream::Answer,
     },
     Limited,
     names::{self, Certainty, Meaning},
@@ -42,28 +43,24 @@ const OF_THE_ORIGINAL: [HeaderName; 6] = [
 const TOTALS: [HeaderName; 2] = [TOTAL, header::LINK];
 
 /// How many items there are in all of a list, if the answer says so.
-pub(super) fn total(answer: &reqwest::Response) -> Option<usize> {
+pub(super) fn total(answer: &Answer) -> Option<usize> {
     answer.headers().get(TOTAL)?.to_str().ok()?.parse().ok()
 }
 
 /// Reads an answer as JSON, up to `largest` bytes.
-pub(super) async fn read(answer: reqwest::Response, shared: &Shared, largest: usize) -> Result<Value, Refusal> {
+pub(super) async fn read(answer: Answer, shared: &Shared, largest: usize) -> Result<Value, Refusal> {
     Ok(read_counted(answer, shared, largest).await?.0)
 }
 
 /// The same, with the answer's size.
-pub(super) async fn read_counted(
-    answer: reqwest::Response,
-    shared: &Shared,
-    largest: usize,
-) -> Result<(Value, usize), Refusal> {
+pub(super) async fn read_counted(answer: Answer, shared: &Shared, largest: usize) -> Result<(Value, usize), Refusal> {
     let body = read_bytes(answer, shared, largest).await?;
     let value =
         serde_json::from_slice(&body).map_err(|_| Refusal::Unreadable("it is not the JSON that was expected"))?;
     Ok((value, body.len()))
 }
 
-async fn read_bytes(mut answer: reqwest::Response, shared: &Shared, largest: usize) -> Result<Bytes, Refusal> {
+async fn read_bytes(mut answer: Answer, shared: &Shared, largest: usize) -> Result<Bytes, Refusal> {
     if answer.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Refusal::Unreadable("it is compressed although that was not asked for"));
     }
@@ -82,7 +79,7 @@ async fn read_bytes(mut answer: reqwest::Response, shared: &Shared, largest: usi
 /// Passes an answer on without what is not about chosen repositories. `attributed`: it has to say itself which repository it is about.
 pub(super) async fn pass(
     limited: &Limited<'_>,
-    answer: reqwest::Response,
+    answer: Answer,
     passage: Passage,
     attributed: bool,
 ) -> Result<Response<AnswerBody>, Refusal> {

@@ -32,7 +32,7 @@ pub(super) enum Listed {
         wrapped: bool,
     },
     /// Forgejo refused.
-    Refused(reqwest::Response),
+    Refused(upstream::Answer),
 }
 
 /// Answers the list that was asked for. `attributed`: every item has to say which repository it is about.

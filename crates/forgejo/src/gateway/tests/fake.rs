@@ -32,6 +32,7 @@ use url::Url;
 
 use crate::{
     gateway::*,
+    oauth_client::OutboundConfig,
     token_source::{After401, CredentialError, KnownIdentity, TokenSource},
 };
 
@@ -195,6 +196,15 @@ impl World {
     }
 
     pub(super) async fn configured(forgejo: Server, change: impl FnOnce(&mut GatewayConfig)) -> Self {
+        Self::reaching(forgejo, &OutboundConfig::default(), change).await
+    }
+
+    /// With another way out.
+    pub(super) async fn reaching(
+        forgejo: Server,
+        outbound: &OutboundConfig,
+        change: impl FnOnce(&mut GatewayConfig),
+    ) -> Self {
         let mut config = GatewayConfig {
             forgejo: forgejo.url.clone(),
             forgejo_public: "https://git.example/".parse().unwrap(),
@@ -210,7 +220,7 @@ impl World {
         let (sender, events) = mpsc::unbounded_channel();
         let gateway = Gateway::bind(
             config,
-            client.clone(),
+            &outbound.build().unwrap(),
             Arc::clone(&tokens) as Arc<dyn TokenSource>,
             Arc::clone(&grants) as Arc<dyn GrantLookup>,
             Arc::new(Events(sender)),

@@ -48,13 +48,15 @@ pub(super) async fn measure(size: Size) -> Result<(Vec<Figure>, Vec<Series>)> {
             "",
             &note,
         ));
-        let each = (last.1.memory - first.1.memory) / (last.0 - first.0);
+        // Up to the one before the last the database's caches fill, which have their limits.
+        let (before, after) = (grown.iter().rev().nth(1).unwrap_or(first), last);
+        let each = (after.1.memory - before.1.memory) / (after.0 - before.0).max(1.0);
         figures.push(Figure::new(
             "hibernated_bytes",
             "memory of the broker for a hibernated session",
             each.max(0.0),
             "bytes",
-            "difference over the whole series, divided by the sessions",
+            &format!("difference between {} and {} stored sessions, divided by the sessions", before.0, after.0),
         ));
         figures.push(Figure::new(
             "stored_memory",

@@ -1,7 +1,7 @@
 //! What every request goes through before a handler sees it.
 //!
-//! From the outside inwards: who is asking and under which id (`identify`), one log line per request, panics caught, default
-//! headers; then, by group of routes, the host and origin check, CORS, deadline and body limit, applied in `router.rs`. The order
+//! From the outside inwards: who is asking and under which id (`identify`), one log line per request, default headers, panics
+//! caught; then, by group of routes, the host and origin check, CORS, deadline and body limit, applied in `router.rs`. The order
 //! matters: a refusal must be logged and carry its id, and a browser must be able to read a refusal that comes after the origin check.
 //!
 //! Those that every call goes through are functions around functions: each layer of a router costs a request two boxes and a copy of

@@ -219,13 +219,14 @@ mod tests {
     on_each!(a_batch_of_any_size_is_written_whole_and_in_its_order);
     async fn a_batch_of_any_size_is_written_whole_and_in_its_order(at: Scratch) {
         let store = at.store().await;
-        let mut written = Vec::new();
-        for size in [1, 7, 8, 9, 63, 64, 65, 150] {
+        let mut written: Vec<AuditEvent> = Vec::new();
+        for size in [1, 3, 4, 15, 16, 17, 63, 64, 65, 256, 350] {
+            let last = written.last().map_or(0, |last| last.at.0);
             let batch: Vec<AuditEvent> = (0..size)
                 .map(|number| AuditEvent {
                     detail: (number % 3 > 0).then(|| format!("{size}, {number}")),
                     duration_ms: (number % 2 > 0).then_some(number),
-                    ..event(written.len() as i64 + number, "tool_called")
+                    ..event(last + number, "tool_called")
                 })
                 .collect();
             store.record_audit(&batch).await.unwrap();

@@ -139,12 +139,20 @@ impl Store {
         );
         let of_a_grant = "sessions s WHERE s.grant_id = $1";
         let of_a_user = "sessions s JOIN grants g ON g.id = s.grant_id WHERE g.user_id = $1";
+        // Nearly always there are not too many: then none is read.
+        let counts = query(
+            "SELECT count(*) AS of_user, count(CASE WHEN s.grant_id = $2 THEN 1 END) AS of_grant \
+             FROM sessions s JOIN grants g ON g.id = s.grant_id WHERE g.user_id = $1",
+        );
+        let counts = counts.bind(user.as_str()).bind(grant.as_str()).fetch_one(self.read()).await?;
+        let there =
+            |column| Ok::<_, StoreError>(usize::try_from(counts.try_get::<i64, _>(column)?).unwrap_or_default());
         let mut forgotten = Vec::new();
-        for (sessions, owner, kept) in [(of_a_grant, grant.as_str(), of_grant), (of_a_user, user.as_str(), of_user)] {
-            // Nearly always there are not too many: then none is read.
-            let count = query_scalar::<i64>(AssertSqlSafe(format!("SELECT count(*) FROM {sessions}"))).bind(owner);
-            let there = usize::try_from(count.fetch_one(self.read()).await?).unwrap_or_default();
-            let surplus = there.saturating_sub(kept);
+        for (sessions, owner, there, kept) in [
+            (of_a_grant, grant.as_str(), there("of_grant")?, of_grant),
+            (of_a_user, user.as_str(), there("of_user")?, of_user),
+        ] {
+            let surplus = there.saturating_sub(forgotten.len()).saturating_sub(kept);
             if surplus == 0 {
                 continue;
             }

@@ -24,6 +24,8 @@ use crate::migrations::{self, SchemaError};
 /// How long a caller waits for the writer before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
+/// What each of them remembers of the file at most: negative, so in KiB.
+const READERS_CACHE: &str = "-512";
 /// How many times [`PATIENCE`] the first connection may take.
 const OPENING_TRIES: u32 = 24;
 
@@ -168,7 +170,14 @@ impl Store {
             .await
             .map_err(|source| OpenError::Schema { at: path.display().to_string(), source })?;
         tx.commit().await.map_err(database)?;
-        let read = Pool::Sqlite(pool().max_connections(READERS).connect_lazy_with(options.read_only(true)));
+        let read = Pool::Sqlite(
+            pool().max_connections(READERS).connect_lazy_with(
+                options
+                    .read_only(true)
+                    // Most of what is asked often is remembered by the broker, and the rest by the system.
+                    .pragma("cache_size", READERS_CACHE),
+            ),
+        );
         let database = Database::Sqlite(path.to_owned());
         let group = Some(Group::new(write.clone()));
         Ok(Self { inner: Arc::new(Inner { database, write, read, group, keys: RwLock::new(keys) }) })

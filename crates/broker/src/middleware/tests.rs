@@ -224,9 +224,14 @@ async fn a_panic_is_a_500_that_shows_nothing_of_the_insides() {
 
 #[tokio::test]
 async fn every_answer_has_the_protective_headers() {
-    for request in
-        [request("POST", "/mcp"), request("POST", "/oauth/token"), request("GET", "/nowhere"), request("GET", "/who")]
-    {
+    for request in [
+        request("POST", "/mcp"),
+        request("POST", "/oauth/token"),
+        request("GET", "/nowhere"),
+        request("GET", "/who"),
+        // Its handler panics.
+        request("GET", "/oauth/authorize"),
+    ] {
         let (_, headers, _) = send(empty(request)).await;
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");

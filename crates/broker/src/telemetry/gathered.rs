@@ -3,11 +3,13 @@
 //! A system call for each line, and a wake-up of whoever reads it, cost more than the line. Warnings and errors do not wait, and take
 //! with them what was gathered before; so does the end. Only a process that is killed loses what it said in its last moment.
 
-use std::io::Write as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io;
 use tracing::Level;
 
 /// How long a line waits for others.
@@ -62,7 +64,7 @@ impl Gathered {
         let _writing = self.0.writing.lock();
         let lines = std::mem::take(&mut *self.0.waiting.lock());
         // Nobody is left to be told if standard error is gone.
-        let _ = std::io::stderr().lock().write_all(&lines);
+        let _ = write_whole(std::io::stderr().as_fd(), &lines);
     }
 
     fn run(&self) {
@@ -74,5 +76,42 @@ impl Gathered {
             std::thread::park_timeout(MOMENT);
             self.flush();
         }
+    }
+}
+
+/// Waits even where standard error does not block, as another process that shares it may have decided: up to [`MANY`] bytes would be lost
+/// otherwise, a line cut through the middle.
+fn write_whole(to: BorrowedFd<'_>, mut lines: &[u8]) -> io::Result<()> {
+    while !lines.is_empty() {
+        match io::write(to, lines) {
+            Ok(written) => lines = lines.get(written..).unwrap_or_default(),
+            Err(io::Errno::INTR) => {}
+            Err(io::Errno::AGAIN) => {
+                poll(&mut [PollFd::from_borrowed_fd(to, PollFlags::OUT)], None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_lost_on_a_descriptor_that_does_not_block() {
+        let (reads, writes) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        rustix::io::ioctl_fionbio(&writes, true).unwrap();
+        let lines = b"a line\n".repeat(100_000);
+        let written = lines.clone();
+        let writer = std::thread::spawn(move || write_whole(writes.as_fd(), &written));
+        let mut read = Vec::new();
+        std::fs::File::from(reads).read_to_end(&mut read).unwrap();
+        writer.join().unwrap().unwrap();
+        assert_eq!(read.len(), lines.len());
+        assert!(read == lines);
     }
 }

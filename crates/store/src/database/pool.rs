@@ -43,7 +43,7 @@ impl Pool {
     /// Begins a transaction that writes.
     pub(crate) async fn begin(&self) -> Result<Tx, sqlx::Error> {
         Ok(Tx(match self {
-            Self::Sqlite(pool) => Connection::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite(pool) => Connection::Sqlite(begin(pool).await?),
             Self::Postgres(server) => {
                 Connection::Postgres { transaction: server.begin().await?, server: server.clone() }
             }
@@ -64,6 +64,18 @@ impl Pool {
             Self::Sqlite(pool) => pool.close().await,
             Self::Postgres(server) => server.close().await,
         }
+    }
+}
+
+/// Without disk or memory SQLite ends a transaction by itself. sqlx goes on counting it and lets none begin on that connection ever after;
+/// so there is another one.
+async fn begin(pool: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    match pool.begin_with("BEGIN IMMEDIATE").await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            pool.acquire().await?.close().await?;
+            pool.begin_with("BEGIN IMMEDIATE").await
+        }
+        begun => begun,
     }
 }
 

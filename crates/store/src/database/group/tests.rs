@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::Store;
 use crate::database::{Tx, query};
-use crate::testing::{Kind, Login, Scratch, logged_in, race, tokens};
+use crate::testing::{Kind, Login, Scratch, logged_in, race, rows, tokens};
 use crate::tokens::Rotated;
 
 /// Writes a row of this name, in its own way.
@@ -26,6 +26,8 @@ enum Way {
     /// Writes what is found to be wrong at the commit only.
     BreaksTheCommit,
     Panics,
+    /// SQLite ends the whole transaction by itself, as it does when it is out of disk or memory.
+    LosesTheTransaction,
     /// Tells that it has begun, and waits before it writes.
     Waits {
         begun: Arc<Notify>,
@@ -48,6 +50,10 @@ impl Work for Note {
             Way::Plain | Way::Waits { .. } => {}
             Way::Fails => return Err(StoreError::NotSealed { table: "entry_pins" }),
             Way::Panics => panic!("as the test wants"),
+            Way::LosesTheTransaction => {
+                query("ROLLBACK").execute(tx).await?;
+                return Err(StoreError::NotSealed { table: "entry_pins" });
+            }
             Way::BreaksTheCommit => {
                 query("PRAGMA defer_foreign_keys = ON").execute(&mut *tx).await?;
                 let orphan = "INSERT INTO access_tokens (hash, grant_id, expires_at) VALUES (x'00', 'nobody', 1)";
@@ -131,7 +137,7 @@ async fn one_that_fails_is_told_so_and_harms_none_of_the_others() {
     let good = [busy.write("a", Way::Plain).await, busy.write("c", Way::Plain).await];
     let bad = [busy.write("b", Way::Fails).await, busy.write("a", Way::Plain).await];
     let last = busy.write("d", Way::Plain).await;
-    let (store, ..) = busy.let_go().await;
+    let (store, _, _at) = busy.let_go().await;
     for (told, name) in good.into_iter().chain([last]).zip(["a", "c", "d"]) {
         assert_eq!(told.await.unwrap().unwrap(), name);
     }
@@ -145,7 +151,7 @@ async fn one_that_fails_is_told_so_and_harms_none_of_the_others() {
 async fn a_commit_that_fails_fails_for_everybody_and_nothing_of_it_is_kept() {
     let busy = Busy::new().await;
     let told = [busy.write("a", Way::Plain).await, busy.write("b", Way::BreaksTheCommit).await];
-    let (store, ..) = busy.let_go().await;
+    let (store, _, _at) = busy.let_go().await;
     for told in told {
         assert!(matches!(told.await.unwrap(), Err(StoreError::NotWritten(_))));
     }
@@ -161,7 +167,7 @@ async fn of_a_caller_who_went_away_before_his_turn_nothing_is_written() {
     let gone = busy.write("gone", Way::Plain).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
-    let (store, ..) = busy.let_go().await;
+    let (store, _, _at) = busy.let_go().await;
     for told in told {
         told.await.unwrap().unwrap();
     }
@@ -175,7 +181,7 @@ async fn a_caller_who_goes_away_in_the_middle_of_his_turn_takes_nobody_along() {
     let before = busy.write("a", Way::Plain).await;
     let gone = busy.write("gone", Way::Waits { begun: begun.clone(), go: go.clone() }).await;
     let after = busy.write("b", Way::Plain).await;
-    let (store, ..) = busy.let_go().await;
+    let (store, _, _at) = busy.let_go().await;
     begun.notified().await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
@@ -191,7 +197,7 @@ async fn nobody_is_answered_before_the_commit() {
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let written = busy.write("a", Way::Plain).await;
     let slow = busy.write("b", Way::Waits { begun: begun.clone(), go: go.clone() }).await;
-    let (store, ..) = busy.let_go().await;
+    let (store, _, _at) = busy.let_go().await;
     begun.notified().await;
     assert_eq!(names(&store).await, [""; 0]);
     assert!(!written.is_finished(), "its piece is done, its transaction is not");
@@ -205,13 +211,51 @@ async fn nobody_is_answered_before_the_commit() {
 async fn a_piece_that_panics_leaves_nobody_waiting() {
     let busy = Busy::new().await;
     let told = [busy.write("a", Way::Plain).await, busy.write("b", Way::Panics).await];
-    let (store, ..) = busy.let_go().await;
+    let (store, _, _at) = busy.let_go().await;
     for told in told {
         let told = tokio::time::timeout(Duration::from_mins(1), told).await.expect("nobody answers").unwrap();
         assert!(matches!(told, Err(StoreError::Unavailable(sqlx::Error::WorkerCrashed))));
     }
     assert_eq!(names(&store).await, [""; 0]);
     assert_eq!(spawn(&store, "c", Way::Plain, &Arc::default()).await.unwrap().unwrap(), "c");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_sqlite_ends_by_itself_leaves_nothing_half_written_and_a_writer_that_works() {
+    let busy = Busy::new().await;
+    let before = busy.write("a", Way::Plain).await;
+    let bad = busy.write("b", Way::LosesTheTransaction).await;
+    let after = busy.write("c", Way::Plain).await;
+    let (store, _, _at) = busy.let_go().await;
+    assert_eq!((before.await.unwrap().unwrap(), after.await.unwrap().unwrap()), ("a", "c"));
+    assert!(matches!(bad.await.unwrap(), Err(StoreError::NotSealed { .. })));
+    assert_eq!(names(&store).await, ["a", "c"]);
+    store.probe().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_was_full_does_no_harm_once_there_is_room() {
+    let at = Scratch::new(Kind::Sqlite);
+    let store = at.store().await;
+    let pages = rows(&store, "SELECT page_count FROM pragma_page_count").await;
+    let limit = |pages: i64| query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")));
+    limit(pages).execute(store.write()).await.unwrap();
+    let event = crate::audit::AuditEvent {
+        at: Timestamp(1),
+        actor: None,
+        client: None,
+        event: "tool_called".into(),
+        subject: None,
+        outcome: "ok".into(),
+        detail: Some("x".repeat(50_000)),
+        duration_ms: None,
+        request_id: None,
+    };
+    assert!(store.record_audit(std::slice::from_ref(&event)).await.is_err());
+    limit(pages + 1_000).execute(store.write()).await.unwrap();
+    store.record_audit(std::slice::from_ref(&event)).await.unwrap();
+    assert_eq!(spawn(&store, "a", Way::Plain, &Arc::default()).await.unwrap().unwrap(), "a");
+    assert_eq!(store.recent_audit(9).await.unwrap(), [event]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

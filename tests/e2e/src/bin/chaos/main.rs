@@ -86,6 +86,7 @@ async fn storm(arguments: &Arguments) -> Result<()> {
     let listen = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let sim = SimConfig { root_url: Some(format!("http://{listen}/")), ..SimConfig::default() };
     let settings = Settings::default()
+        .with("THREADS", "2")
         .with("SESSION_IDLE_TIMEOUT", "2s")
         .with("RATE_LIMIT_UNAUTHENTICATED", "off")
         .with("MAX_SESSIONS", "60")

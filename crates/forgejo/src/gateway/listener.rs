@@ -58,13 +58,14 @@ fn accept(
     async move {
         let mut cancelled = pin!(cancel.cancelled());
         loop {
-            let place = match Arc::clone(&places).try_acquire_owned() {
-                Ok(place) => place,
-                Err(_) => tokio::select! {
+            let place = if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                place
+            } else {
+                tokio::select! {
                     biased;
                     () = cancelled.as_mut() => return,
                     Ok(place) = Box::pin(Arc::clone(&places).acquire_owned()) => place,
-                },
+                }
             };
             let accepting = poll_fn(|context| match cancelled.as_mut().poll(context) {
                 Poll::Ready(()) => Poll::Ready(None),

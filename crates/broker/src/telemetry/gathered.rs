@@ -103,14 +103,14 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_on_a_descriptor_that_does_not_block() {
-        let (reads, writes) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
-        rustix::io::ioctl_fionbio(&writes, true).unwrap();
+        let (outlet, inlet) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        io::ioctl_fionbio(&inlet, true).unwrap();
         let lines = b"a line\n".repeat(100_000);
         let written = lines.clone();
-        let writer = std::thread::spawn(move || write_whole(writes.as_fd(), &written));
+        let writing = std::thread::spawn(move || write_whole(inlet.as_fd(), &written));
         let mut read = Vec::new();
-        std::fs::File::from(reads).read_to_end(&mut read).unwrap();
-        writer.join().unwrap().unwrap();
+        std::fs::File::from(outlet).read_to_end(&mut read).unwrap();
+        writing.join().unwrap().unwrap();
         assert_eq!(read.len(), lines.len());
         assert!(read == lines);
     }

@@ -1,12 +1,16 @@
 //! Lines from a worker's stdout: bounded, never blocking on what is not a message.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
+use tokio_util::io::poll_read_buf;
 
 /// Room for one read of a worker that says little, and of one that says much: as much as a pipe holds.
-const LEAST_ROOM: usize = 2 * 1024;
+const LEAST_ROOM: usize = 1024;
 const MOST_ROOM: usize = 64 * 1024;
 /// With less than this, a read is not worth its system call.
 const TOO_LITTLE_ROOM: usize = 512;
@@ -41,8 +45,7 @@ pub(crate) enum Line {
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
     pub(crate) fn new(from: R, cap: usize) -> Self {
-        let buffer = BytesMut::with_capacity(LEAST_ROOM);
-        Self { from, buffer, searched: 0, room: LEAST_ROOM, skipping: false, cap }
+        Self { from, buffer: BytesMut::new(), searched: 0, room: LEAST_ROOM, skipping: false, cap }
     }
 
     pub(crate) async fn next(&mut self) -> io::Result<Line> {
@@ -75,11 +78,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     }
 
     async fn read(&mut self) -> io::Result<usize> {
-        if self.buffer.capacity() - self.buffer.len() < TOO_LITTLE_ROOM.max(self.room / 4) {
-            self.buffer.reserve(self.room);
-        }
-        let room = self.buffer.capacity() - self.buffer.len();
-        let read = self.from.read_buf(&mut self.buffer).await?;
+        let (room, read) = poll_fn(|context| self.poll_read(context)).await?;
         if read == room {
             self.room = (self.room * 4).min(MOST_ROOM);
         } else if read < self.room / 8 && self.room > LEAST_ROOM {
@@ -89,6 +88,19 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             }
         }
         Ok(read)
+    }
+
+    /// The room there was, and what was read into it. While there is nothing to read, no memory is held for it.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(usize, usize)>> {
+        if self.buffer.capacity() - self.buffer.len() < TOO_LITTLE_ROOM.max(self.room / 4) {
+            self.buffer.reserve(self.room);
+        }
+        let room = self.buffer.capacity() - self.buffer.len();
+        let polled = poll_read_buf(Pin::new(&mut self.from), context, &mut self.buffer);
+        if polled.is_pending() && self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        polled.map_ok(|read| (room, read))
     }
 }
 

@@ -111,6 +111,10 @@ impl Pending {
 
     /// The nearest deadline; somebody begins to wait for it.
     pub(crate) fn watch_deadline(&mut self) -> Option<Instant> {
+        if self.open.is_empty() {
+            // An idle worker keeps no table.
+            self.open.shrink_to_fit();
+        }
         self.watched = self.open.values().map(|entry| entry.deadline).min();
         self.watched
     }

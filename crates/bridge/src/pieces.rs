@@ -11,7 +11,7 @@ use crate::envelope::{Bounds, Incoming, Message, read_line, read_post};
 use crate::frame::{Line, LineReader};
 use crate::replica::Lease;
 use crate::reply::Principal;
-use crate::scrub::Scrubber;
+use crate::scrub::{Scrubber, Scrubbing};
 
 /// What a client posts: read, judged, and written again under another id.
 #[must_use]
@@ -48,7 +48,8 @@ impl Scrub {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it stands for one worker, not for a default")]
     pub fn new() -> Self {
-        Self(Scrubber::new(&Access))
+        let access: Arc<dyn WorkerAccess> = Arc::new(Access);
+        Self(Scrubbing::default().of(&access))
     }
 
     /// A line as others may see it.

@@ -167,6 +167,7 @@ impl Workshop {
         let running = self.launch(&label, &*access).await?;
         let desk: Weak<dyn Desk> = Weak::<Session>::new();
         let parts = Parts {
+            scrubber: self.scrubbing.of(&access),
             label,
             user: "".into(),
             access,

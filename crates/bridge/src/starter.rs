@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::process::{Exit, ExitReport, Process, ProcessRequest, SpawnError};
 use crate::profile::{RepeatCall, WorkerEra};
-use crate::spawn::Spawner;
+use crate::spawn::{ProcessGuard, Spawner};
 
 /// Starts workers.
 pub trait StartWorker: Send + Sync + 'static {
@@ -75,7 +75,7 @@ impl StartWorker for Spawner {
 
 // === impl Process ===
 
-impl StopWorker for Process {
+impl StopWorker for ProcessGuard {
     fn stop(&self, grace: Duration) -> BoxFuture<'_, ExitReport> {
         Box::pin(Self::stop(self, grace))
     }
@@ -85,16 +85,10 @@ impl TryFrom<Process> for RunningWorker {
     type Error = SpawnError;
 
     /// Fails only if the pipes have been taken already.
-    fn try_from(mut process: Process) -> Result<Self, SpawnError> {
-        let (Some(stdin), Some(stdout)) = (process.stdin.take(), process.stdout.take()) else {
+    fn try_from(process: Process) -> Result<Self, SpawnError> {
+        let Process { stdin: Some(stdin), stdout: Some(stdout), exit, pid, guard } = process else {
             return Err(SpawnError::Exhausted("the process came without its pipes".to_owned()));
         };
-        Ok(Self {
-            stdin: Box::new(stdin),
-            stdout: Box::new(stdout),
-            exit: process.exit.clone(),
-            pid: process.pid,
-            handle: Box::new(process),
-        })
+        Ok(Self { stdin: Box::new(stdin), stdout: Box::new(stdout), exit, pid, handle: Box::new(guard) })
     }
 }

@@ -3,6 +3,7 @@
 //! The handle takes calls and notes; nothing here waits for a worker. Dropping all handles does not end it: [`Worker::stop`]
 //! does, or its own end.
 
+mod queue;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -15,12 +16,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::queue::{NoRoom, Queue};
 use crate::access::WorkerAccess;
 use crate::call::Call;
 use crate::config::BridgeConfig;
@@ -33,6 +33,7 @@ use crate::pending::{Pending, Waiter};
 use crate::process::ExitReport;
 use crate::questions::Questions;
 use crate::refusal::{Refusal, UNAVAILABLE, error_body};
+use crate::scrub::Scrubber;
 use crate::speech::Tongue;
 use crate::starter::RunningWorker;
 use crate::tools::ToolDesk;
@@ -55,16 +56,16 @@ pub(crate) struct Worker {
     observer: Arc<dyn Observer>,
     tools: Arc<ToolDesk>,
     desk: Weak<dyn Desk>,
-    outgoing: mpsc::Sender<Outgoing>,
+    outgoing: Queue,
     /// Bytes in `outgoing`.
     queued: AtomicUsize,
     pending: Mutex<Pending>,
     questions: Mutex<Questions>,
     last_used: Mutex<Instant>,
-    /// A deadline came in that may be nearer than the one the warden sleeps for.
+    /// For the warden: a deadline came in that may be nearer than the one it sleeps for, or the worker is stopped.
     sooner: Notify,
-    stop: CancellationToken,
-    stop_reason: OnceLock<Refusal>,
+    /// The broker wants its end, for this reason.
+    stopped: OnceLock<Box<Refusal>>,
     /// Whether a message has come from it.
     spoken: AtomicBool,
     /// Whether it knows that initialization is over.
@@ -86,6 +87,8 @@ pub(crate) struct Parts {
     pub(crate) question_numbers: Arc<AtomicU64>,
     /// How the process is spoken to.
     pub(crate) tongue: Tongue,
+    /// What is replaced in its lines.
+    pub(crate) scrubber: Scrubber,
 }
 
 /// Why a worker ended.
@@ -125,7 +128,7 @@ struct Outgoing {
 impl Worker {
     /// Begins to speak with a process that has been started.
     pub(crate) fn begin(parts: Parts, running: RunningWorker, tasks: &TaskTracker) -> Arc<Self> {
-        let (outgoing, queue) = mpsc::channel(parts.config.worker_queue);
+        let outgoing = Queue::new(parts.config.worker_queue);
         let worker = Arc::new(Self {
             label: parts.label,
             tongue: parts.tongue,
@@ -141,16 +144,15 @@ impl Worker {
             questions: Mutex::new(Questions::new(parts.question_numbers)),
             last_used: Mutex::new(Instant::now()),
             sooner: Notify::new(),
-            stop: CancellationToken::new(),
-            stop_reason: OnceLock::new(),
+            stopped: OnceLock::new(),
             spoken: AtomicBool::new(false),
             initialized: AtomicBool::new(false),
             greeting: OnceLock::new(),
         });
         let RunningWorker { stdin, stdout, exit, pid, handle } = running;
         tracing::debug!(worker.label = %worker.label, worker.pid = pid, "worker process started");
-        let reading = tasks.spawn(reader::read(worker.clone(), stdout));
-        let writing = tasks.spawn(writer::write(worker.clone(), stdin, queue));
+        let reading = tasks.spawn(reader::read(worker.clone(), stdout, parts.scrubber));
+        let writing = tasks.spawn(writer::write(worker.clone(), stdin));
         tasks.spawn(warden::watch(worker.clone(), reading, writing, exit, handle));
         worker
     }
@@ -169,8 +171,8 @@ impl Worker {
         }
         let room = match self.outgoing.try_reserve() {
             Ok(room) => room,
-            Err(TrySendError::Full(())) => return Err((call, NotTaken::QueueFull)),
-            Err(TrySendError::Closed(())) => return Err((call, NotTaken::Ended)),
+            Err(NoRoom::Full) => return Err((call, NotTaken::QueueFull)),
+            Err(NoRoom::Closed) => return Err((call, NotTaken::Ended)),
         };
         let deadline = call.deadline;
         let (id, line, sooner) = {
@@ -395,8 +397,8 @@ impl Worker {
         self.greeting.get()
     }
 
-    pub(crate) fn greeted(&self, greeting: Message) {
-        let _ = self.greeting.set(greeting);
+    pub(crate) fn greeted(&self, greeting: &Message) {
+        let _ = self.greeting.set(greeting.detached());
     }
 
     /// Since when it has had nothing to do; `None` while a call is open.
@@ -405,7 +407,7 @@ impl Worker {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.stop.is_cancelled() || self.pending.lock().is_closed()
+        self.outgoing.is_closed() || self.pending.lock().is_closed()
     }
 
     /// Ends it if no call is open, and takes none from then on. `false` if one is.
@@ -419,8 +421,10 @@ impl Worker {
 
     /// Ends it. Calls still open are answered with `reason`. Returns at once.
     pub(crate) fn stop(&self, reason: Refusal) {
-        let _ = self.stop_reason.set(reason);
-        self.stop.cancel();
+        let _ = self.stopped.set(Box::new(reason));
+        // The writer writes nothing more: which calls the worker has is settled from here on.
+        self.outgoing.close();
+        self.sooner.notify_one();
     }
 
     fn touch(&self) {

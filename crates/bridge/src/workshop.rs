@@ -18,6 +18,7 @@ use crate::program::Programs;
 use crate::refusal::Refusal;
 use crate::replica::Usage;
 use crate::request_state::StateVault;
+use crate::scrub::Scrubbing;
 use crate::seat::Seat;
 use crate::speech::Verdicts;
 use crate::starter::{RunningWorker, StartWorker};
@@ -40,6 +41,7 @@ pub(crate) struct Workshop {
     pub(crate) vault: StateVault,
     pub(crate) warm: WarmPool,
     pub(crate) tools: Arc<ToolDesk>,
+    pub(crate) scrubbing: Scrubbing,
     /// Bounds how many are starting at one time.
     pub(crate) starting: Semaphore,
     /// All tasks that hold a process.
@@ -83,6 +85,7 @@ impl Workshop {
             starter,
             issuer,
             observer,
+            scrubbing: Scrubbing::default(),
             tally: Tally::default(),
             breaker: Breaker::default(),
             verdicts: Verdicts::default(),

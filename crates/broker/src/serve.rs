@@ -257,7 +257,8 @@ impl<A: Answer> Connections<A> {
             watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await.map_err(anyhow::Error::from)
         };
         let cut = self.cut.clone();
-        self.tasks.spawn(async move {
+        // Boxed: a task is aligned memory, and each large piece of that leaves a hole which the next one does not fit into.
+        self.tasks.spawn(Box::pin(async move {
             let _permit = permit;
             tokio::select! {
                 outcome = connection => {
@@ -267,7 +268,7 @@ impl<A: Answer> Connections<A> {
                 }
                 () = cut.cancelled() => {}
             }
-        });
+        }));
     }
 
     async fn end(self, drain: impl Future<Output = ()>, grace: Duration) {

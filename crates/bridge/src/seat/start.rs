@@ -111,6 +111,7 @@ impl Seat {
         }
         access.assign(&self.inner.lock().who);
         let parts = Parts {
+            scrubber: shop.scrubbing.of(&access),
             label,
             user: self.user.clone(),
             access,
@@ -144,7 +145,7 @@ impl Seat {
         }
         let greeting = self.desk.upgrade().map(|desk| desk.greeting(greeting, worker.tongue));
         let gone = || Unopened::Failed(StartFailure::Refused(Refusal::draining()));
-        worker.greeted(greeting.ok_or_else(gone)?);
+        worker.greeted(&greeting.ok_or_else(gone)?);
         if let Some(replay) = replay {
             self.replay(worker, replay, until).await;
         }

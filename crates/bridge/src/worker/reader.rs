@@ -26,51 +26,57 @@ pub(super) enum ReadEnd {
     BadLines,
 }
 
-pub(super) async fn read(worker: Arc<Worker>, stdout: Box<dyn AsyncRead + Send + Unpin>) -> ReadEnd {
-    let scrubber = Scrubber::new(&*worker.access);
+/// Not an async function: that has room for its arguments twice, and this waits in every worker.
+pub(super) fn read(
+    worker: Arc<Worker>,
+    stdout: Box<dyn AsyncRead + Send + Unpin>,
+    scrubber: Scrubber,
+) -> impl Future<Output = ReadEnd> + Send {
     let mut lines = LineReader::new(stdout, worker.config.max_line_bytes);
-    let mut bad_in_a_row = 0_usize;
-    let mut known: Option<Arc<KnownList>> = None;
-    loop {
-        let skipped = match lines.next().await {
-            Ok(Line::Whole(line)) => {
-                if let Some((list, number)) = known.as_ref().and_then(|list| Some((list, list.number_of(&line)?))) {
-                    worker.take_list(number, list, &line);
-                    continue;
-                }
-                let clean = scrubber.scrub(line.clone());
-                match read_line(&clean) {
-                    Ok(incoming) => {
-                        bad_in_a_row = 0;
-                        if !worker.spoken.swap(true, Ordering::Relaxed) {
-                            worker.access.ready();
-                        }
-                        let listed = match incoming {
-                            Incoming::One(message) => worker.take(message),
-                            Incoming::Batch(messages) => {
-                                for message in messages {
-                                    worker.take(message);
-                                }
-                                None
-                            }
-                        };
-                        // What had to be scrubbed has to be every time.
-                        if let Some(listed) = listed.filter(|_| clean == line) {
-                            known = Some(listed);
-                        }
+    async move {
+        let mut bad_in_a_row = 0_usize;
+        let mut known: Option<Arc<KnownList>> = None;
+        loop {
+            let skipped = match lines.next().await {
+                Ok(Line::Whole(line)) => {
+                    if let Some((list, number)) = known.as_ref().and_then(|list| Some((list, list.number_of(&line)?))) {
+                        worker.take_list(number, list, &line);
                         continue;
                     }
-                    Err(_) => SkippedLine::NotAMessage,
+                    let clean = scrubber.scrub(line.clone());
+                    match read_line(&clean) {
+                        Ok(incoming) => {
+                            bad_in_a_row = 0;
+                            if !worker.spoken.swap(true, Ordering::Relaxed) {
+                                worker.access.ready();
+                            }
+                            let listed = match incoming {
+                                Incoming::One(message) => worker.take(message),
+                                Incoming::Batch(messages) => {
+                                    for message in messages {
+                                        worker.take(message);
+                                    }
+                                    None
+                                }
+                            };
+                            // What had to be scrubbed has to be every time.
+                            if let Some(listed) = listed.filter(|_| clean == line) {
+                                known = Some(listed);
+                            }
+                            continue;
+                        }
+                        Err(_) => SkippedLine::NotAMessage,
+                    }
                 }
+                Ok(Line::TooLong) => SkippedLine::TooLong,
+                Ok(Line::End) | Err(_) => return ReadEnd::Closed,
+            };
+            worker.observer.line_skipped(skipped);
+            tracing::debug!(worker.label = %worker.label, reason = ?skipped, "skipped a line of a worker");
+            bad_in_a_row += 1;
+            if bad_in_a_row >= worker.config.max_bad_lines {
+                return ReadEnd::BadLines;
             }
-            Ok(Line::TooLong) => SkippedLine::TooLong,
-            Ok(Line::End) | Err(_) => return ReadEnd::Closed,
-        };
-        worker.observer.line_skipped(skipped);
-        tracing::debug!(worker.label = %worker.label, reason = ?skipped, "skipped a line of a worker");
-        bad_in_a_row += 1;
-        if bad_in_a_row >= worker.config.max_bad_lines {
-            return ReadEnd::BadLines;
         }
     }
 }

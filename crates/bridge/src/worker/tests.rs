@@ -8,6 +8,7 @@ use crate::event_log::EventLog;
 use crate::observer::NoObserver;
 use crate::process::{Exit, ExitTeller};
 use crate::reply::Principal;
+use crate::scrub::Scrubbing;
 use crate::speech::{Speech, Tongue};
 use crate::starter::StopWorker;
 use crate::tally::Tally;
@@ -65,11 +66,13 @@ fn begin(user: &str) -> (Arc<Worker>, ExitTeller, [tokio::io::DuplexStream; 2]) 
     let (stdin, their_stdin) = tokio::io::duplex(1024);
     let (their_stdout, stdout) = tokio::io::duplex(1024);
     let (teller, exit) = Exit::awaited();
+    let access: Arc<dyn WorkerAccess> = Arc::new(NoAccess);
     let parts = Parts {
+        scrubber: Scrubbing::default().of(&access),
         tongue: Tongue::Handshake,
         label: "test".into(),
         user: user.into(),
-        access: Arc::new(NoAccess),
+        access,
         config: Arc::default(),
         observer: Arc::new(NoObserver),
         tools: ToolDesk::new(Tools::default()),

@@ -4,9 +4,10 @@
 //! those are answered with an error that names the reason, the others go to the desk, which may give them to a new worker;
 //! then the process goes down the stop ladder.
 
-use std::future;
+use std::future::{self, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -19,7 +20,7 @@ use crate::call::Call;
 use crate::meta;
 use crate::pending::Waiter;
 use crate::process::{Exit, ExitReport};
-use crate::refusal::{GONE, Refusal, UNAVAILABLE};
+use crate::refusal::{GONE, Refusal};
 use crate::speech::Tongue;
 use crate::starter::StopWorker;
 
@@ -52,7 +53,7 @@ async fn see_off(
     writing: JoinHandle<()>,
     handle: Box<dyn StopWorker>,
 ) {
-    worker.stop.cancel();
+    worker.outgoing.close();
     // The writer has dropped stdin when it is done: the first rung of the ladder.
     if !writing.is_finished() {
         let _ = writing.await;
@@ -78,54 +79,57 @@ async fn see_off(
     }
 }
 
-async fn watch_for_end(
+#[expect(clippy::manual_async_fn, reason = "as above")]
+fn watch_for_end(
     worker: &Arc<Worker>,
     reading: &mut JoinHandle<ReadEnd>,
     writing: &mut JoinHandle<()>,
     exit: &Exit,
-) -> End {
-    let mut pinging = None;
-    let mut alarm = None;
-    loop {
-        alarm = set(alarm, worker.next_deadline());
-        let pinged = async {
-            match &mut pinging {
-                Some(answer) => answer.await,
-                None => future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = worker.stop.cancelled() => {
-                let fallback = || Refusal::in_band(UNAVAILABLE, "worker_ended", "the worker was stopped");
-                return End::Stopped(worker.stop_reason.get().cloned().unwrap_or_else(fallback));
-            }
-            ended = &mut *reading => {
-                if ended.is_ok_and(|ended| ended == ReadEnd::BadLines) {
-                    return End::BadLines;
+) -> impl Future<Output = End> + Send {
+    async move {
+        let mut pinging = None;
+        let mut alarm = None;
+        loop {
+            alarm = set(alarm, worker.next_deadline());
+            let pinged = async {
+                match &mut pinging {
+                    Some(answer) => answer.await,
+                    None => future::pending().await,
                 }
-                return Box::pin(exit_code_or(End::OutputClosed, exit)).await;
-            }
-            report = exit.ended() => {
-                let _ = Box::pin(timeout(LAST_WORDS, &mut *reading)).await;
-                return End::Exited(report.cloned().unwrap_or(UNKNOWN_END));
-            }
-            _ = &mut *writing => {
-                let _ = Box::pin(timeout(LAST_WORDS, &mut *reading)).await;
-                return Box::pin(exit_code_or(End::InputClosed, exit)).await;
-            }
-            answer = pinged => {
-                pinging = None;
-                if let Ok(Err(())) = answer {
-                    return End::Wedged;
+            };
+            tokio::select! {
+                biased;
+                // Whoever sets it wakes this task by the last branch.
+                refusal = poll_fn(|_| worker.stopped.get().map_or(Poll::Pending, Poll::Ready)) => {
+                    return End::Stopped(Refusal::clone(refusal));
                 }
-            }
-            () = rung(&mut alarm) => {
-                if worker.expire() && pinging.is_none() {
-                    pinging = Some(tokio::spawn(ping(worker.clone())));
+                ended = &mut *reading => {
+                    if ended.is_ok_and(|ended| ended == ReadEnd::BadLines) {
+                        return End::BadLines;
+                    }
+                    return Box::pin(exit_code_or(End::OutputClosed, exit)).await;
                 }
+                report = exit.ended() => {
+                    let _ = Box::pin(timeout(LAST_WORDS, &mut *reading)).await;
+                    return End::Exited(report.cloned().unwrap_or(UNKNOWN_END));
+                }
+                _ = &mut *writing => {
+                    let _ = Box::pin(timeout(LAST_WORDS, &mut *reading)).await;
+                    return Box::pin(exit_code_or(End::InputClosed, exit)).await;
+                }
+                answer = pinged => {
+                    pinging = None;
+                    if let Ok(Err(())) = answer {
+                        return End::Wedged;
+                    }
+                }
+                () = rung(&mut alarm) => {
+                    if worker.expire() && pinging.is_none() {
+                        pinging = Some(tokio::spawn(ping(worker.clone())));
+                    }
+                }
+                () = worker.sooner.notified() => {}
             }
-            () = worker.sooner.notified() => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The accept loop: hyper's HTTP/1 with a deadline for headers and a cap on connections.
 
-use std::{convert::Infallible, future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -56,28 +56,31 @@ fn accept(
     cancel: CancellationToken,
 ) -> impl Future<Output = ()> + Send {
     async move {
-        while let Some((stream, peer, place)) = cancel.run_until_cancelled(next(&listener, &places)).await.flatten() {
-            let ends = own.zip(Some(peer));
-            tokio::spawn(connection(Arc::clone(&shared), stream, ends, place, cancel.clone()));
-        }
-    }
-}
-
-async fn next(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let places = Arc::clone(places);
-    let place = match Arc::clone(&places).try_acquire_owned() {
-        Ok(place) => place,
-        Err(_) => Box::pin(places.acquire_owned()).await.ok()?,
-    };
-    loop {
-        match poll_fn(|context| listener.poll_accept(context)).await {
-            Ok((stream, peer)) => return Some((stream, peer, place)),
-            Err(error) => {
-                tracing::warn!(error.message = %error, "the gateway could not accept a connection");
-                Box::pin(tokio::time::sleep(ACCEPT_PAUSE)).await;
+        let mut cancelled = pin!(cancel.cancelled());
+        loop {
+            let place = if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                place
+            } else {
+                tokio::select! {
+                    biased;
+                    () = cancelled.as_mut() => return,
+                    Ok(place) = Box::pin(Arc::clone(&places).acquire_owned()) => place,
+                }
+            };
+            let accepting = poll_fn(|context| match cancelled.as_mut().poll(context) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => listener.poll_accept(context).map(Some),
+            });
+            match accepting.await {
+                None => return,
+                Some(Ok((stream, peer))) => {
+                    let ends = own.zip(Some(peer));
+                    tokio::spawn(connection(Arc::clone(&shared), stream, ends, place, cancel.clone()));
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(error.message = %error, "the gateway could not accept a connection");
+                    Box::pin(tokio::time::sleep(ACCEPT_PAUSE)).await;
+                }
             }
         }
     }

@@ -257,8 +257,7 @@ impl<A: Answer> Connections<A> {
             watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await.map_err(anyhow::Error::from)
         };
         let cut = self.cut.clone();
-        // Boxed: a task is aligned memory, and each large piece of that leaves a hole which the next one does not fit into.
-        self.tasks.spawn(Box::pin(async move {
+        self.tasks.spawn(async move {
             let _permit = permit;
             tokio::select! {
                 outcome = connection => {
@@ -268,7 +267,7 @@ impl<A: Answer> Connections<A> {
                 }
                 () = cut.cancelled() => {}
             }
-        }));
+        });
     }
 
     async fn end(self, drain: impl Future<Output = ()>, grace: Duration) {

@@ -237,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn lines_come_out_in_the_order_in_which_they_went_in_and_no_more_than_asked_for() {
         let queue = Queue::new(3);
-        let room = queue.try_reserve().ok().expect("room");
+        let Ok(room) = queue.try_reserve() else { panic!("no room") };
         assert_eq!(queue.try_send(line("a")), Ok(()));
         assert_eq!(queue.try_send(line("b")), Ok(()));
         assert_eq!(queue.try_send(line("x")), Err(NoRoom::Full), "a promise counts");
@@ -261,7 +261,8 @@ mod tests {
         let writer = queue.clone();
         let taking = tokio::spawn(async move { (take(&writer, 9).await, take(&writer, 9).await) });
         yield_now().await;
-        queue.try_reserve().ok().expect("room").send(line("a"));
+        let Ok(room) = queue.try_reserve() else { panic!("no room") };
+        room.send(line("a"));
         yield_now().await;
         assert!(!taking.is_finished());
         queue.close();

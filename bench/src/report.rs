@@ -81,7 +81,7 @@ fn comparison(text: &mut String, outcome: &Outcome) -> Result<()> {
     writeln!(
         text,
         "CPU is that of the bridge's processes for each call by 32 callers; memory is theirs too (PSS), never that of the server behind them. \
-         \"Half load\" is the 99th percentile of eight callers at a constant rate, half of what they reached before, counted from when a call was due. \
+         No memory for a session: less than that of a busy process varies by. \"Half load\" is the 99th percentile of eight callers at a constant rate, half of what they reached before, counted from when a call was due. \
          The row through nginx has the broker's CPU and memory alone.\n\n\
          How many times better our legacy session is (below 1: worse):\n"
     )?;

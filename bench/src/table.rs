@@ -80,7 +80,7 @@ fn row(subject: &Subject) -> Vec<String> {
         rate(&subject.rates[2]),
         if subject.rest.is_some() { micros(&subject.cpu) } else { String::new() },
         subject.rest.map(|rest| format!("{:.1} MB", bytes(rest) / 1e6)).unwrap_or_default(),
-        subject.session.map(kilobytes).unwrap_or_default(),
+        subject.session.filter(|bytes| *bytes > 0.0).map(kilobytes).unwrap_or_default(),
         subject.thousand.map(kilobytes).unwrap_or_default(),
     ]
 }

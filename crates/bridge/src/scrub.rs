@@ -192,11 +192,14 @@ mod tests {
     use super::*;
     use crate::reply::Principal;
 
-    struct Access;
+    /// With a gateway at this address.
+    struct Access(&'static str);
+
+    const HERE: Access = Access("http://127.0.0.1:4001");
 
     impl WorkerAccess for Access {
         fn url(&self) -> &'static str {
-            "http://127.0.0.1:4001"
+            self.0
         }
         fn token(&self) -> &'static str {
             "capability-0123"
@@ -211,7 +214,7 @@ mod tests {
     }
 
     fn scrub(line: &'static str) -> String {
-        let access: Arc<dyn WorkerAccess> = Arc::new(Access);
+        let access: Arc<dyn WorkerAccess> = Arc::new(HERE);
         let out = Scrubbing::default().of(&access).scrub(Bytes::from_static(line.as_bytes()));
         String::from_utf8(out.to_vec()).expect("text")
     }
@@ -236,24 +239,9 @@ mod tests {
 
     #[test]
     fn two_workers_with_the_same_address_share_what_is_searched_for_and_with_others_do_not() {
-        struct Elsewhere;
-        impl WorkerAccess for Elsewhere {
-            fn url(&self) -> &'static str {
-                "http://127.0.0.1:5005"
-            }
-            fn token(&self) -> &'static str {
-                "capability-0123"
-            }
-            fn public_url(&self) -> &'static str {
-                "https://forge.example/git"
-            }
-            fn only_under(&self, _: Arc<dyn crate::replica::Lease>) {}
-            fn revoke(&self) {}
-            fn assign(&self, _: &Principal) {}
-            fn ready(&self) {}
-        }
         let scrubbing = Scrubbing::default();
-        let (here, elsewhere): (Arc<dyn WorkerAccess>, Arc<dyn WorkerAccess>) = (Arc::new(Access), Arc::new(Elsewhere));
+        let (here, elsewhere): (Arc<dyn WorkerAccess>, Arc<dyn WorkerAccess>) =
+            (Arc::new(HERE), Arc::new(Access("http://127.0.0.1:5005")));
         let (one, two, other) = (scrubbing.of(&here), scrubbing.of(&here), scrubbing.of(&elsewhere));
         assert!(Arc::ptr_eq(&one.addresses, &two.addresses));
         let line = Bytes::from_static(b"http://127.0.0.1:4001 http://127.0.0.1:5005");
@@ -268,7 +256,7 @@ mod tests {
             parts in proptest::collection::vec("capability-0123|capability-012|pability|3|0123|[ a-z\"]{0,30}", 0..30), padding in 0_usize..2,
         ) {
             let text = format!("{}{}", "-ab ".repeat(padding * LONG_LINE / 4), parts.concat());
-            let access: Arc<dyn WorkerAccess> = Arc::new(Access);
+            let access: Arc<dyn WorkerAccess> = Arc::new(HERE);
             let scrubbed = Scrubbing::default().of(&access).scrub(Bytes::copy_from_slice(text.as_bytes()));
             prop_assert_eq!(String::from_utf8(scrubbed.to_vec()).expect("text"), text.replace("capability-0123", "[redacted]"));
         }
